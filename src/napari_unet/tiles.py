@@ -1,0 +1,306 @@
+"""Where tiles lie: the size rule of valid convolutions, mirrored borders, tile plans.
+
+A U-Net of valid convolutions returns less than it is given. With ``d``
+poolings and two 3×3 convolutions a level, every side loses
+``12·2^d - 8`` pixels (184 at depth 4), and only inputs of
+``2^d·m + 12·2^d - 4`` pixels pass all poolings without a remainder
+(188 + 16·m at depth 4; 572 → 388 in the paper).
+
+Output tiles are placed at multiples of ``2^d``. Then every tile meets the
+poolings at the same phase as the whole image would in one pass, and the tiled
+prediction *is* the untiled one. The paper's own stride of 388 is not such a
+multiple (388 ≡ 4 mod 16), so its tiles are shifted against one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_unet.errors import InputError
+
+__all__ = [
+    "TilePlan",
+    "TileSlot",
+    "border",
+    "mirrored_indices",
+    "next_valid_size",
+    "output_size",
+    "plan_tiles",
+    "previous_valid_size",
+    "read_mirrored",
+    "smallest_input",
+]
+
+Reader = Callable[[slice, slice], NDArray[np.generic]]
+"""Reads ``(rows, cols)`` inside the plane and returns ``(C, h, w)``."""
+
+
+def border(depth: int) -> int:
+    """Pixels that a side loses from input to output.
+
+    Each of the ``depth`` levels loses 4 pixels of its own size on the way down
+    and on the way up, the bottom level 4 once: ``2·Σ 4·2^k + 4·2^d``.
+
+    Parameters
+    ----------
+    depth : int
+        Number of 2×2 poolings; 4 in the paper.
+
+    Returns
+    -------
+    int
+        ``12·2^depth - 8``; 184 at depth 4. Half of it lies on either side.
+    """
+    return 12 * 2**depth - 8
+
+
+def output_size(size: int, depth: int) -> int:
+    """Side of the output for an input of side `size`; see `border`.
+
+    Raises
+    ------
+    InputError
+        If the network cannot take an input of that side.
+    """
+    if not _is_valid(size, depth):
+        msg = (
+            f"a network with {depth} poolings takes tiles of {smallest_input(depth)} + "
+            f"{2**depth}·n pixels, got {size}: use {next_valid_size(size, depth)}"
+        )
+        raise InputError(msg)
+    return size - border(depth)
+
+
+def smallest_input(depth: int) -> int:
+    """Smallest side the network can take; 188 at depth 4, for an output of 4."""
+    return border(depth) + 4
+
+
+def next_valid_size(size: int, depth: int) -> int:
+    """Smallest side ≥ `size` that passes all poolings without a remainder."""
+    step = 2**depth
+    steps = max(0, -(-(size - smallest_input(depth)) // step))
+    return smallest_input(depth) + steps * step
+
+
+def previous_valid_size(size: int, depth: int) -> int:
+    """Largest side ≤ `size` that the network can take, or the smallest there is."""
+    step = 2**depth
+    steps = max(0, (size - smallest_input(depth)) // step)
+    return smallest_input(depth) + steps * step
+
+
+def _is_valid(size: int, depth: int) -> bool:
+    return size >= smallest_input(depth) and (size - smallest_input(depth)) % 2**depth == 0
+
+
+def mirrored_indices(start: int, stop: int, n: int) -> NDArray[np.intp]:
+    """Indices into an axis of `n` pixels, mirrored at both ends.
+
+    The edge pixel is not repeated (… 2 1 **0 1 2** 1 0 …), and the mirror
+    images go on for ever, so that an image may be smaller than its border; an
+    axis of a single pixel repeats it.
+
+    Parameters
+    ----------
+    start, stop : int
+        Half-open range in the coordinates of the axis; may lie outside it.
+    n : int
+        Length of the axis.
+
+    Returns
+    -------
+    ndarray of intp, shape ``(stop - start,)``
+        Values in ``[0, n)``.
+    """
+    position = np.arange(start, stop)
+    if n == 1:
+        return np.zeros_like(position)
+    period = 2 * (n - 1)
+    folded = np.mod(position, period)
+    return np.minimum(folded, period - folded)
+
+
+def read_mirrored(
+    read: Reader, shape: tuple[int, int], rows: tuple[int, int], cols: tuple[int, int]
+) -> NDArray[np.generic]:
+    """Read a window that may reach beyond the image, mirrored at its borders.
+
+    Only the part of the image that the window needs is read.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(rows, cols) -> (C, h, w)`` for slices inside the plane.
+    shape : (int, int)
+        ``(Y, X)`` of the plane.
+    rows, cols : (int, int)
+        Half-open ranges of the window in plane coordinates.
+
+    Returns
+    -------
+    ndarray, shape ``(C, rows[1] - rows[0], cols[1] - cols[0])``
+    """
+    y = mirrored_indices(*rows, shape[0])
+    x = mirrored_indices(*cols, shape[1])
+    top, left = int(y.min()), int(x.min())
+    inside = read(slice(top, int(y.max()) + 1), slice(left, int(x.max()) + 1))
+    if inside.shape[-2:] == (len(y), len(x)) and _ascending(y) and _ascending(x):
+        return inside
+    return inside[..., (y - top)[:, None], (x - left)[None, :]]
+
+
+def _ascending(index: NDArray[np.intp]) -> bool:
+    return bool(index[-1] - index[0] == len(index) - 1)
+
+
+@dataclass(frozen=True)
+class TileSlot:
+    """One tile of a plan, in plane coordinates.
+
+    Attributes
+    ----------
+    rows, cols : slice
+        The pixels of the plane that this tile answers for; slots do not overlap.
+    input_rows, input_cols : (int, int)
+        The window to read, mirrored where it leaves the plane.
+    """
+
+    rows: slice
+    cols: slice
+    input_rows: tuple[int, int]
+    input_cols: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """All tiles of one plane; every tile has the same input shape.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        ``(Y, X)`` of the plane.
+    input : (int, int)
+        Height and width of every input tile.
+    slots : tuple of TileSlot
+        Row by row; together they cover the plane exactly once.
+    """
+
+    shape: tuple[int, int]
+    input: tuple[int, int]
+    slots: tuple[TileSlot, ...]
+
+    @property
+    def waste(self) -> float:
+        """Pixels computed for each pixel of the plane: ``(1 + border/T)²`` for output T."""
+        tile = self.input[0] * self.input[1]
+        return len(self.slots) * tile / (self.shape[0] * self.shape[1])
+
+
+def plan_tiles(
+    shape: tuple[int, int],
+    depth: int,
+    tile: int | None = None,
+    max_pixels: int | None = None,
+) -> TilePlan:
+    """Cover a plane with aligned output tiles at the least computation.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        ``(Y, X)`` of the plane, each ≥ 1.
+    depth : int
+        Number of poolings of the network.
+    tile : int, optional
+        Largest side of an input tile. Sides are rounded down to what the
+        network can take, and made smaller where fewer pixels do.
+    max_pixels : int, optional
+        Largest area of an input tile, in pixels: the memory budget. Without
+        `tile` and `max_pixels` the plane goes through in one pass.
+
+    Returns
+    -------
+    TilePlan
+        Among all grids of tiles within the limits, the one that computes the
+        fewest input pixels.
+
+    Raises
+    ------
+    InputError
+        If the limit does not hold even the smallest tile, or a side is 0.
+    """
+    if min(shape) < 1:
+        msg = f"a plane needs at least one pixel a side, got {shape[0]} × {shape[1]}"
+        raise InputError(msg)
+    limit = None if tile is None else previous_valid_size(tile, depth)
+    rows = _candidates(shape[0], depth, limit)
+    cols = _candidates(shape[1], depth, limit)
+    best: tuple[int, int, int] | None = None
+    for height, down in rows:
+        for width, across in cols:
+            if max_pixels is not None and height * width > max_pixels:
+                continue
+            cost = height * width * down * across
+            if best is None or cost < best[0]:
+                best = (cost, height, width)
+    if best is None:
+        least = rows[-1][0] * cols[-1][0]
+        msg = (
+            f"the smallest aligned tile of a network with {depth} poolings has {least} pixels, "
+            f"but only {max_pixels} were allowed: allow more memory or use fewer poolings"
+        )
+        raise InputError(msg)
+    return _lay_out(shape, depth, best[1], best[2])
+
+
+def _candidates(length: int, depth: int, limit: int | None) -> list[tuple[int, int]]:
+    """Input sides worth trying for one axis, with the tiles each needs; largest first.
+
+    For a given number of tiles only the smallest side that still covers the
+    axis is worth trying. A side must advance by at least one step of 2^depth,
+    except when a single tile covers the axis.
+    """
+    step, loss = 2**depth, border(depth)
+    whole = next_valid_size(length + loss, depth)
+    smallest = min(whole, loss + 4 + step)
+    if limit is not None:
+        whole = max(min(whole, limit), smallest)
+    found: dict[int, int] = {}
+    for side in range(whole, smallest - 1, -step):
+        found[_tiles_along(length, side - loss, step)] = side
+    return [(side, count) for count, side in found.items()]
+
+
+def _tiles_along(length: int, output: int, step: int) -> int:
+    """Tiles of `output` pixels placed at multiples of `step` that cover `length`."""
+    if output >= length:
+        return 1
+    advance = output - output % step
+    return 1 + -(-(length - output) // advance)
+
+
+def _lay_out(shape: tuple[int, int], depth: int, height: int, width: int) -> TilePlan:
+    slots = [
+        TileSlot(slice(y0, y1), slice(x0, x1), _window(y0, height, depth), _window(x0, width, depth))
+        for y0, y1 in _spans(shape[0], height, depth)
+        for x0, x1 in _spans(shape[1], width, depth)
+    ]
+    return TilePlan(shape, (height, width), tuple(slots))
+
+
+def _spans(length: int, side: int, depth: int) -> list[tuple[int, int]]:
+    output, step = side - border(depth), 2**depth
+    count = _tiles_along(length, output, step)
+    advance = output - output % step
+    return [
+        (k * advance, length if k == count - 1 else (k + 1) * advance) for k in range(count)
+    ]
+
+
+def _window(start: int, side: int, depth: int) -> tuple[int, int]:
+    first = start - border(depth) // 2
+    return first, first + side
