@@ -1,0 +1,175 @@
+"""Live curves that follow the viewer's theme and stay cheap however long a run is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pyqtgraph as pg
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["CurvePlot", "Series", "thin"]
+
+MAX_POINTS = 600
+"""Points drawn per series; a dock is never wider than this many pixels that matter."""
+
+
+class Series(NamedTuple):
+    """How one curve looks: its name, and its colour on dark and on light themes."""
+
+    name: str
+    on_dark: str
+    on_light: str
+    dots: bool = False
+
+
+# Okabe–Ito colours, told apart by colour-blind people; the light variants have enough contrast.
+TRAINING = Series("training", "#56b4e9", "#0072b2")
+VALIDATION = Series("validation", "#e69f00", "#b34700", dots=True)
+
+
+def thin(x: np.ndarray, y: np.ndarray, n: int = MAX_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Average neighbouring points so that at most `n` remain.
+
+    Parameters
+    ----------
+    x, y : ndarray, shape (M,)
+        The curve, in order.
+    n : int
+        Most points to return.
+
+    Returns
+    -------
+    x, y : ndarray, shape (min(M, n) at most,)
+        Means of consecutive groups; the curve itself when it is short enough.
+    """
+    if len(x) <= n:
+        return x, y
+    group = -(-len(x) // n)
+    starts = np.arange(0, len(x), group)
+    sizes = np.diff(np.append(starts, len(x)))
+    return np.add.reduceat(x, starts) / sizes, np.add.reduceat(y, starts) / sizes
+
+
+class CurvePlot(QWidget):
+    """Curves over training steps, with a coloured legend above them.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        The viewer whose theme the colours follow.
+    title : str
+        What is drawn, in one word.
+    series : iterable of Series
+        The curves.
+    unit_range : bool
+        Show 0 to 1 as the full range (scores); otherwise the range follows the curves.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        title: str,
+        series: Iterable[Series] = (TRAINING, VALIDATION),
+        *,
+        unit_range: bool = False,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._title = title
+        self._series = {s.name: s for s in series}
+        self._x: dict[str, list[float]] = {name: [] for name in self._series}
+        self._y: dict[str, list[float]] = {name: [] for name in self._series}
+        self._unit_range = unit_range
+        self._legend = QLabel()
+        self._legend.setTextFormat(Qt.TextFormat.RichText)
+        self._plot = _quiet_plot()
+        self._lines = {name: self._plot.plot([], []) for name in self._series}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self._legend)
+        layout.addWidget(self._plot)
+        viewer.events.theme.connect(self._follow_theme)
+        self._follow_theme()
+
+    def clear(self) -> None:
+        """Forget every point."""
+        for name in self._series:
+            self._x[name].clear()
+            self._y[name].clear()
+        self.redraw()
+
+    def append(self, name: str, x: Iterable[float], y: Iterable[float]) -> None:
+        """Add points to one curve without drawing; call `redraw` after the last.
+
+        Parameters
+        ----------
+        name : str
+            The series.
+        x, y : iterable of float
+            Steps and values; values that are not finite are left out.
+        """
+        for step, value in zip(x, y, strict=True):
+            if np.isfinite(value):
+                self._x[name].append(float(step))
+                self._y[name].append(float(value))
+
+    def points(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return every point of one curve, thinned or not."""
+        return np.asarray(self._x[name]), np.asarray(self._y[name])
+
+    def redraw(self) -> None:
+        """Draw what was appended and fit the range."""
+        tops, last = [], 1.0
+        for name, line in self._lines.items():
+            x, y = thin(*self.points(name))
+            line.setData(x, y)
+            if len(x):
+                # The first steps of a run are far above the rest and would flatten it.
+                tops.append(float(np.percentile(y, 97)) if len(y) > 20 else float(y.max()))
+                last = max(last, float(x[-1]))
+        top = 1.0 if self._unit_range else 1.15 * max(tops, default=1.0) or 1.0
+        self._plot.setRange(xRange=(0, last), yRange=(0, top), padding=0.02)
+
+    def _follow_theme(self, _event: object = None) -> None:
+        theme = get_theme(self._viewer.theme)
+        text = theme.text.as_hex()
+        self._plot.setBackground(theme.background.as_hex())
+        for axis in ("left", "bottom"):
+            self._plot.getAxis(axis).setPen(theme.secondary.as_hex())
+            self._plot.getAxis(axis).setTextPen(text)
+        words = []
+        for name, series in self._series.items():
+            colour = series.on_light if theme.type == "light" else series.on_dark
+            self._lines[name].setPen(pg.mkPen(colour, width=1.5))
+            if series.dots:
+                self._lines[name].setSymbol("o")
+                self._lines[name].setSymbolSize(4)
+                self._lines[name].setSymbolBrush(colour)
+                self._lines[name].setSymbolPen(None)
+            words.append(f'<span style="color:{colour}">{name}</span>')
+        self._legend.setText(f"<b>{self._title}</b>&nbsp; " + " · ".join(words))
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Let go of the viewer."""
+        self._viewer.events.theme.disconnect(self._follow_theme)
+        super().closeEvent(event)
+
+
+def _quiet_plot() -> Any:
+    """Return a small plot that neither zooms under the mouse nor opens a menu."""
+    plot = pg.PlotWidget()
+    plot.setMinimumSize(130, 110)
+    plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+    plot.setMouseEnabled(False, False)
+    plot.setMenuEnabled(False)
+    plot.hideButtons()
+    plot.getAxis("left").setWidth(34)
+    plot.getAxis("bottom").setHeight(20)
+    return plot
