@@ -1,0 +1,816 @@
+"""A stack: an image of any axes, its labels, and the grey values it holds.
+
+Legend: ``C`` channels, ``(Y, X)`` plane, ``(h, w)`` crop, ``i`` flat index of
+a slice over all leading axes except ``c`` (C order). Nothing here reads more
+of a lazy array than it is asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from napari_unet.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.labels import LabelScheme
+
+__all__ = ["Block", "Intensity", "Stack", "from_multiscale", "guess_axes", "sample_blocks"]
+
+Block: TypeAlias = tuple[int, slice, slice]
+
+# A sample of grey values: enough for stable percentiles, small enough to read from a network.
+SAMPLE_PIXELS = 2**24  # read whole up to here (the EM stack has 7.9 million pixels)
+SAMPLE_SLICES = 16
+SAMPLE_BLOCK = 512  # px, side of the squares read from planes that are too large
+SAMPLE_GRID = 4  # squares per side of such a plane
+
+
+@dataclass(frozen=True)
+class Intensity:
+    """The grey values that become 0 and 1, one pair per channel.
+
+    Measured once on a stack and stored in the model, so that a tile is
+    normalised the same way in training and in prediction, wherever it lies.
+
+    Parameters
+    ----------
+    low, high
+        Grey values that become 0 and 1, one per channel.
+    mode
+        "stack": the same limits for every slice. "image": limits measured anew
+        on each whole slice, which evens out illumination that drifts along the
+        stack but also hides real differences of brightness between slices.
+    percentiles
+        The percentiles that ``low`` and ``high`` are.
+    """
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mode: Literal["stack", "image"] = "stack"
+    percentiles: tuple[float, float] = (0.5, 99.5)
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "percentiles"):
+            object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
+        if len(self.low) != len(self.high) or not self.low:
+            raise InputError(
+                "intensity limits must have one low and one high value per channel, "
+                f"got {len(self.low)} and {len(self.high)}: give as many of each."
+            )
+        if not all(math.isfinite(a) and a < b < math.inf for a, b in zip(self.low, self.high)):
+            raise InputError(
+                "every low intensity limit must be finite and below its high limit, "
+                f"got {self.low} and {self.high}: measure the limits anew."
+            )
+        if self.mode not in ("stack", "image"):
+            raise InputError(
+                f"intensity mode must be 'stack' or 'image', got {self.mode!r}: choose one of them."
+            )
+        _check_percentiles(self.percentiles)
+
+    def normalise(self, planes: NDArray[Any]) -> NDArray[np.float32]:
+        """Map grey values linearly so that ``low`` becomes 0 and ``high`` becomes 1.
+
+        Parameters
+        ----------
+        planes
+            (C, ..., Y, X), any real dtype. In mode "image" these must be whole
+            slices of one image; for a crop, use ``for_slice(stack, i)`` first.
+
+        Returns
+        -------
+        numpy.ndarray
+            Same shape, float32, not clipped.
+
+        Raises
+        ------
+        InputError
+            When the number of channels is another one.
+        """
+        if planes.shape[0] != len(self.low):
+            raise InputError(
+                f"expected {len(self.low)} channels, as the intensity limits have, got "
+                f"{planes.shape[0]}: use an image with the channels of the training stack."
+            )
+        limits = self._limits_of(planes.reshape(len(self.low), -1)) if self._per_image else self
+        # 32-bit integers and float64 lose digits in float32 before the offset is taken away.
+        narrow = planes.dtype.itemsize <= 2 or planes.dtype == np.float32
+        exact = np.dtype(np.float32 if narrow else np.float64)
+        ones = (-1,) + (1,) * (planes.ndim - 1)
+        low = np.array(limits.low).reshape(ones)
+        span = np.array(limits.high).reshape(ones) - low
+        result: NDArray[Any] = planes.astype(exact)
+        result -= low
+        result /= span
+        return result.astype(np.float32, copy=False)
+
+    def for_slice(self, stack: Stack, i: int) -> Intensity:
+        """Return the limits of slice ``i``: itself in mode "stack", measured in mode "image".
+
+        A slice or channel of one grey value keeps the limits of the stack.
+        """
+        if not self._per_image:
+            return self
+        return self._limits_of(_read_sample(stack, sample_blocks(stack, slices=(i,))))
+
+    @property
+    def _per_image(self) -> bool:
+        return self.mode == "image"
+
+    def _limits_of(self, values: NDArray[Any]) -> Intensity:
+        """Limits of values (C, n), as a plain "stack" intensity."""
+        low, high = _percentile_limits(values, self.percentiles)
+        constant = low == high
+        low, high = np.where(constant, self.low, low), np.where(constant, self.high, high)
+        return replace(self, low=tuple(low), high=tuple(high), mode="stack")
+
+    @classmethod
+    def measure(
+        cls,
+        stack: Stack,
+        percentiles: tuple[float, float] = (0.5, 99.5),
+        mode: Literal["stack", "image"] = "stack",
+    ) -> Intensity:
+        """Measure the limits on a stack.
+
+        Reads all of a stack of up to 16.8 million pixels per channel; of a
+        larger one a fixed set of slices and squares, the same every time.
+
+        Parameters
+        ----------
+        stack
+            The stack.
+        percentiles
+            Of all grey values of a channel.
+        mode
+            Kept in the result.
+
+        Raises
+        ------
+        InputError
+            When a value is NaN or infinite, or the whole image has one grey value.
+        """
+        _check_percentiles(percentiles)
+        values = _read_sample(stack, sample_blocks(stack))
+        low, high = _percentile_limits(values, percentiles)
+        if np.all(low == high):
+            raise InputError(
+                f"expected an image with different grey values, but {stack.name!r} is constant "
+                f"({low[0]:g} everywhere): choose the image and not, for example, an empty layer."
+            )
+        # One empty channel among others (an opaque alpha channel) becomes 0 throughout.
+        high = np.where(low == high, low + np.maximum(1.0, np.abs(low)), high)
+        return cls(tuple(low), tuple(high), mode, percentiles)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Intensity:
+        """Rebuild from ``to_dict``."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """An image of one or more slices, perhaps with labels, read crop by crop.
+
+    Parameters
+    ----------
+    name
+        What the user sees.
+    image
+        numpy, dask or zarr array, or any array that slices like numpy; a list
+        of arrays of decreasing size is a multiscale image, of which level 0 is
+        taken. Kept as it is: never copied, never loaded whole.
+    axes
+        One lower-case letter per axis of ``image``; "y", "x" and perhaps "c"
+        (channels) have a meaning, every other axis counts slices.
+    labels
+        Array with the axes of ``image`` without "c"; or, where ``annotated``
+        says which slices, only these: (len(annotated), Y, X), or (Y, X) for one.
+    scheme
+        What label values mean. Proposed from the labels when omitted.
+    annotated
+        Ascending flat indices of the slices that have labels. None: all of
+        them; with sparse annotation, all that are not empty.
+    scale, translate, units
+        One per axis of ``image`` without "c". Default 1, 0 and "pixel".
+    channel_names
+        One per channel, or none.
+
+    Raises
+    ------
+    InputError
+        When shapes, axes or dtypes do not fit together.
+    """
+
+    name: str
+    image: Any
+    axes: str
+    labels: Any | None = None
+    scheme: LabelScheme | None = None
+    annotated: tuple[int, ...] | None = None
+    scale: tuple[float, ...] = ()
+    translate: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
+    channel_names: tuple[str, ...] = ()
+    _compact: bool = field(default=False, init=False, repr=False)  # labels of annotated slices only
+    _extra_channel: int | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._set("image", _as_array(self.image, "image"))
+        self._check_image()
+        if self.annotated is not None:
+            self._set("annotated", self._checked_slices(self.annotated))
+        if self.labels is not None:
+            self._set("labels", _as_array(self.labels, "labels"))
+            self._fit_labels()
+            if self.scheme is None:
+                self._set("scheme", self._propose_scheme())
+        self._check_spacing()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    # -- checks -----------------------------------------------------------------------------
+
+    def _check_image(self) -> None:
+        shape, axes = tuple(self.image.shape), self.axes
+        if len(axes) != len(shape):
+            raise InputError(
+                f"axes must have one letter per axis of the image, got {axes!r} for shape "
+                f"{shape}: for example {guess_axes(shape, self.image.dtype)[0]!r}."
+            )
+        if not (axes.isalpha() and axes.islower()) or len(set(axes)) < len(axes):
+            raise InputError(
+                f"axes must be different lower-case letters, got {axes!r}: write for example "
+                "'zyx', 'tzyx', 'zcyx' or 'yxc'."
+            )
+        if "y" not in axes or "x" not in axes:
+            raise InputError(f"axes must contain 'y' and 'x', got {axes!r}: name the plane's axes.")
+        if 0 in shape:
+            raise InputError(f"image must not be empty, got shape {shape}: choose another image.")
+        if np.dtype(self.image.dtype).kind not in "biuf":
+            raise InputError(
+                f"image must hold real numbers, got dtype {self.image.dtype}: convert it to an "
+                "integer or floating-point type."
+            )
+        if axes[-2:] == "yx" and shape[-1] in (3, 4) and min(shape[-3:-1]) >= 16 and len(axes) > 2:
+            raise InputError(
+                f"an image of shape {shape} looks like colour, but axes {axes!r} make its last "
+                f"axis the width of the image: use axes {axes[:-3] + 'yxc'!r}."
+            )
+        if self.channel_names and len(self.channel_names) != self.channels:
+            raise InputError(
+                f"channel_names must name {self.channels} channels, got {self.channel_names}: "
+                "name each or none."
+            )
+        self._set("channel_names", tuple(self.channel_names))
+
+    def _checked_slices(self, slices: Sequence[int]) -> tuple[int, ...]:
+        indices = tuple(int(i) for i in slices)
+        if any(not 0 <= i < self.n_slices for i in indices):
+            raise InputError(
+                f"annotated slices must lie in 0 … {self.n_slices - 1}, got {indices}: give flat "
+                "indices of the stack's slices."
+            )
+        if any(a >= b for a, b in pairwise(indices)):
+            raise InputError(
+                f"annotated slices must ascend without repetition, got {indices}: sort them, "
+                "and their labels with them."
+            )
+        return indices
+
+    def _fit_labels(self) -> None:
+        """Find how the labels' axes correspond to the image's, or say why they do not."""
+        labels: Any = self.labels
+        if np.dtype(labels.dtype).kind not in "biuf":
+            raise InputError(
+                f"labels must hold whole numbers, got dtype {labels.dtype}: convert them."
+            )
+        shape = tuple(labels.shape)
+        axes = self._plane_axes
+        expected = tuple(self._size(a) for a in axes)
+        c = self.axes.find("c")
+        if c >= 0 and len(shape) == len(self.axes) and shape[c] == 1:
+            shape = shape[:c] + shape[c + 1 :]
+            self._set("_extra_channel", c)
+        if shape == expected:
+            return
+        compact = self._compact_shapes()
+        if shape in compact:
+            self._set("_compact", True)
+            return
+        raise InputError(self._labels_misfit(tuple(labels.shape), expected))
+
+    def _compact_shapes(self) -> tuple[tuple[int, ...], ...]:
+        plane = self._labels_plane_shape
+        shapes: list[tuple[int, ...]] = []
+        if self.annotated is not None:
+            shapes.append((len(self.annotated), *plane))
+        if (self.annotated is not None and len(self.annotated) == 1) or self.n_slices == 1:
+            shapes.append(plane)
+        return tuple(shapes)
+
+    def _labels_misfit(self, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
+        image = tuple(self.image.shape)
+        start = f"labels must have shape {expected} to fit the image of shape {image} "
+        start += f"(axes {self.axes!r}), got {shape}: "
+        if image[-1] in (3, 4) and self.axes[-1] == "x" and shape == image[:-1]:
+            return start + f"the image looks like colour, use axes {self.axes[:-3] + 'yxc'!r}."
+        if "c" not in self.axes and len(shape) == len(image) - 1 and shape == image[1:]:
+            return start + (
+                f"if the image's first axis counts channels, use axes {'c' + self.axes[1:]!r}; if "
+                "these are the labels of one slice, say which with annotated=(i,)."
+            )
+        if shape[-2:] == self._labels_plane_shape:
+            return start + "for labels of a few slices only, say which with annotated=(i, …)."
+        return start + "choose labels drawn on this image."
+
+    def _check_spacing(self) -> None:
+        n = len(self._plane_axes)
+        scale = tuple(float(v) for v in self.scale) or (1.0,) * n
+        translate = tuple(float(v) for v in self.translate) or (0.0,) * n
+        units = tuple(str(u) for u in self.units) or ("pixel",) * n
+        for what, values in (("scale", scale), ("translate", translate), ("units", units)):
+            if len(values) != n:
+                raise InputError(
+                    f"{what} must have {n} values, one per axis {self._plane_axes!r}, got "
+                    f"{values}: leave out the one of the channels."
+                )
+        if not all(math.isfinite(v) and v > 0 for v in scale):
+            raise InputError(f"scale must be positive, got {scale}: give the size of a pixel.")
+        self._set("scale", scale)
+        self._set("translate", translate)
+        self._set("units", units)
+
+    def _propose_scheme(self) -> LabelScheme:
+        from napari_unet.labels import propose_scheme
+
+        blocks = (b for b in sample_blocks(self) if self._has_labels(b[0]))
+        parts = [self._read_labels(*block).ravel() for block in blocks]
+        full = np.concatenate(parts) if parts else np.zeros(1, np.uint8)
+        if isinstance(self.labels, np.ndarray) and self.labels.size <= SAMPLE_PIXELS:
+            full = self.labels
+            if self._extra_channel is not None:
+                full = full.squeeze(self._extra_channel)
+        else:
+            # No plane to see in a sample of squares: a row of pixels keeps their values.
+            full = full[None]
+        return propose_scheme(full)[0]
+
+    # -- shape ------------------------------------------------------------------------------
+
+    def _size(self, axis: str) -> int:
+        return int(self.image.shape[self.axes.index(axis)])
+
+    @property
+    def _plane_axes(self) -> str:
+        """Axes without "c"."""
+        return self.axes.replace("c", "")
+
+    @property
+    def _labels_plane_shape(self) -> tuple[int, ...]:
+        return tuple(self._size(a) for a in self._plane_axes if a in "yx")
+
+    @property
+    def channels(self) -> int:
+        """Number of channels, 1 without a channel axis."""
+        return self._size("c") if "c" in self.axes else 1
+
+    @property
+    def plane_shape(self) -> tuple[int, int]:
+        """(Y, X)."""
+        return self._size("y"), self._size("x")
+
+    @property
+    def leading_axes(self) -> str:
+        """Axes that count slices."""
+        return "".join(a for a in self.axes if a not in "cyx")
+
+    @property
+    def leading_shape(self) -> tuple[int, ...]:
+        """Sizes of the leading axes."""
+        return tuple(self._size(a) for a in self.leading_axes)
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices."""
+        return math.prod(self.leading_shape)
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Scale along y and x."""
+        axes = self._plane_axes
+        return self.scale[axes.index("y")], self.scale[axes.index("x")]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the image."""
+        dtype: np.dtype[Any] = np.dtype(self.image.dtype)
+        return dtype
+
+    def index(self, i: int) -> tuple[int, ...]:
+        """Leading index of slice ``i``."""
+        if not 0 <= i < self.n_slices:
+            raise IndexError(f"slice {i} is not one of the {self.n_slices} of {self.name!r}")
+        return tuple(int(k) for k in np.unravel_index(i, self.leading_shape))
+
+    # -- reading ----------------------------------------------------------------------------
+
+    def image_crop(self, i: int, rows: slice, cols: slice) -> NDArray[Any]:
+        """Read a crop of slice ``i``, inside its bounds.
+
+        Returns
+        -------
+        numpy.ndarray
+            (C, h, w), dtype of the image.
+        """
+        where = dict(zip(self.leading_axes, self.index(i)))
+        crop = _read(self.image, self._selection(self.axes, where, rows, cols))
+        order = [a for a in self.axes if a in "cyx"]
+        if "c" not in order:
+            crop, order = crop[None], ["c", *order]
+        return crop.transpose([order.index(a) for a in "cyx"])
+
+    def image_plane(self, i: int) -> NDArray[Any]:
+        """Read slice ``i``: (C, Y, X), dtype of the image."""
+        Y, X = self.plane_shape
+        return self.image_crop(i, slice(0, Y), slice(0, X))
+
+    def label_crop(self, i: int, rows: slice, cols: slice) -> NDArray[np.int32]:
+        """Read a crop of the labels of slice ``i``, inside its bounds.
+
+        Returns
+        -------
+        numpy.ndarray
+            (h, w) int32; zeros where the stack has labels only for other slices.
+
+        Raises
+        ------
+        InputError
+            Without labels, or when a value is not a whole number or exceeds int32.
+        """
+        return _whole_numbers(self._read_labels(i, rows, cols), self.name)
+
+    def label_plane(self, i: int) -> NDArray[np.int32]:
+        """Read the labels of slice ``i``: (Y, X) int32."""
+        Y, X = self.plane_shape
+        return self.label_crop(i, slice(0, Y), slice(0, X))
+
+    def _read_labels(self, i: int, rows: slice, cols: slice) -> NDArray[Any]:
+        """(h, w) crop in the dtype the labels have."""
+        labels: Any = self.labels
+        if labels is None:
+            raise InputError(f"{self.name!r} has no labels: choose a labels layer or file.")
+        where = dict(zip(self.leading_axes, self.index(i)))
+        axes = self._plane_axes
+        if self._compact:
+            if not self._has_labels(i):
+                return np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint8)
+            plane = "".join(a for a in axes if a in "yx")
+            axes = plane if labels.ndim - (self._extra_channel is not None) == 2 else "n" + plane
+            where = {"n": (self.annotated or (i,)).index(i)}
+        selection = self._selection(axes, where, rows, cols)
+        if self._extra_channel is not None:
+            selection.insert(self._extra_channel, 0)
+        crop = _read(labels, selection)
+        return crop.T if axes.index("x") < axes.index("y") else crop
+
+    def _selection(
+        self, axes: str, where: dict[str, int], rows: slice, cols: slice
+    ) -> list[int | slice]:
+        for what, given, size in zip(("rows", "cols"), (rows, cols), self.plane_shape):
+            if given.step not in (None, 1) or not 0 <= given.start <= given.stop <= size:
+                raise IndexError(f"{what} must be a slice inside 0 … {size}, got {given}")
+        every: dict[str, int | slice] = {"y": rows, "x": cols, "c": slice(0, self.channels)}
+        return [where[a] if a in where else every[a] for a in axes]
+
+    # -- labels -----------------------------------------------------------------------------
+
+    def _has_labels(self, i: int) -> bool:
+        return self.annotated is None or i in self.annotated
+
+    @property
+    def labelled_slices(self) -> tuple[int, ...]:
+        """Flat indices of the slices that have labels; () without labels.
+
+        With sparse annotation and ``annotated=None`` these are the slices that
+        are not empty; of arrays in memory they are looked up anew each time,
+        since they may be being painted.
+        """
+        if self.labels is None:
+            return ()
+        if self.annotated is not None:
+            return self.annotated
+        if self.scheme is None or self.scheme.annotation == "dense":
+            return tuple(range(self.n_slices))
+        if isinstance(self.labels, np.ndarray):
+            return self._painted_slices()
+        if "_painted" not in self.__dict__:
+            self._set("_painted", self._painted_slices())
+        painted: tuple[int, ...] = self.__dict__["_painted"]
+        return painted
+
+    def _painted_slices(self) -> tuple[int, ...]:
+        rows, cols = (slice(0, n) for n in self.plane_shape)
+        return tuple(i for i in range(self.n_slices) if self._read_labels(i, rows, cols).any())
+
+    def with_labels(
+        self,
+        labels: Any,
+        scheme: LabelScheme | None = None,
+        annotated: tuple[int, ...] | None = None,
+    ) -> Stack:
+        """Return the same image with other labels.
+
+        Parameters
+        ----------
+        labels
+            As in the class; None takes the labels away.
+        scheme
+            None: the one the stack has, or else proposed from the labels.
+        annotated
+            As in the class; it is not taken over from this stack.
+        """
+        if labels is None:
+            return replace(self, labels=None, scheme=None, annotated=None)
+        return replace(self, labels=labels, scheme=scheme or self.scheme, annotated=annotated)
+
+    # -- identity ---------------------------------------------------------------------------
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Describe the data in plain JSON, with SHA-256 sums that tell it from other data.
+
+        Arrays in memory are summed whole; of lazy ones the fixed sample of
+        ``sample_blocks``, and "sampled" says so.
+        """
+        labels: dict[str, Any] = {}
+        if self.labels is not None:
+            labels = {
+                "labels": self._sum_of_labels(),
+                "labels_shape": [int(n) for n in self.labels.shape],
+                "labels_dtype": str(self.labels.dtype),
+                "annotated": None if self.annotated is None else list(self.annotated),
+            }
+        return {
+            "name": self.name,
+            "shape": [int(n) for n in self.image.shape],
+            "dtype": str(self.image.dtype),
+            "axes": self.axes,
+            "scale": list(self.scale),
+            "units": list(self.units),
+            "image": self._sum_of_image(),
+            "sampled": not (_in_memory(self.image) and _in_memory(self.labels)),
+            **labels,
+        }
+
+    def _sum_of_image(self) -> str:
+        if _in_memory(self.image):
+            return _sum_of_array(self.image)
+        return _sum_of_parts(self.image, (self.image_crop(*b) for b in sample_blocks(self)))
+
+    def _sum_of_labels(self) -> str:
+        if _in_memory(self.labels):
+            return _sum_of_array(np.asarray(self.labels))
+        return _sum_of_parts(self.labels, (self._read_labels(*b) for b in sample_blocks(self)))
+
+
+def from_multiscale(
+    name: str,
+    levels: Sequence[Any],
+    axes: str,
+    *,
+    level: int = 0,
+    labels: Any | None = None,
+    scale: Sequence[float] = (),
+    **described: Any,
+) -> Stack:
+    """Make a stack of one level of a multiscale image.
+
+    Parameters
+    ----------
+    name, axes, labels
+        As in ``Stack``; multiscale labels contribute the level that fits.
+    levels
+        Arrays of decreasing size, the finest first.
+    level
+        Which one; 0 is the finest.
+    scale
+        Of level 0, per axis without "c"; that of another level follows from
+        the ratio of the sizes.
+    described
+        Any other field of ``Stack``.
+
+    Raises
+    ------
+    InputError
+        When there is no such level.
+    """
+    if not 0 <= level < len(levels):
+        raise InputError(
+            f"level must be one of 0 … {len(levels) - 1} of {name!r}, got {level}: choose another."
+        )
+    chosen, finest = levels[level], levels[0]
+    sizes = [(f, n) for a, f, n in zip(axes, finest.shape, chosen.shape) if a != "c"]
+    base = tuple(scale) or (1.0,) * len(sizes)
+    scale = tuple(s * f / n for s, (f, n) in zip(base, sizes))
+    if isinstance(labels, list | tuple):
+        wanted = tuple(n for _, n in sizes)
+        labels = next((one for one in labels if tuple(one.shape) == wanted), labels[0])
+    return Stack(name, chosen, axes, labels=labels, scale=scale, **described)
+
+
+def guess_axes(
+    shape: Sequence[int],
+    dtype: Any = None,
+    rgb: bool = False,
+    labels_shape: Sequence[int] | None = None,
+) -> tuple[str, ...]:
+    """Propose axes for an array of unknown ones, the likeliest first.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the image. An integer image of 8 or 16 bits may be colour.
+    rgb
+        Known to be colour, with the channels last.
+    labels_shape
+        Shape of its labels, which tells channels from slices.
+
+    Returns
+    -------
+    tuple of str
+        For example ("zyx", "cyx") for (3, 512, 512).
+    """
+    n = len(shape)
+    if n < 2:
+        raise InputError(f"image must have at least 2 axes (Y, X), got shape {tuple(shape)}.")
+    leading = {0: "", 1: "z", 2: "tz", 3: "ptz"}
+    if n > 6 or (rgb and n < 3):
+        raise InputError(f"no axes can be proposed for shape {tuple(shape)}: name them yourself.")
+    colour = np.dtype(dtype or np.uint8).kind in "uf" and n >= 3
+    colour = colour and shape[-1] in (3, 4) and min(shape[-3:-1]) >= 16
+    if rgb:
+        return (leading[n - 3] + "yxc",)
+    proposals = [leading[n - 3] + "yxc"] if colour else []
+    rest = [leading[min(n - 2, 3)] + "yx"] if n <= 5 else []
+    if n >= 3:
+        slices = leading[n - 3]
+        # Up to 4 channels, beside slices or before them; a plain stack comes first.
+        channels = [slices[:k] + "c" + slices[k:] + "yx" for k in range(n - 2) if shape[k] <= 4]
+        few = n > 3 and channels and min(shape[: n - 2]) < max(shape[: n - 2])
+        rest = [*channels, *rest] if few else [*rest, *channels]
+        rest = rest or [slices[:1] + "c" + slices[1:] + "yx"]
+    proposals += rest
+    if labels_shape is not None:
+        wanted = tuple(labels_shape)
+        proposals.sort(key=lambda a: _without_channels(a, shape) != wanted)
+    return tuple(proposals)
+
+
+def _without_channels(axes: str, shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(n for a, n in zip(axes, shape) if a != "c")
+
+
+def sample_blocks(stack: Stack, slices: Sequence[int] | None = None) -> Iterator[Block]:
+    """Choose where to read a bounded sample of a stack, the same places every time.
+
+    Parameters
+    ----------
+    stack
+        The stack.
+    slices
+        Only of these; None: of all.
+
+    Yields
+    ------
+    tuple of int, slice, slice
+        Slice index, rows and columns. They cover the whole stack when it has
+        no more than 16.8 million pixels; otherwise at most 16 slices evenly
+        spaced, and 16 squares of 512 px in each of them that is too large.
+    """
+    Y, X = stack.plane_shape
+    chosen = range(stack.n_slices) if slices is None else slices
+    whole = len(chosen) * Y * X <= SAMPLE_PIXELS
+    if not whole:
+        places = np.linspace(0, len(chosen) - 1, min(len(chosen), SAMPLE_SLICES)).round()
+        chosen = [chosen[int(k)] for k in np.unique(places)]
+        whole = len(chosen) * Y * X <= SAMPLE_PIXELS
+    for i in chosen:
+        if whole:
+            yield i, slice(0, Y), slice(0, X)
+        else:
+            yield from ((i, r, c) for r in _sample_spans(Y) for c in _sample_spans(X))
+
+
+def _sample_spans(n: int) -> list[slice]:
+    """At most ``SAMPLE_GRID`` spans of 512 px along an axis, starting at multiples of 512."""
+    if n <= SAMPLE_BLOCK * SAMPLE_GRID:
+        return [slice(a, min(a + SAMPLE_BLOCK, n)) for a in range(0, n, SAMPLE_BLOCK)]
+    last = n // SAMPLE_BLOCK - 1
+    starts = [round(k * last / (SAMPLE_GRID - 1)) * SAMPLE_BLOCK for k in range(SAMPLE_GRID)]
+    return [slice(a, a + SAMPLE_BLOCK) for a in starts]
+
+
+def _read_sample(stack: Stack, blocks: Iterator[Block]) -> NDArray[Any]:
+    """Grey values (C, n) of the blocks; all of them finite."""
+    parts = []
+    for i, rows, cols in blocks:
+        part = stack.image_crop(i, rows, cols).reshape(stack.channels, -1)
+        if part.dtype.kind == "f" and not np.isfinite(part).all():
+            bad = "NaN" if np.isnan(part).any() else "infinite"
+            raise InputError(
+                f"expected finite grey values, but slice {i} of {stack.name!r} contains {bad} "
+                "pixels: replace them, for example with the darkest value."
+            )
+        parts.append(part)
+    return np.concatenate(parts, axis=1)
+
+
+def _percentile_limits(
+    values: NDArray[Any], percentiles: tuple[float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Percentiles of values (C, n); minimum and maximum where these are equal."""
+    if values.dtype.kind in "bf" or values.dtype.itemsize == 8:
+        values = values.astype(np.float64)  # float16 and bool cannot be interpolated
+    low, high = np.percentile(values, percentiles, axis=1).astype(np.float64)
+    equal = low == high
+    if equal.any():  # an almost empty image: more than 99 % of the pixels are alike
+        low = np.where(equal, values.min(axis=1), low)
+        high = np.where(equal, values.max(axis=1), high)
+    return low, high
+
+
+def _check_percentiles(percentiles: tuple[float, ...]) -> None:
+    if len(percentiles) != 2 or not 0 <= percentiles[0] < percentiles[1] <= 100:
+        raise InputError(
+            f"percentiles must be two ascending numbers from 0 to 100, got {percentiles}: "
+            "use (0.5, 99.5)."
+        )
+
+
+def _as_array(data: Any, what: str) -> Any:
+    """Return the array itself, or the finest level of a multiscale image."""
+    if isinstance(data, list | tuple):
+        levels = [one for one in data if hasattr(one, "shape") and hasattr(one, "dtype")]
+        shapes = [tuple(one.shape) for one in levels]
+        if len(levels) != len(data) or not levels or len(set(shapes)) < len(shapes):
+            raise InputError(
+                f"{what} must be one array, or the levels of a multiscale image in decreasing "
+                f"size, got a {type(data).__name__} of {len(data)}: join slices with numpy.stack."
+            )
+        return levels[0]
+    if not (hasattr(data, "shape") and hasattr(data, "dtype") and hasattr(data, "ndim")):
+        return np.asarray(data)
+    return data
+
+
+def _read(array: Any, selection: list[int | slice]) -> NDArray[Any]:
+    return np.asarray(array[tuple(selection)])
+
+
+def _whole_numbers(labels: NDArray[Any], name: str) -> NDArray[np.int32]:
+    """Labels of any real dtype as int32, or an error where that would change a value."""
+    floating = labels.dtype.kind == "f"
+    if floating and not (np.isfinite(labels).all() and (labels == np.round(labels)).all()):
+        raise InputError(
+            f"labels must be whole numbers, but those of {name!r} have fractions or NaN: "
+            "threshold or round them first."
+        )
+    wide = floating or not np.can_cast(labels.dtype, np.int32)
+    if wide and labels.size and (labels.max() >= 2**31 or labels.min() < -(2**31)):
+        raise InputError(
+            f"labels must lie below 2147483648, but those of {name!r} reach "
+            f"{labels.max():.0f}: number the objects anew from 1."
+        )
+    return labels.astype(np.int32, copy=False)
+
+
+def _in_memory(array: Any) -> bool:
+    return array is None or (isinstance(array, np.ndarray) and not isinstance(array, np.memmap))
+
+
+def _sum_of_array(array: NDArray[Any]) -> str:
+    rows = array if array.ndim > 2 else array[None]
+    return _sum_of_parts(array, rows)
+
+
+def _sum_of_parts(array: Any, parts: Any) -> str:
+    """SHA-256 of dtype, shape and bytes, taken part by part."""
+    digest = hashlib.sha256(f"{np.dtype(array.dtype).str} {tuple(array.shape)}".encode())
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
