@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from napari_unet.errors import InputError
-from napari_unet.labels import LabelScheme
-from napari_unet.stack import Intensity
 from napari_unet.tiles import border, output_size
+
+if TYPE_CHECKING:
+    from napari_unet.labels import LabelScheme
+    from napari_unet.stack import Intensity
 
 __all__ = ["TrainedModel", "UNet", "UNetConfig"]
 
@@ -109,9 +111,7 @@ class UNet(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.dropout = nn.Dropout(config.dropout)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
-        self.merge = nn.ModuleList(
-            _double_convolution(2 * w, w, config.norm) for w in widths[:-1]
-        )
+        self.merge = nn.ModuleList(_double_convolution(2 * w, w, config.norm) for w in widths[:-1])
         self.classify = nn.Conv2d(config.width, config.classes, 1)
         self._draw_weights(generator)
 

@@ -285,7 +285,9 @@ def _tiles_along(length: int, output: int, step: int) -> int:
 
 def _lay_out(shape: tuple[int, int], depth: int, height: int, width: int) -> TilePlan:
     slots = [
-        TileSlot(slice(y0, y1), slice(x0, x1), _window(y0, height, depth), _window(x0, width, depth))
+        TileSlot(
+            slice(y0, y1), slice(x0, x1), _window(y0, height, depth), _window(x0, width, depth)
+        )
         for y0, y1 in _spans(shape[0], height, depth)
         for x0, x1 in _spans(shape[1], width, depth)
     ]
@@ -296,9 +298,7 @@ def _spans(length: int, side: int, depth: int) -> list[tuple[int, int]]:
     output, step = side - border(depth), 2**depth
     count = _tiles_along(length, output, step)
     advance = output - output % step
-    return [
-        (k * advance, length if k == count - 1 else (k + 1) * advance) for k in range(count)
-    ]
+    return [(k * advance, length if k == count - 1 else (k + 1) * advance) for k in range(count)]
 
 
 def _window(start: int, side: int, depth: int) -> tuple[int, int]:

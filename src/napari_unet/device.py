@@ -1,0 +1,300 @@
+"""Where to compute: device, precision, memory format and threads.
+
+What is fastest differs between machines by factors, and not always as
+expected: bfloat16 pays on processors with matrix units and costs on others.
+So on a CPU a short timed probe decides; its answer is kept for the machine,
+and later runs compute in the same way, to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+import torch
+
+from napari_unet.errors import DeviceError, InputError
+from napari_unet.model import UNet, UNetConfig
+from napari_unet.tiles import next_valid_size, smallest_input
+
+__all__ = [
+    "Compute",
+    "available_memory",
+    "choose",
+    "free_memory",
+    "is_out_of_memory",
+    "limit_threads",
+]
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+PROBE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Compute:
+    """One way of computing.
+
+    Attributes
+    ----------
+    device : str
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"`` …
+    dtype : {"float32", "bfloat16"}
+        Precision of convolutions; weights and loss stay float32 in training.
+    channels_last : bool
+        Memory format of images and weights.
+    threads : int
+        CPU threads for torch.
+    """
+
+    device: str = "cpu"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = False
+    threads: int = 1
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The dtype as torch's."""
+        return DTYPES[self.dtype]
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The memory format as torch's."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def describe(self) -> str:
+        """Short text for people, such as "CPU, float32, 2 threads"."""
+        if self.device == "cpu":
+            threads = f"{self.threads} thread" + ("s" if self.threads > 1 else "")
+            return f"CPU, {self.dtype}, {threads}"
+        if self.device.startswith("cuda"):
+            return f"{torch.cuda.get_device_name(self.device)}, {self.dtype}"
+        return f"{self.device.upper()}, {self.dtype}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+
+def choose(
+    request: str = "auto",
+    network: UNetConfig | None = None,
+    *,
+    purpose: Literal["train", "predict"] = "train",
+    spare_cores: int = 0,
+) -> Compute:
+    """Decide how to compute.
+
+    Parameters
+    ----------
+    request : str
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or ``"mps"``. Automatic
+        is CUDA if there is one, else MPS, else the CPU.
+    network : UNetConfig, optional
+        Shape of the network, for the probe; a small one when omitted.
+    purpose : {"train", "predict"}
+        A training step and a forward pass may favour different formats.
+    spare_cores : int
+        CPU cores left to others; 1 while a window is open, which otherwise
+        fights with torch for them.
+
+    Raises
+    ------
+    InputError
+        If `request` names no kind of device.
+    DeviceError
+        If the device named is not present.
+    """
+    device = _device(request)
+    threads = max(1, _cores() - spare_cores)
+    if device.startswith("cuda"):
+        bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        return Compute(
+            device, "bfloat16" if bf16 else "float32", channels_last=True, threads=threads
+        )
+    if device == "mps":
+        return Compute(device, "float32", channels_last=False, threads=threads)
+    return _fastest_on_cpu(network or UNetConfig(width=16), purpose, threads)
+
+
+def _device(request: str) -> str:
+    if request == "auto":
+        if torch.cuda.is_available():
+            return "cuda"
+        return "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        kind = torch.device(request).type
+    except RuntimeError:
+        kind = ""
+    if kind not in ("cpu", "cuda", "mps"):
+        msg = f"the device must be auto, cpu, cuda, cuda:N or mps, got {request!r}: choose one"
+        raise InputError(msg)
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available()
+        and (torch.device(request).index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not present[kind]:
+        msg = f"the device {request!r} was asked for, but torch finds none: use auto or cpu"
+        raise DeviceError(msg)
+    return request
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def limit_threads(compute: Compute) -> None:
+    """Give torch its threads; to be called inside the thread that computes."""
+    if torch.get_num_threads() != compute.threads:
+        torch.set_num_threads(compute.threads)
+
+
+# -- the probe ---------------------------------------------------------------
+
+
+def _fastest_on_cpu(network: UNetConfig, purpose: str, threads: int) -> Compute:
+    plain = Compute("cpu", "float32", channels_last=False, threads=threads)
+    key = _probe_key(network, purpose, threads)
+    known = _read_answers().get(key)
+    if known is not None:
+        with suppress(TypeError, KeyError):
+            return replace(plain, **known)
+    answer = _probe(network, purpose, plain)
+    remembered = _remember(key, {"dtype": answer.dtype, "channels_last": answer.channels_last})
+    # A choice that cannot be kept might differ next time, and the weights with it.
+    return answer if remembered else plain
+
+
+def _probe(network: UNetConfig, purpose: str, plain: Compute) -> Compute:
+    """Time each way once warm, within `PROBE_SECONDS`, and take the fastest."""
+    ways = [plain, replace(plain, channels_last=True)]
+    if _has_bfloat16_units():
+        ways.insert(1, replace(plain, dtype="bfloat16", channels_last=True))
+    limit_threads(plain)
+    budget = time.perf_counter() + PROBE_SECONDS
+    seconds: dict[Compute, float] = {}
+    with torch.random.fork_rng(devices=[]):
+        for way in ways:
+            if time.perf_counter() < budget:
+                seconds[way] = _time_one(network, purpose, way, budget)
+    # The plain way wins ties: another must be clearly faster to be taken.
+    return min(seconds, key=lambda way: seconds[way] * (0.95 if way == plain else 1.0))
+
+
+def _time_one(network: UNetConfig, purpose: str, way: Compute, budget: float) -> float:
+    net = UNet(network).to(memory_format=way.memory_format)
+    net.train(purpose == "train")
+    side = next_valid_size(smallest_input(network.depth) + 48, network.depth)
+    image = torch.rand(1, network.in_channels, side, side).contiguous(
+        memory_format=way.memory_format
+    )
+    best = float("inf")
+    for _ in range(3):
+        start = time.perf_counter()
+        with (
+            torch.autocast("cpu", torch.bfloat16, enabled=way.dtype == "bfloat16"),
+            torch.set_grad_enabled(purpose == "train"),
+        ):
+            loss = net(image).float().square().mean()
+        if purpose == "train":
+            loss.backward()
+        best = min(best, time.perf_counter() - start)
+        if time.perf_counter() > budget:
+            break
+    return best
+
+
+def _has_bfloat16_units() -> bool:
+    """Whether this processor has matrix or dot-product units for bfloat16."""
+    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    if any(getattr(torch.cpu, check, lambda: False)() for check in checks):
+        return True
+    return platform.machine() in ("arm64", "aarch64") and "bf16" in _cpu_flags()
+
+
+def _cpu_flags() -> str:
+    with suppress(OSError):
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    return ""
+
+
+def _probe_key(network: UNetConfig, purpose: str, threads: int) -> str:
+    described = [
+        platform.node(),
+        platform.processor() or platform.machine(),
+        torch.backends.cpu.get_cpu_capability(),
+        torch.__version__,
+        network.to_dict(),
+        purpose,
+        threads,
+    ]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
+
+
+def _answers_file() -> Path:
+    return platformdirs.user_cache_path("napari-unet") / "compute.json"
+
+
+def _read_answers() -> dict[str, dict[str, Any]]:
+    with suppress(OSError, ValueError):
+        answers = json.loads(_answers_file().read_text(encoding="utf-8"))
+        if isinstance(answers, dict):
+            return answers
+    return {}
+
+
+def _remember(key: str, answer: dict[str, Any]) -> bool:
+    path = _answers_file()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(f".{os.getpid()}.tmp")
+        beside.write_text(json.dumps({**_read_answers(), key: answer}, indent=1), encoding="utf-8")
+        beside.replace(path)
+    except OSError:
+        return False
+    return True
+
+
+# -- memory ------------------------------------------------------------------
+
+
+def available_memory(device: str) -> int:
+    """Bytes that a computation on `device` may take now, as far as the system says."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    with suppress(AttributeError, ValueError, OSError):
+        return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 2
+    return 4 * 2**30
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception of torch means that memory did not suffice."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    )
+
+
+def free_memory(device: str) -> None:
+    """Hand cached device memory back to the system."""
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    elif device == "mps":
+        torch.mps.empty_cache()

@@ -1,0 +1,104 @@
+"""A network made ready for prediction, and the forward pass of a batch of tiles.
+
+Legend: B tiles, C channels, K classes, (H, W) input, (h, w) output pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+if TYPE_CHECKING:
+    from napari_unet.device import Compute
+    from napari_unet.model import UNet, UNetConfig
+
+__all__ = ["bytes_per_pixel", "forward_tiles", "network_for_inference"]
+
+
+def network_for_inference(network: UNet, compute: Compute) -> UNet:
+    """Copy a network for prediction: fixed, folded, and in the precision it computes in.
+
+    The copy is independent of the original, which may go on training. Batch
+    normalisation is folded into the convolution before it, and weights are
+    stored in `compute`'s precision, so that nothing is converted per tile.
+    """
+    ready = copy.deepcopy(network).eval().requires_grad_(False)
+    for block in (*ready.down, *ready.merge):
+        assert isinstance(block, nn.Sequential)
+        for position, layer in enumerate(block):
+            if isinstance(layer, nn.BatchNorm2d):
+                convolution = block[position - 1]
+                assert isinstance(convolution, nn.Conv2d)
+                block[position - 1] = fuse_conv_bn_eval(convolution, layer)
+                block[position] = nn.Identity()
+    return ready.to(
+        device=compute.device, dtype=compute.torch_dtype, memory_format=compute.memory_format
+    )
+
+
+@torch.inference_mode()
+def forward_tiles(
+    network: UNet, images: Tensor, compute: Compute, *, mirror_average: bool = False
+) -> Tensor:
+    """Probabilities of a batch of input tiles.
+
+    Parameters
+    ----------
+    network : UNet
+        From `network_for_inference`.
+    images : Tensor (B, C, H, W) float32
+        Normalised tiles on any device.
+    compute : Compute
+        How the network computes.
+    mirror_average : bool
+        Average over the eight mirrored and rotated versions of every tile.
+        Eight times the work; a little more certain borders.
+
+    Returns
+    -------
+    Tensor (B, K, h, w) float32
+        On the CPU; sums to 1 over K.
+
+    Notes
+    -----
+    A mirrored tile meets the poolings counted from its far end. As all tile
+    sides are equal modulo ``2^depth``, that phase too is the same for every
+    tile of a plan, and the average is as seamless as a single pass.
+    """
+    x = images.to(compute.device, compute.torch_dtype, non_blocking=True)
+    turns = (
+        [(k, flip) for flip in (False, True) for k in range(4)] if mirror_average else [(0, False)]
+    )
+    total: Tensor | None = None
+    for turn, flip in turns:
+        turned = torch.rot90(x.flip(-1) if flip else x, turn, (-2, -1))
+        logits = network(turned.contiguous(memory_format=compute.memory_format)).float()
+        probabilities = torch.softmax(logits, dim=1)
+        back = torch.rot90(probabilities, -turn, (-2, -1))
+        back = back.flip(-1) if flip else back
+        total = back if total is None else total + back
+    assert total is not None
+    return (total / len(turns)).cpu()
+
+
+@torch.inference_mode()
+def forward_logits(network: UNet, images: Tensor, compute: Compute) -> Tensor:
+    """Logits of a batch of input tiles; as `forward_tiles` without the softmax."""
+    x = images.to(compute.device, compute.torch_dtype, non_blocking=True)
+    logits: Tensor = network(x.contiguous(memory_format=compute.memory_format))
+    return logits.float().cpu()
+
+
+def bytes_per_pixel(config: UNetConfig, dtype_bytes: int = 4) -> int:
+    """Memory of a forward pass for each input pixel of a tile, a safe estimate.
+
+    The peak lies in the top level of the expanding path, where the skip (w
+    channels), the upsampled features (w), their concatenation (2w), the result
+    of the next convolution (w) and its workspace live together; the deeper
+    levels' skips add w/2 + w/4 + …
+    """
+    return (7 * config.width + config.in_channels + 4 * config.classes) * dtype_bytes

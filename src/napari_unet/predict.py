@@ -1,0 +1,409 @@
+"""Overlap-tile prediction: a generator of finished tiles.
+
+Every tile is predicted from its mirrored surround, and tiles are aligned with
+the network's poolings (see `napari_unet.tiles`), so that the stitched result
+is the result of one pass over the whole slice, without seams.
+
+Legend: C channels, K classes, (Y, X) plane, (H, W) input, (h, w) output pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_unet.device import (
+    Compute,
+    available_memory,
+    choose,
+    free_memory,
+    is_out_of_memory,
+    limit_threads,
+)
+from napari_unet.errors import DeviceError, InputError
+from napari_unet.inference import (
+    bytes_per_pixel,
+    forward_logits,
+    forward_tiles,
+    network_for_inference,
+)
+from napari_unet.model import TrainedModel, UNet
+from napari_unet.stack import Intensity, Stack, guess_axes
+from napari_unet.tiles import TilePlan, TileSlot, plan_tiles, previous_valid_size, read_mirrored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PredictedTile",
+    "PredictionPlan",
+    "plan",
+    "predict",
+    "predict_labels",
+    "predict_probabilities",
+]
+
+MEMORY_SHARE = 0.4
+"""Share of the free memory that a prediction takes when no budget is given."""
+
+LARGEST_TILE = 2048
+"""Side from which a larger tile saves less than 20 % and only delays the first result."""
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedTile:
+    """One finished tile.
+
+    Attributes
+    ----------
+    index : tuple of int
+        Leading index of the slice in the stack.
+    slice_index : int
+        The same as one flat index.
+    rows, cols : slice
+        Where the tile lies in the plane.
+    probabilities : ndarray (K, h, w) float32
+        Sum to 1 over K; logits where they were asked for.
+    done, total : int
+        Tiles finished so far, this one included, and tiles in all.
+    seconds_left : float
+        Estimated from the tiles so far.
+    note : str
+        One sentence when something was changed on the way, such as a smaller
+        tile for want of memory; else empty.
+    """
+
+    index: tuple[int, ...]
+    slice_index: int
+    rows: slice
+    cols: slice
+    probabilities: NDArray[np.float32]
+    done: int
+    total: int
+    seconds_left: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PredictionPlan:
+    """What a prediction will compute.
+
+    Attributes
+    ----------
+    tiles : TilePlan
+        The tiles of each slice.
+    slices : int
+        Number of slices.
+    total : int
+        Number of tiles in all.
+    bytes : int
+        Estimated peak memory of the computation.
+    """
+
+    tiles: TilePlan
+    slices: int
+    total: int
+    bytes: int
+
+
+def plan(
+    model: TrainedModel | UNet,
+    stack: Stack,
+    tile: int | None = None,
+    *,
+    slices: Sequence[int] | None = None,
+    memory: int | None = None,
+    compute: Compute | None = None,
+) -> PredictionPlan:
+    """Lay out the tiles of a prediction without computing anything.
+
+    Parameters
+    ----------
+    model : TrainedModel or UNet
+        The network.
+    stack : Stack
+        What is to be predicted.
+    tile : int, optional
+        Largest side of an input tile; 2048 when omitted.
+    slices : sequence of int, optional
+        Flat indices; all when omitted.
+    memory : int, optional
+        Bytes the computation may take; 40 % of what is free when omitted.
+    compute : Compute, optional
+        Where it will run; the CPU in float32 when omitted.
+    """
+    config = _network(model).config
+    compute = compute or Compute()
+    per_pixel = bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
+    budget = memory or int(MEMORY_SHARE * available_memory(compute.device))
+    tiles = plan_tiles(
+        stack.plane_shape, config.depth, tile or LARGEST_TILE, max_pixels=budget // per_pixel
+    )
+    count = stack.n_slices if slices is None else len(slices)
+    used = tiles.input[0] * tiles.input[1] * per_pixel
+    return PredictionPlan(tiles, count, count * len(tiles.slots), used)
+
+
+def predict(
+    model: TrainedModel | UNet,
+    image: Stack | Any,
+    axes: str | None = None,
+    *,
+    slices: Sequence[int] | None = None,
+    tile: int | None = None,
+    batch: int = 1,
+    device: str = "auto",
+    logits: bool = False,
+    mirror_average: bool = False,
+    memory: int | None = None,
+    compute: Compute | None = None,
+) -> Iterator[PredictedTile]:
+    """Predict a stack tile by tile.
+
+    Parameters
+    ----------
+    model : TrainedModel or UNet
+        A bare network takes the image's values as they are.
+    image : Stack or array
+        Any axes and dtype; read tile by tile, never as a whole.
+    axes : str, optional
+        Axes of an array, such as ``"zyx"``; guessed when omitted.
+    slices : sequence of int, optional
+        Flat indices of the slices to predict, in this order; all when omitted.
+    tile : int, optional
+        Largest side of an input tile; rounded down to what the network takes.
+    batch : int
+        Tiles computed together.
+    device : str
+        See `napari_unet.device.choose`.
+    logits : bool
+        Yield the network's raw output instead of probabilities.
+    mirror_average : bool
+        Average over the eight mirrored and rotated versions of each tile.
+    memory : int, optional
+        Bytes the computation may take; 40 % of what is free when omitted.
+    compute : Compute, optional
+        How to compute; overrides `device`.
+
+    Yields
+    ------
+    PredictedTile
+        Slice by slice, row by row. A consumer that stops asking stops the
+        computation.
+
+    Raises
+    ------
+    InputError
+        If the image has other channels than the model, or a slice is not there.
+    DeviceError
+        If even the smallest tile does not fit into memory.
+    """
+    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
+    network = _network(model)
+    _check_channels(stack, network)
+    chosen = range(stack.n_slices) if slices is None else tuple(slices)
+    for i in chosen:
+        if not 0 <= i < stack.n_slices:
+            msg = f"the stack has slices 0 to {stack.n_slices - 1}, got {i}: choose one of these"
+            raise InputError(msg)
+    if batch < 1:
+        msg = f"a batch needs at least 1 tile, got {batch}: give 1 or more"
+        raise InputError(msg)
+    compute = compute or choose(device, network.config, purpose="predict")
+    laid_out = plan(network, stack, tile, slices=chosen, memory=memory, compute=compute)
+    limit_threads(compute)
+    run = _Run(stack, model, compute, logits=logits, mirror_average=mirror_average)
+    yield from run.tiles(chosen, laid_out.tiles, batch)
+
+
+class _Run:
+    """The state of one prediction: the prepared network and how far it is."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        model: TrainedModel | UNet,
+        compute: Compute,
+        *,
+        logits: bool,
+        mirror_average: bool,
+    ) -> None:
+        self.stack = stack
+        self.compute = compute
+        self.logits = logits
+        self.mirror_average = mirror_average
+        self.intensity = model.intensity if isinstance(model, TrainedModel) else None
+        self.network = network_for_inference(_network(model), compute)
+        self._limits: tuple[int, Intensity | None] = (-1, None)
+
+    def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[PredictedTile]:
+        """Predict slice after slice; when memory ends, go on with smaller tiles."""
+        start = time.perf_counter()
+        remaining = list(slices)
+        done, note = 0, ""
+        while remaining:
+            total = done + len(remaining) * len(plan.slots)
+            try:
+                for i, slot, probabilities in self._pass(remaining, plan, batch):
+                    done += 1
+                    left = (time.perf_counter() - start) / done * (total - done)
+                    yield PredictedTile(
+                        self.stack.index(i), i, slot.rows, slot.cols,
+                        probabilities, done, total, left, note,
+                    )  # fmt: skip
+                    note = ""
+                    if slot is plan.slots[-1]:
+                        remaining.remove(i)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                # The slice under way is predicted anew: its finished tiles are the same again.
+                plan, batch, note = self._smaller(plan, batch)
+
+    def _pass(
+        self, slices: Sequence[int], plan: TilePlan, batch: int
+    ) -> Iterator[tuple[int, TileSlot, NDArray[np.float32]]]:
+        """Read ahead in a thread while the network computes."""
+        jobs = [(i, slot) for i in slices for slot in plan.slots]
+        groups = [jobs[k : k + batch] for k in range(0, len(jobs), batch)]
+        with ThreadPoolExecutor(1, "napari-unet-reader") as reader:
+            ahead = reader.submit(self._read, groups[0])
+            for number, group in enumerate(groups):
+                images = ahead.result()
+                if number + 1 < len(groups):
+                    ahead = reader.submit(self._read, groups[number + 1])
+                result = self._forward(images)
+                for (i, slot), tile in zip(group, result):
+                    height, width = (
+                        slot.rows.stop - slot.rows.start,
+                        slot.cols.stop - slot.cols.start,
+                    )
+                    yield i, slot, tile[:, :height, :width]
+
+    def _read(self, group: Sequence[tuple[int, TileSlot]]) -> torch.Tensor:
+        images = [self._read_tile(i, slot) for i, slot in group]
+        return torch.from_numpy(np.stack(images))
+
+    def _read_tile(self, i: int, slot: TileSlot) -> NDArray[np.float32]:
+        raw = read_mirrored(
+            lambda rows, cols: self.stack.image_crop(i, rows, cols),
+            self.stack.plane_shape,
+            slot.input_rows,
+            slot.input_cols,
+        )
+        limits = self._limits_of(i)
+        tile = raw.astype(np.float32) if limits is None else limits.normalise(raw)
+        if not np.isfinite(tile).all():
+            msg = (
+                f"slice {i} of {self.stack.name!r} must hold finite grey values, got NaN or "
+                "infinity: replace them, for example by 0, and predict again"
+            )
+            raise InputError(msg)
+        return tile
+
+    def _limits_of(self, i: int) -> Intensity | None:
+        if self.intensity is None:
+            return None
+        if self._limits[0] != i:
+            self._limits = (i, self.intensity.for_slice(self.stack, i))
+        return self._limits[1]
+
+    def _forward(self, images: torch.Tensor) -> NDArray[np.float32]:
+        if self.logits:
+            result = forward_logits(self.network, images, self.compute)
+        else:
+            result = forward_tiles(
+                self.network, images, self.compute, mirror_average=self.mirror_average
+            )
+        array: NDArray[np.float32] = result.numpy()
+        return array
+
+    def _smaller(self, plan: TilePlan, batch: int) -> tuple[TilePlan, int, str]:
+        free_memory(self.compute.device)
+        if batch > 1:
+            return (
+                plan,
+                batch // 2,
+                f"{batch // 2} tiles at a time instead of {batch}, for want of memory",
+            )
+        depth = self.network.config.depth
+        side = previous_valid_size(max(plan.input) * 7 // 10, depth)
+        smaller = plan_tiles(plan.shape, depth, side)
+        if max(smaller.input) >= max(plan.input):
+            msg = (
+                f"memory on {self.compute.describe()} does not hold a single tile of "
+                f"{plan.input[0]} × {plan.input[1]} pixels: close other programs or use the CPU"
+            )
+            raise DeviceError(msg)
+        size = f"{smaller.input[0]} × {smaller.input[1]}"
+        return smaller, 1, f"smaller tiles ({size} pixels), for want of memory"
+
+
+def predict_probabilities(
+    model: TrainedModel | UNet, image: Stack | Any, axes: str | None = None, **options: Any
+) -> NDArray[np.float32]:
+    """Predict and collect all tiles.
+
+    Parameters are those of `predict`.
+
+    Returns
+    -------
+    ndarray, leading axes of the stack + (K, Y, X), float32
+        With `slices`, one leading axis that counts them.
+    """
+    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
+    chosen = options.get("slices")
+    classes = _network(model).config.classes
+    where = {i: n for n, i in enumerate(range(stack.n_slices) if chosen is None else chosen)}
+    result = np.empty((len(where), classes, *stack.plane_shape), np.float32)
+    for tile in predict(model, stack, **options):
+        result[where[tile.slice_index], :, tile.rows, tile.cols] = tile.probabilities
+    return result if chosen is not None else result.reshape(*stack.leading_shape, *result.shape[1:])
+
+
+def predict_labels(
+    model: TrainedModel, image: Stack | Any, axes: str | None = None, **options: Any
+) -> NDArray[Any]:
+    """Predict the likeliest class of every pixel, as the user's own label values.
+
+    Parameters are those of `predict`.
+
+    Returns
+    -------
+    ndarray, leading axes of the stack + (Y, X), uint8 or uint16
+        Values of ``model.scheme.values``; with `slices`, one leading axis that
+        counts them.
+    """
+    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
+    chosen = options.get("slices")
+    where = {i: n for n, i in enumerate(range(stack.n_slices) if chosen is None else chosen)}
+    result = np.zeros((len(where), *stack.plane_shape), model.scheme.encode([0]).dtype)
+    for tile in predict(model, stack, **options):
+        labels = model.scheme.encode(tile.probabilities.argmax(0))
+        result[where[tile.slice_index], tile.rows, tile.cols] = labels
+    return result if chosen is not None else result.reshape(*stack.leading_shape, *result.shape[1:])
+
+
+def _network(model: TrainedModel | UNet) -> UNet:
+    return model.network if isinstance(model, TrainedModel) else model
+
+
+def _as_stack(image: Any, axes: str | None) -> Stack:
+    return Stack("image", image, axes or guess_axes(image.shape, image.dtype)[0])
+
+
+def _check_channels(stack: Stack, network: UNet) -> None:
+    wanted = network.config.in_channels
+    if stack.channels != wanted:
+        msg = (
+            f"the model was trained on {wanted} channel{'s' if wanted > 1 else ''}, but "
+            f"{stack.name!r} has {stack.channels}: choose an image like the training stack"
+        )
+        raise InputError(msg)
