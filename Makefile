@@ -1,0 +1,38 @@
+# `make demo` and `make test` do all the set-up on a fresh machine.
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+# What `make demo` passes on, as in: make demo ARGS="--data /path/to/data --steps 300"
+ARGS ?=
+# A screen where there is none (Linux only).
+SCREEN := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY),,yes)),xvfb-run -a -s "-screen 0 1600x1000x24")
+
+.PHONY: demo test lint setup system clean
+.DEFAULT_GOAL := test
+
+demo: setup
+	$(BIN)/napari-unet demo -o demo $(ARGS)
+
+test: setup lint
+	NAPARI_CONFIG="" $(SCREEN) $(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/npe2 validate --imports napari-unet-trainer
+
+setup: system $(INSTALLED)
+
+system:
+	@bash scripts/system_libraries.sh
+
+# Installed anew only when the requirements change.
+$(INSTALLED): pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" bash scripts/make_environment.sh $(VENV)
+	$(BIN)/python -m pip install --prefer-binary -c constraints.txt -e '.[all,test]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo dist
