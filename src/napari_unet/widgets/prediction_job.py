@@ -1,0 +1,156 @@
+"""What the Predict dock runs in the background: finished tiles as pixels of the result layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_unet.widgets.live_prediction import label_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_unet.model import TrainedModel
+    from napari_unet.stack import Stack
+
+__all__ = ["ModelRead", "Output", "Piece", "PredictionRequest", "prediction_job"]
+
+Output = Literal["labels", "probabilities", "instances"]
+
+
+@dataclass(frozen=True, eq=False)
+class PredictionRequest:
+    """All that one prediction needs.
+
+    Attributes
+    ----------
+    model : TrainedModel or Path
+        The model, or the file or run folder to read it from.
+    stack : Stack
+        What to predict; its labels are not looked at.
+    slices : tuple of int or None
+        Flat indices of the slices; None for all.
+    output : {"labels", "probabilities", "instances"}
+        What the result holds.
+    tile : int or None
+        Side of the input tile; None to choose by memory.
+    device : str
+        "auto", "cpu", "cuda", "mps".
+    """
+
+    model: TrainedModel | Path
+    stack: Stack
+    slices: tuple[int, ...] | None = None
+    output: Output = "labels"
+    tile: int | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class ModelRead:
+    """The model was read from its file."""
+
+    model: TrainedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A finished part of the result.
+
+    Attributes
+    ----------
+    index : tuple of int
+        Leading index of the slice.
+    rows, cols : slice
+        Where it lies in the plane.
+    values : ndarray, shape (h, w) or (K - 1, h, w)
+        Label values, object ids, or probabilities of the classes other than background.
+    done, total : int
+        Tiles so far, of all.
+    seconds_left : float
+        Time until the last tile.
+    """
+
+    index: tuple[int, ...]
+    rows: slice
+    cols: slice
+    values: np.ndarray
+    done: int
+    total: int
+    seconds_left: float
+
+
+def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
+    """Predict tile by tile.
+
+    Parameters
+    ----------
+    request : PredictionRequest
+        What to predict.
+
+    Yields
+    ------
+    ModelRead or Piece
+        The model first, so that the result layer can be made to fit; then the pieces. Instances
+        come a slice at a time, as objects cross the edges of tiles.
+    """
+    model = _read(request.model)
+    yield ModelRead(model)
+    from napari_unet.predict import predict
+
+    tiles = predict(
+        model, request.stack, slices=request.slices, tile=request.tile, device=request.device
+    )
+    if request.output == "instances":
+        yield from _whole_slices(tiles, request.stack.plane_shape)
+        return
+    for tile in tiles:
+        if request.output == "labels":
+            values = label_values(tile, model)
+        else:
+            values = (
+                tile.probabilities[1:] if len(tile.probabilities) > 2 else tile.probabilities[1]
+            )
+        yield _piece(tile, values)
+
+
+def _read(model: TrainedModel | Path) -> TrainedModel:
+    from napari_unet.checkpoint import load_model
+    from napari_unet.model import TrainedModel
+
+    return model if isinstance(model, TrainedModel) else load_model(model)
+
+
+def _piece(tile: Any, values: np.ndarray) -> Piece:
+    return Piece(tile.index, tile.rows, tile.cols, values, tile.done, tile.total, tile.seconds_left)
+
+
+def _whole_slices(tiles: Iterator[Any], plane_shape: tuple[int, int]) -> Iterator[Piece]:
+    """Collect the foreground of each slice and label its objects once the slice is complete."""
+    from napari_unet.instances import instances
+
+    foreground = np.zeros(plane_shape, np.float32)
+    covered, present = 0, None
+    for tile in tiles:
+        if tile.slice_index != present:
+            present, covered = tile.slice_index, 0
+        part = 1.0 - tile.probabilities[0]
+        foreground[tile.rows, tile.cols] = part
+        covered += part.size
+        if covered < foreground.size:
+            yield _piece(tile, np.zeros((0, 0), np.uint16))
+            continue
+        objects = instances(foreground)
+        dtype = np.uint16 if objects.max(initial=0) < 2**16 else np.uint32
+        whole = slice(0, plane_shape[0]), slice(0, plane_shape[1])
+        yield Piece(
+            tile.index,
+            *whole,
+            objects.astype(dtype),
+            tile.done,
+            tile.total,
+            tile.seconds_left,
+        )

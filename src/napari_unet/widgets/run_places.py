@@ -1,0 +1,77 @@
+"""Where runs are saved by default, and which runs are there."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import platformdirs
+
+__all__ = ["new_run", "recent_runs", "runs_folder", "short_path"]
+
+
+def runs_folder() -> Path:
+    """Return the folder that holds the runs: beside the user's own documents, easy to find."""
+    return Path(platformdirs.user_documents_dir()) / "napari-unet" / "runs"
+
+
+def new_run(stack: str, preset: str, folder: Path | None = None) -> Path:
+    """Return the path of a run folder that does not exist yet.
+
+    Parameters
+    ----------
+    stack, preset : str
+        Names that tell runs apart.
+    folder : Path, optional
+        Where runs lie; `runs_folder` by default.
+
+    Returns
+    -------
+    Path
+        Such as ``…/runs/2026-11-23-em-fast``, with ``-2``, ``-3`` … when that one is taken.
+    """
+    folder = folder or runs_folder()
+    words = re.sub(r"[^\w.]+", "-", f"{stack}-{preset}".lower()).strip("-.") or "run"
+    name = f"{dt.date.today().isoformat()}-{words[:60]}"
+    path, number = folder / name, 2
+    while path.exists():
+        path = folder / f"{name}-{number}"
+        number += 1
+    return path
+
+
+def recent_runs(folder: Path | None = None, n: int = 12) -> list[Path]:
+    """Return the runs of a folder that hold something to load or resume, newest first.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where runs lie; `runs_folder` by default.
+    n : int
+        Most runs to return.
+    """
+    folder = folder or runs_folder()
+    try:
+        runs = [path for path in folder.iterdir() if (path / "run.json").is_file()]
+        return sorted(runs, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)[:n]
+    except OSError:
+        return []
+
+
+def short_path(path: Path, length: int = 44) -> str:
+    """Return a path that fits a narrow dock: the home folder as ``~``, the middle as ``…``.
+
+    Examples
+    --------
+    >>> short_path(Path("/data/lab/microscope/2026/napari-unet/runs/2026-11-23-em-fast"))
+    '/data/…/runs/2026-11-23-em-fast'
+    """
+    home = Path.home()
+    if path != home and path.is_relative_to(home):
+        path = Path("~") / path.relative_to(home)
+    text = str(path)
+    parts = path.parts
+    if len(text) <= length or len(parts) < 5:
+        return text
+    return str(Path(*parts[:2], "…", *parts[-2:]))

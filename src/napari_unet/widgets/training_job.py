@@ -1,0 +1,155 @@
+"""What the Train dock runs in the background: the trainer's events, pictures between them.
+
+Pausing and closing are the worker's business. Ending early is a switch that the job looks at
+after every event, because a training that was ended still hands over its model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.widgets.live_prediction import LivePrediction, LiveTile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_unet.model import TrainedModel
+    from napari_unet.stack import Stack
+    from napari_unet.train import Event, TrainConfig
+
+__all__ = ["Ended", "TrainingJob", "TrainingRequest"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRequest:
+    """All that one training needs.
+
+    Attributes
+    ----------
+    stack : Stack
+        Image and labels.
+    config : TrainConfig
+        How to train.
+    run : Path or None
+        Where to save.
+    resume : bool
+        Go on with the interrupted run in that folder.
+    start_from : TrainedModel or None
+        Continue from this model instead of random weights.
+    """
+
+    stack: Stack
+    config: TrainConfig
+    run: Path | None
+    resume: bool = False
+    start_from: TrainedModel | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """Training is over; the last event.
+
+    Attributes
+    ----------
+    model : TrainedModel or None
+        The model of the best step, or of the last one when none was validated; None when it
+        ended before the first step.
+    stopped : bool
+        The user ended it before its last step.
+    """
+
+    model: TrainedModel | None
+    stopped: bool
+
+
+class TrainingJob:
+    """One training with a live prediction; `events` runs in the worker's thread.
+
+    Parameters
+    ----------
+    request : TrainingRequest
+        What to train, and how.
+
+    Attributes
+    ----------
+    live_slice : int or None
+        Flat index of the slice to predict between steps; None for no prediction. The window sets
+        it, the worker reads it.
+    losses : list of (int, float)
+        Step and loss of every step so far; grows in the worker's thread.
+    """
+
+    def __init__(self, request: TrainingRequest) -> None:
+        self.live_slice: int | None = None
+        self.losses: list[tuple[int, float]] = []
+        self._request = request
+        self._stop = Flag()
+        self._trainer: Any = None
+
+    def stop(self) -> None:
+        """End the training after the present step; `Ended` brings the model."""
+        self._stop.set()
+
+    def release(self) -> None:
+        """Give the device's memory back; called in the worker's thread when it pauses."""
+        if self._trainer is not None:
+            self._trainer.release()
+
+    def events(self) -> Iterator[Event | LiveTile | Ended]:
+        """Train, and predict the slice being shown between the steps.
+
+        Yields
+        ------
+        event
+            The trainer's events as they come, pieces of live prediction, `Ended` last. Closing
+            it closes the trainer, which keeps its best and its last model.
+        """
+        from napari_unet.train import Step, Trainer
+
+        request = self._request
+        stack = snapshot(request.stack)
+        self._trainer = trainer = Trainer(
+            stack,
+            request.config,
+            request.run,
+            resume=request.resume,
+            start_from=request.start_from,
+        )
+        live = LivePrediction(stack, lambda: None if self._stop.is_set() else self.live_slice)
+        events = trainer.run()
+        try:
+            for event in events:
+                if isinstance(event, Step):
+                    self.losses.append((event.step, event.loss))
+                yield event
+                if self._stop.is_set():
+                    break
+                if isinstance(event, Step):
+                    yield from live.tiles(trainer.model)
+        finally:
+            events.close()
+        model = _model_to_keep(trainer, request.run) if self.losses else None
+        if model is not None:
+            yield from live.tiles(model, again=True)
+        yield Ended(model, self._stop.is_set())
+
+
+def snapshot(stack: Stack) -> Stack:
+    """Return the stack with labels of its own, which painting during the training cannot change."""
+    if isinstance(stack.labels, np.ndarray):
+        return stack.with_labels(stack.labels.copy(), stack.scheme, stack.annotated)
+    return stack
+
+
+def _model_to_keep(trainer: Any, run: Path | None) -> TrainedModel:
+    if run is None:
+        model: TrainedModel = trainer.model
+        return model
+    from napari_unet.checkpoint import load_model
+
+    return load_model(run)
