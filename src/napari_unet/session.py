@@ -1,0 +1,136 @@
+"""What the docks of one viewer share: the stack, the model, the run and the settings.
+
+Without Qt, so that everything about it can be tested without a window, and
+without torch, so that opening the plugin's menu stays cheap. Assigning a new
+value emits ``<name>_changed(value)``; assigning an equal one emits nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import ReferenceType, WeakKeyDictionary, ref
+
+from psygnal import Signal
+
+from napari_unet.splits import SplitConfig
+from napari_unet.weights import WeightConfig
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_unet.augment import AugmentConfig
+    from napari_unet.model import TrainedModel
+    from napari_unet.stack import Stack
+
+__all__ = ["Session", "session_of"]
+
+
+class Session:
+    """The current stack, model and run of one viewer, and the settings of the next run.
+
+    Attributes
+    ----------
+    stack : Stack or None
+        What is shown, trained on and predicted.
+    model : TrainedModel or None
+        What predicts.
+    run : Path or None
+        The folder of the current run.
+    weight_config : WeightConfig
+        The weight map of the next run.
+    augment_config : AugmentConfig or None
+        The augmentation of the next run. None: the default one.
+    split : SplitConfig
+        What the next run validates on.
+    seed : int
+        The seed of the next run, also of its previewed tiles.
+    """
+
+    stack_changed = Signal(object)
+    model_changed = Signal(object)
+    run_changed = Signal(object)
+    weight_config_changed = Signal(object)
+    augment_config_changed = Signal(object)
+    split_changed = Signal(object)
+    seed_changed = Signal(int)
+
+    _shared: ClassVar[frozenset[str]] = frozenset(
+        {"stack", "model", "run", "weight_config", "augment_config", "split", "seed"}
+    )
+
+    stack: Stack | None
+    model: TrainedModel | None
+    run: Path | None
+    weight_config: WeightConfig
+    augment_config: AugmentConfig | None
+    split: SplitConfig
+    seed: int
+
+    def __init__(self) -> None:
+        self.__dict__.update(
+            stack=None,
+            model=None,
+            run=None,
+            weight_config=WeightConfig(),
+            augment_config=None,
+            split=SplitConfig(),
+            seed=0,
+        )
+        self._layers: dict[str, ReferenceType[Any]] = {}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self._shared:
+            if not name.startswith("_"):
+                raise AttributeError(f"a session shares {sorted(self._shared)}, not {name!r}")
+            object.__setattr__(self, name, value)
+            return
+        old = self.__dict__[name]
+        self.__dict__[name] = value
+        if not (old is value or old == value):
+            getattr(self, f"{name}_changed").emit(value)
+
+    def use_layers(self, stack: Stack, image: Any, labels: Any | None = None) -> None:
+        """Make ``stack`` current and remember the layers it came from, without keeping them alive.
+
+        Parameters
+        ----------
+        stack
+            Made from these layers.
+        image, labels
+            Layers; they may be removed from the viewer at any time.
+        """
+        self._layers = {"image": ref(image)}
+        if labels is not None:
+            self._layers["labels"] = ref(labels)
+        self.stack = stack
+
+    @property
+    def image_layer(self) -> Any | None:
+        """The layer the stack's image came from, while somebody keeps it."""
+        return self._layer("image")
+
+    @property
+    def labels_layer(self) -> Any | None:
+        """The layer the stack's labels came from, while somebody keeps it."""
+        return self._layer("labels")
+
+    def _layer(self, kind: str) -> Any | None:
+        reference = self._layers.get(kind)
+        return reference() if reference else None
+
+
+_sessions: WeakKeyDictionary[Any, Session] = WeakKeyDictionary()
+
+
+def session_of(viewer: Any) -> Session:
+    """Return the session of a viewer, made when first asked for and gone with the viewer.
+
+    Parameters
+    ----------
+    viewer
+        A viewer, a viewer model, or napari's proxy of one.
+    """
+    viewer = getattr(viewer, "__wrapped__", viewer)
+    if viewer not in _sessions:
+        _sessions[viewer] = Session()
+    return _sessions[viewer]

@@ -1,0 +1,1 @@
+"""Dock widgets: they show events, start generators, and hold no science."""
