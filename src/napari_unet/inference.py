@@ -70,9 +70,8 @@ def forward_tiles(
     tile of a plan, and the average is as seamless as a single pass.
     """
     x = images.to(compute.device, compute.torch_dtype, non_blocking=True)
-    turns = (
-        [(k, flip) for flip in (False, True) for k in range(4)] if mirror_average else [(0, False)]
-    )
+    every = [(turn, flip) for flip in (False, True) for turn in range(4)]
+    turns = every if mirror_average else every[:1]
     total: Tensor | None = None
     for turn, flip in turns:
         turned = torch.rot90(x.flip(-1) if flip else x, turn, (-2, -1))
