@@ -1,0 +1,168 @@
+"""Which label file belongs to which image file, by their names alone."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable
+
+__all__ = ["Pairing", "pair_by_name"]
+
+# Words that say what a file is, not which one it is.
+KIND = frozenset(
+    (
+        *("image", "images", "img", "imgs", "raw", "volume", "vol", "data", "input"),
+        *("label", "labels", "mask", "masks", "seg", "segmentation", "gt", "truth", "groundtruth"),
+        *("target", "targets", "annotation", "annotations", "man", "manual", "cp", "instances"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What two lists of files have in common.
+
+    Parameters
+    ----------
+    certain
+        (image, labels) with names that can only mean each other.
+    doubtful
+        (image, possible labels) for a person to decide.
+    images_alone, labels_alone
+        Files that nothing fits.
+    """
+
+    certain: tuple[tuple[Path, Path], ...]
+    doubtful: tuple[tuple[Path, tuple[Path, ...]], ...]
+    images_alone: tuple[Path, ...]
+    labels_alone: tuple[Path, ...]
+
+    def describe(self) -> str:
+        """One line per doubtful pair and one for the rest."""
+        lines = [
+            f"{image.name} may belong to {' or '.join(label.name for label in labels)}"
+            for image, labels in self.doubtful
+        ]
+        if self.images_alone:
+            lines.append(f"no labels for {_names(self.images_alone)}")
+        if self.labels_alone:
+            lines.append(f"no image for {_names(self.labels_alone)}")
+        return "; ".join(lines)
+
+
+def pair_by_name(images: Iterable[str | Path], labels: Iterable[str | Path]) -> Pairing:
+    """Pair image files with label files.
+
+    A pair is certain when both names are equal up to words such as "image" or
+    "mask" and up to what all names of their side share, and no other file has
+    the same name in this sense. Files that share only their numbers, or that
+    several others resemble, are doubtful. Order never decides.
+
+    Parameters
+    ----------
+    images, labels
+        Files; their folders do not matter.
+
+    Returns
+    -------
+    Pairing
+        Every file is in it exactly once, except as a candidate of doubtful pairs.
+    """
+    left = sorted((Path(p) for p in images), key=natural_key)
+    right = sorted((Path(p) for p in labels), key=natural_key)
+    certain: list[tuple[Path, Path]] = []
+    for key in (_stem, _without_kind, _WithoutShared(left, right)):
+        found = _unique_matches(left, right, key)
+        certain += found
+        left = [p for p in left if p not in {a for a, _ in found}]
+        right = [p for p in right if p not in {b for _, b in found}]
+    doubtful = [(a, tuple(b for b in right if _resemble(a, b))) for a in left]
+    doubtful = [(a, candidates) for a, candidates in doubtful if candidates]
+    if not doubtful and len(left) == len(right) == 1:
+        doubtful = [(left[0], (right[0],))]
+    taken = {a for a, _ in doubtful} | {b for _, many in doubtful for b in many}
+    return Pairing(
+        tuple(sorted(certain, key=lambda pair: natural_key(pair[0]))),
+        tuple(doubtful),
+        tuple(p for p in left if p not in taken),
+        tuple(p for p in right if p not in taken),
+    )
+
+
+def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """Sort key by which 2 comes before 10."""
+    parts = re.findall(r"\d+|\D+", path.name.lower())
+    return tuple((0, int(p), p) if p.isdigit() else (1, 0, p) for p in parts)
+
+
+def _unique_matches(
+    left: list[Path], right: list[Path], key: Callable[[Path], Hashable]
+) -> list[tuple[Path, Path]]:
+    sides = []
+    for paths in (left, right):
+        groups: dict[Hashable, list[Path]] = defaultdict(list)
+        for path in paths:
+            groups[key(path)].append(path)
+        sides.append(groups)
+    return [
+        (group[0], sides[1][k][0])
+        for k, group in sides[0].items()
+        if k and len(group) == 1 and len(sides[1].get(k, ())) == 1
+    ]
+
+
+def _stem(path: Path) -> str:
+    name = path.name.lower()
+    return name.removesuffix(path.suffix.lower()).removesuffix(".ome")
+
+
+def _words(path: Path) -> tuple[str | int, ...]:
+    found = re.findall(r"\d+|[^\W\d_]+", _stem(path))
+    return tuple(int(w) if w.isdigit() else w for w in found)
+
+
+def _without_kind(path: Path) -> tuple[str | int, ...]:
+    return tuple(w for w in _words(path) if w not in KIND)
+
+
+class _WithoutShared:
+    """Names without the words that all files of the same side have, such as t in t001."""
+
+    def __init__(self, left: list[Path], right: list[Path]) -> None:
+        self._left = frozenset(left)
+        self._shared = [self._common(side) for side in (left, right)]
+        # Where each side has its own word, such as two experiments', the words may tell them apart.
+        self._contradict = bool(
+            self._shared[0] - self._shared[1] and self._shared[1] - self._shared[0]
+        )
+
+    @staticmethod
+    def _common(paths: list[Path]) -> set[str | int]:
+        # One file alone would share all its words with itself.
+        if len(paths) < 2:
+            return set()
+        shared = set.intersection(*(set(_without_kind(p)) for p in paths))
+        return {w for w in shared if isinstance(w, str)}
+
+    def __call__(self, path: Path) -> tuple[str | int, ...]:
+        if self._contradict:
+            return ()
+        shared = self._shared[0 if path in self._left else 1]
+        return tuple(w for w in _without_kind(path) if w not in shared)
+
+
+def _resemble(image: Path, labels: Path) -> bool:
+    numbers = [[w for w in _words(p) if isinstance(w, int)] for p in (image, labels)]
+    if numbers[0] and numbers[0] == numbers[1]:
+        return True
+    return bool(_without_kind(image)) and _without_kind(image) == _without_kind(labels)
+
+
+def _names(paths: tuple[Path, ...]) -> str:
+    names = ", ".join(p.name for p in paths[:3])
+    return names + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
