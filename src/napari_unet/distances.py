@@ -124,8 +124,8 @@ def _before(labels: NDArray[Any], reach: int) -> _Line:
     second = np.maximum.accumulate(changed * previous, axis=1)
 
     def distance(keys: NDArray[Any]) -> NDArray[np.int16]:
-        steps: NDArray[Any] = positions - (keys >> bits)
-        return np.minimum(steps, reach + 1).astype(np.int16)
+        steps = np.minimum(positions - (keys >> bits), reach + 1)
+        return np.asarray(steps, np.int16)
 
     return _Line((first & mask).astype(labels.dtype), distance(first), distance(second))
 

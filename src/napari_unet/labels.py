@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LabelScheme",
     "Target",
+    "annotated_classes",
     "check_annotation",
     "integer_labels",
     "propose_scheme",
@@ -388,6 +389,26 @@ def separate_touching(objects: NDArray[Any]) -> NDArray[Any]:
     return np.where(touches, objects.dtype.type(0), objects)
 
 
+def annotated_classes(labels: ArrayLike, scheme: LabelScheme) -> set[int]:
+    """Return the indices of the classes that some pixel has.
+
+    Parameters
+    ----------
+    labels
+        Label values, any shape.
+    scheme
+        What the values mean.
+
+    Raises
+    ------
+    InputError
+        If labels cannot be labels, or hold a value that is none of the classes.
+    """
+    classes = _classify(integer_labels(labels), scheme)
+    counts = np.bincount(classes.ravel(), minlength=UNDEFINED + 1)[:UNDEFINED]
+    return set(np.flatnonzero(counts).tolist())
+
+
 def check_annotation(labels: NDArray[Any] | Iterable[ArrayLike], scheme: LabelScheme) -> None:
     """Check that there is something to learn: at least two classes in all slices together.
 
@@ -406,8 +427,7 @@ def check_annotation(labels: NDArray[Any] | Iterable[ArrayLike], scheme: LabelSc
     """
     seen: set[int] = set()
     for part in [labels] if isinstance(labels, np.ndarray) else labels:
-        classes = _classify(integer_labels(part), scheme)
-        seen |= set(np.unique(classes).tolist()) - {UNDEFINED}
+        seen |= annotated_classes(part, scheme)
         if len(seen) >= 2:
             return
     if not seen:

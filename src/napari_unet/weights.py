@@ -80,20 +80,20 @@ class WeightConfig:
             raise InputError(
                 f"weight map preset must be 'paper', 'fiji' or 'none', got {self.preset!r}."
             )
-        _check_number("w0", self.height, 0, 1e6)
+        _check_number("w0", self.resolved_w0, 0, 1e6)
         _check_number("background weight", self.background, 0, 1)
-        for name, width in (("sigma", self.width), ("sigma1", self.sigma1)):
+        for name, width in (("sigma", self.resolved_sigma), ("sigma1", self.sigma1)):
             _check_number(name, width, 0, MAX_SIGMA)
             if width == 0:
                 raise InputError(f"{name} must be more than 0 px, got 0; try the preset's.")
 
     @property
-    def height(self) -> float:
+    def resolved_w0(self) -> float:
         """w0: the one given, else the preset's."""
         return DEFAULTS[self.preset][0] if self.w0 is None else self.w0
 
     @property
-    def width(self) -> float:
+    def resolved_sigma(self) -> float:
         """σ in px: the one given, else the preset's."""
         return DEFAULTS[self.preset][1] if self.sigma is None else self.sigma
 
@@ -139,7 +139,8 @@ def class_frequencies(targets: Iterable[Target], n_classes: int) -> NDArray[np.f
     counts = np.zeros(n_classes)
     for target in targets:
         counts += np.bincount(target.classes[target.known], minlength=n_classes)
-    return counts / max(counts.sum(), 1)
+    shares: NDArray[np.float64] = counts / max(counts.sum(), 1)
+    return shares
 
 
 def balanced_weights(frequencies: ArrayLike) -> NDArray[np.float64]:
@@ -206,7 +207,8 @@ def weight_map(
     """
     config = WeightConfig(preset, w0, sigma, balance, background, sigma1)
     target = _target_of(labels, gap=preset == "fiji")
-    kinds, sure = target.classes, target.known
+    kinds: NDArray[Any] = target.classes
+    sure = target.known
     if classes is not None:
         kinds = integer_labels(_plane(classes, "classes", sure.shape))
         # What the gap took from an object is background, whatever class the object has.
@@ -313,25 +315,27 @@ def _add_border(
     weights: NDArray[np.float32], objects: NDArray[Any], config: WeightConfig, tolerance: float
 ) -> None:
     """Add w0·exp(−(d1 + d2)² / 2σ²) in place."""
-    reach = _reach(config.height, config.width, tolerance)
+    reach = _reach(config.resolved_w0, config.resolved_sigma, tolerance)
     if reach == 0:
         return
     # Since d1 <= d2, d1 + d2 within reach implies that d1 is within half of it.
     for block in two_nearest(objects, reach // 2, reach):
         both = np.sqrt(block.nearest) + np.sqrt(block.second)
-        weights[block.rows, block.cols] += _gaussian(both, config.height, config.width)
+        weights[block.rows, block.cols] += _gaussian(
+            both, config.resolved_w0, config.resolved_sigma
+        )
 
 
 def _fiji(target: Target, config: WeightConfig, tolerance: float) -> NDArray[np.float32]:
     v = config.background
-    border = _reach(config.height, config.width, tolerance / 2)
+    border = _reach(config.resolved_w0, config.resolved_sigma, tolerance / 2)
     rim = _reach(1 - v, config.sigma1, tolerance / 2)
     weights = np.empty(target.objects.shape, np.float32)
     for block in two_nearest(target.objects, max(rim, border // 2), border):
         nearest, second = np.sqrt(block.nearest), np.sqrt(block.second)
         weights[block.rows, block.cols] = (
             v
-            + _gaussian(nearest + second, config.height, config.width)
+            + _gaussian(nearest + second, config.resolved_w0, config.resolved_sigma)
             + _gaussian(nearest, 1 - v, config.sigma1)
         )
     weights[target.classes > 0] = 1

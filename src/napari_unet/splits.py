@@ -1,0 +1,306 @@
+"""Which slices, or which region of them, train the network, and which only measure it.
+
+Neighbouring slices of a stack look alike, so validation slices are one contiguous block unless the
+user chooses otherwise. Where there is one labelled slice only, a strip of it is kept apart, with a
+guard band around it as wide as the network sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_unet.errors import InputError
+from napari_unet.labels import annotated_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_unet.stack import Stack
+
+__all__ = ["Region", "Split", "SplitConfig", "split_stack"]
+
+Region = tuple[int, int, int, int]  # y0, y1, x0, x1; y1 and x1 are the first outside
+MODES = ("last", "slices", "region", "random", "none")
+RANDOM_STREAM = 7  # tells these random numbers from others drawn with the same seed
+LEAST_TRAINING_SHARE = 1 / 3  # of the side, left of a single slice beside region and guard
+CHECKED_PIXELS = 2**26  # a larger plane is not searched for classes
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How labelled slices are divided between training and validation.
+
+    Parameters
+    ----------
+    mode
+        "last": a contiguous block at the end. "slices": the chosen ones. "region": a rectangle in
+        every labelled slice. "random": slices drawn at random, as the reproduction of 2025 does;
+        they lie between training slices that look alike, so validation flatters. "none": train on
+        everything.
+    fraction
+        Share of the labelled slices (or of the side of a single slice) that validates.
+    slices
+        Validation slices of mode "slices".
+    region
+        y0, y1, x0, x1 of mode "region".
+    seed
+        Of mode "random".
+
+    Raises
+    ------
+    InputError
+        If a setting is not usable, or mode "slices" or "region" lacks its own.
+    """
+
+    mode: Literal["last", "slices", "region", "random", "none"] = "last"
+    fraction: float = 0.2
+    slices: tuple[int, ...] = ()
+    region: Region | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise InputError(f"validation must be one of {', '.join(MODES)}, got {self.mode!r}.")
+        if not 0 < self.fraction < 1:
+            raise InputError(
+                f"validation fraction must be between 0 and 1, got {self.fraction!r}; 0.2 is usual."
+            )
+        if self.mode == "slices" and not self.slices:
+            raise InputError("validation by chosen slices needs at least one slice, got none.")
+        if any(i < 0 for i in self.slices) or len(set(self.slices)) != len(self.slices):
+            raise InputError(
+                f"validation slices must be different numbers from 0 on, got {self.slices}."
+            )
+        if self.mode == "region" and self.region is None:
+            raise InputError("validation by region needs a region, got none; draw or give one.")
+        if self.seed < 0:
+            raise InputError(f"seed must be 0 or more, got {self.seed}.")
+        if self.region is not None:
+            _check_region(self.region)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON types."""
+        plain = asdict(self)
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in plain.items()}
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> SplitConfig:
+        """Return the settings that ``to_dict`` wrote.
+
+        Raises
+        ------
+        InputError
+            If a field is unknown or its value is not allowed.
+        """
+        unknown = sorted(set(plain) - set(cls.__dataclass_fields__))
+        if unknown:
+            raise InputError(f"validation settings have no field {unknown[0]!r}; remove it.")
+        fields: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()
+        }
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who trains and who validates in one stack.
+
+    Attributes
+    ----------
+    train, validation
+        Flat slice indices, ascending. Without a region they are disjoint; with one they are the
+        same slices.
+    region
+        y0, y1, x0, x1: only these pixels validate, and training sees none of them.
+    guard
+        Training weights are 0 within this many pixels of the region (rows and columns alike).
+    note
+        One sentence for the user where the split is not the one asked for, else "".
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    region: Region | None = None
+    guard: int = 0
+    note: str = ""
+
+    def hidden(self, rows: slice, cols: slice, guard: int = 0) -> tuple[slice, slice] | None:
+        """Return the part of a window that is in the region, or within ``guard`` of it.
+
+        Parameters
+        ----------
+        rows, cols
+            The window, in pixels of the plane.
+        guard
+            0 for what training must not see, ``self.guard`` for what it must not learn from.
+
+        Returns
+        -------
+        (slice, slice) or None
+            Rows and columns counted from the corner of the window; None if there is no such part.
+        """
+        if self.region is None:
+            return None
+        y0, y1, x0, x1 = self.region
+        part = []
+        for window, low, high in ((rows, y0, y1), (cols, x0, x1)):
+            start, stop = max(window.start, low - guard), min(window.stop, high + guard)
+            if start >= stop:
+                return None
+            part.append(slice(start - window.start, stop - window.start))
+        return part[0], part[1]
+
+    def training_mask(self, i: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return where slice ``i`` may have training weights: (Y, X) bool."""
+        mask = np.full(shape, i in self.train)
+        closed = self.hidden(slice(0, shape[0]), slice(0, shape[1]), self.guard)
+        if closed is not None:
+            mask[closed] = False
+        return mask
+
+    def validation_mask(self, i: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return which pixels of slice ``i`` validate: (Y, X) bool."""
+        if self.region is None:
+            return np.full(shape, i in self.validation)
+        mask = np.zeros(shape, bool)
+        part = self.hidden(slice(0, shape[0]), slice(0, shape[1]))
+        if part is not None:
+            mask[part] = i in self.validation
+        return mask
+
+
+def split_stack(stack: Stack, config: SplitConfig, guard: int) -> Split:
+    """Divide the labelled slices of a stack between training and validation.
+
+    Parameters
+    ----------
+    stack
+        With labels.
+    config
+        How.
+    guard
+        Pixels around a validation region that do not train: as far as the network sees.
+
+    Returns
+    -------
+    Split
+        No pixel both trains and validates. Where "last" or "random" finds one labelled slice
+        only, a strip of it validates, or nothing if it is too small; ``note`` says so.
+
+    Raises
+    ------
+    InputError
+        If nothing is labelled, or a choice leaves nothing to train or to validate on.
+    """
+    labelled = tuple(sorted(stack.labelled_slices))
+    if guard < 0:
+        raise InputError(f"guard must be 0 px or more, got {guard}.")
+    if not labelled:
+        raise InputError(
+            f"training needs labelled slices, but {stack.name!r} has none; paint labels on a few "
+            "slices, or choose the labels layer."
+        )
+    if config.mode == "none":
+        return Split(labelled, ())
+    if config.mode == "slices":
+        return _chosen(labelled, config.slices)
+    if config.mode == "region" and config.region is not None:
+        return _by_region(stack, labelled, config.region, guard)
+    if len(labelled) == 1:
+        return _single(stack, labelled[0], config.fraction, guard)
+    count = min(max(1, round(config.fraction * len(labelled))), len(labelled) - 1)
+    if config.mode == "random":
+        order = np.random.default_rng([config.seed, RANDOM_STREAM]).permutation(labelled)
+        return Split(tuple(sorted(order[count:].tolist())), tuple(sorted(order[:count].tolist())))
+    return Split(labelled[:-count], labelled[-count:])
+
+
+def _chosen(labelled: tuple[int, ...], slices: tuple[int, ...]) -> Split:
+    unlabelled = sorted(set(slices) - set(labelled))
+    if unlabelled:
+        raise InputError(
+            f"validation slices must have labels, but slice {unlabelled[0]} has none; choose among "
+            f"{_few(labelled)}."
+        )
+    train = tuple(i for i in labelled if i not in slices)
+    if not train:
+        raise InputError(
+            "at least one labelled slice must be left for training, but all of them were chosen "
+            "for validation; choose fewer."
+        )
+    return Split(train, tuple(sorted(slices)))
+
+
+def _few(slices: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, slices[:8]))
+    return f"{shown}, ..." if len(slices) > 8 else shown
+
+
+def _check_region(region: Region, shape: tuple[int, int] | None = None) -> None:
+    if len(region) != 4:
+        raise InputError(f"a region must be y0, y1, x0, x1, got {len(region)} numbers.")
+    y0, y1, x0, x1 = region
+    if not (0 <= y0 < y1 and 0 <= x0 < x1):
+        raise InputError(f"a region must have 0 <= y0 < y1 and 0 <= x0 < x1, got {region}.")
+    if shape is not None and not (y1 <= shape[0] and x1 <= shape[1]):
+        raise InputError(
+            f"the validation region must lie inside the plane of shape {shape}, got {region}."
+        )
+
+
+def _by_region(stack: Stack, labelled: tuple[int, ...], region: Region, guard: int) -> Split:
+    _check_region(region, stack.plane_shape)
+    split = Split(labelled, labelled, region, guard)
+    if not split.training_mask(labelled[0], stack.plane_shape).any():
+        raise InputError(
+            f"the validation region {region} and its guard band of {guard} px leave no pixel for "
+            f"training in a plane of shape {stack.plane_shape}; draw a smaller region."
+        )
+    return split
+
+
+def _single(stack: Stack, i: int, fraction: float, guard: int) -> Split:
+    """Divide one labelled slice: a strip along the bottom, the right, the top or the left."""
+    for region in _strips(stack.plane_shape, fraction, guard):
+        split = Split((i,), (i,), region, guard)
+        if _has_classes_on_both_sides(stack, i, split):
+            y0, y1, x0, x1 = region
+            note = (
+                f"One slice has labels, so rows {y0}-{y1 - 1}, columns {x0}-{x1 - 1} of it are "
+                f"kept for validation, with a guard band of {guard} px."
+            )
+            return Split((i,), (i,), region, guard, note)
+    return Split(
+        (i,),
+        (),
+        note="One slice has labels and no part of it can be kept apart, so nothing validates; "
+        "label a second slice.",
+    )
+
+
+def _strips(shape: tuple[int, int], fraction: float, guard: int) -> Iterator[Region]:
+    Y, X = shape
+    height, width = (max(1, round(fraction * n)) for n in shape)
+    if Y - height - guard >= LEAST_TRAINING_SHARE * Y:
+        yield (Y - height, Y, 0, X)
+    if X - width - guard >= LEAST_TRAINING_SHARE * X:
+        yield (0, Y, X - width, X)
+    if Y - height - guard >= LEAST_TRAINING_SHARE * Y:
+        yield (0, height, 0, X)
+    if X - width - guard >= LEAST_TRAINING_SHARE * X:
+        yield (0, Y, 0, width)
+
+
+def _has_classes_on_both_sides(stack: Stack, i: int, split: Split) -> bool:
+    """Tell whether region and training part each show at least two classes."""
+    shape = stack.plane_shape
+    if shape[0] * shape[1] > CHECKED_PIXELS or stack.scheme is None:
+        return True
+    labels = stack.label_plane(i)
+    parts = (split.training_mask(i, shape), split.validation_mask(i, shape))
+    return all(len(annotated_classes(labels[part], stack.scheme)) >= 2 for part in parts)
