@@ -7,33 +7,22 @@ what was learnt until then is kept.
 A step depends only on the configuration, the data and its own number (tiles,
 dropout and learning rate are functions of it), so a run that was killed and
 resumed arrives at the same weights as one that was not.
-
-Legend: B tiles, C channels, K classes, (H, W) input, (h, w) output pixels.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import math
 import time
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 
 from napari_unet.checkpoint import RunFolder
-from napari_unet.device import (
-    Compute,
-    available_memory,
-    choose,
-    free_memory,
-    is_out_of_memory,
-    limit_threads,
-)
+from napari_unet.device import choose, limit_threads
 from napari_unet.errors import CheckpointError, DeviceError, InputError
 from napari_unet.events import (
     Adjusted,
@@ -45,20 +34,20 @@ from napari_unet.events import (
     Step,
     Validated,
 )
-from napari_unet.inference import bytes_per_pixel, forward_logits, network_for_inference
 from napari_unet.labels import check_annotation
-from napari_unet.metrics.overlap import confusion, dice_by_class, iou_by_class
+from napari_unet.learner import Learner, OutOfMemoryError
+from napari_unet.measure import measure
 from napari_unet.model import TrainedModel, UNet
-from napari_unet.sampling import Batch, TileSampler, ValidationPlanes
+from napari_unet.sampling import TileSampler
 from napari_unet.splits import split_stack
 from napari_unet.stack import Intensity, Stack
-from napari_unet.tiles import border, plan_tiles, previous_valid_size, read_mirrored, smallest_input
+from napari_unet.tiles import border, previous_valid_size, smallest_input
 from napari_unet.train_config import PRESETS, TrainConfig
+from napari_unet.validation import ValidationPlanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from torch import Tensor
+    from pathlib import Path
 
 __all__ = [
     "PRESETS",
@@ -73,40 +62,15 @@ __all__ = [
     "Trainer",
     "Validated",
     "train",
-    "weighted_cross_entropy",
 ]
+
+E = TypeVar("E", bound=Event)
 
 SLICES_CHECKED = 64
 """Labelled slices that are looked at for a second class before training."""
 
-
-def weighted_cross_entropy(
-    logits: Tensor, classes: Tensor, weights: Tensor, by: str = "mean"
-) -> Tensor:
-    """Pixel-wise softmax cross-entropy times the weight map (paper, equation 1).
-
-    Parameters
-    ----------
-    logits : Tensor (B, K, h, w)
-        Raw output of the network.
-    classes : Tensor (B, h, w) int64
-        Class index of every pixel.
-    weights : Tensor (B, h, w) float32
-        0 where a pixel is not annotated.
-    by : {"mean", "weighted mean"}
-        Divide the sum by the number of pixels, annotated or not, or by the sum
-        of the weights (1 when that is 0).
-
-    Returns
-    -------
-    Tensor ()
-        float32.
-    """
-    total = (F.cross_entropy(logits.float(), classes, reduction="none") * weights).sum()
-    if by == "mean":
-        return total / weights.numel()
-    mass = weights.sum()
-    return total / torch.where(mass > 0, mass, 1.0)
+FREE_ON_RESUME = ("steps", "device", "validate_every", "checkpoint_every", "preset")
+"""Settings that may change when a run is resumed."""
 
 
 class Trainer:
@@ -118,12 +82,12 @@ class Trainer:
         With labels. Their arrays are read while training; hand in copies of
         arrays that others may change.
     config : TrainConfig
-        The settings.
+        The settings. Channels and classes are taken from the stacks.
     run : path, optional
         Folder for everything the run writes; without it nothing is written.
     resume : bool
         Go on with the run in that folder from its last checkpoint. Data and
-        settings must be the same; only `steps` and `device` may differ.
+        settings must be the same; the number of steps may differ.
     start_from : TrainedModel, optional
         Begin with its weights and its grey-value limits, to train on.
     spare_cores : int
@@ -148,104 +112,76 @@ class Trainer:
         spare_cores: int = 0,
     ) -> None:
         self.stacks = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
-        _check_stacks(self.stacks)
+        check_stacks(self.stacks)
+        assert self.stacks[0].scheme is not None
         self.scheme = self.stacks[0].scheme
-        assert self.scheme is not None
-        network = replace(
-            config.network,
-            in_channels=self.stacks[0].channels,
-            classes=self.scheme.n_classes,
-        )
-        self.config = replace(config, network=network)
-        self.splits = tuple(
-            split_stack(stack, config.split, guard=border(network.depth)) for stack in self.stacks
-        )
-        self.run_folder = None if run is None else RunFolder(run)
+        self.config = _fit_config(config, self.stacks[0], start_from)
+        guard = border(self.config.network.depth)
+        self.splits = tuple(split_stack(stack, config.split, guard) for stack in self.stacks)
+        self.folder = None if run is None else RunFolder(run)
         self.resume = resume
         self.start_from = start_from
         self.spare_cores = spare_cores
-        self._check_folder()
-        self._check_start()
-        self._loaded = False
-        self._released = False
-        self.step = 0
+        self.tile = self.config.tile
         self.seconds = 0.0
         self.best: dict[str, float] = {}
-
-    # -- the run ---------------------------------------------------------------
+        self._learner: Learner | None = None
+        self._saved_step = -1
+        self._pace = _Pace()
+        if self.folder is not None:
+            self._check_folder(self.folder)
 
     def run(self) -> Iterator[Event]:
         """Train; yields an event after everything that happens.
 
-        Closing the generator, or any error in it, leaves the last and the best
+        Closing the generator, or an error in it, leaves the best and the last
         model and a resumable state in the run folder.
         """
-        yield from self._prepare()
-        batches = self.sampler.batches(self.step)
+        self._prepare()
+        learner = self.learner
+        for split in self.splits:
+            if split.note:
+                yield Adjusted(split.note)
+        yield self._prepared()
+        batches = self.sampler.batches(learner.step)
         try:
-            while self.step < self.config.steps:
-                waited = time.perf_counter()
+            while learner.step < self.config.steps:
+                begun = time.perf_counter()
                 batch = next(batches)
-                started = time.perf_counter()
-                self._take_device()
-                loss, adjustment = self._try_step(batch)
-                if adjustment is not None:
-                    yield Adjusted(adjustment)
+                waited = time.perf_counter() - begun
+                try:
+                    loss = learner.learn(batch)
+                except OutOfMemoryError:
+                    yield Adjusted(self._make_smaller())
                     batches.close()
-                    batches = self.sampler.batches(self.step)
+                    batches = self.sampler.batches(learner.step)
                     continue
                 if not math.isfinite(loss):
-                    yield self._diverge()
+                    yield self._diverged()
                     return
-                self.step += 1
-                yield self._tell_step(loss, waited, started)
-                if self._due(self.config.validate_every):
-                    yield from self._validate()
-                if self._due(self.config.checkpoint_every):
-                    yield from self._checkpoint()
-            yield self._finish()
+                yield self._stepped(loss, time.perf_counter() - begun, waited)
+                if self._due(self.config.validate_every) and len(self.validation):
+                    yield self._validated()
+                if self._due(self.config.checkpoint_every) and self.folder is not None:
+                    yield self._checkpointed(self.folder)
+            yield self._finished()
         finally:
             batches.close()
             self._keep()
 
-    def _due(self, every: int) -> bool:
-        return self.step % every == 0 or self.step == self.config.steps
-
-    def _tell_step(self, loss: float, waited: float, started: float) -> Step:
-        now = time.perf_counter()
-        spent = now - waited
-        self.seconds += spent
-        # The pace of the recent steps, so that the estimate follows a change of load.
-        self._pace = spent if self._pace is None else 0.95 * self._pace + 0.05 * spent
-        left = (self.config.steps - self.step) * (self._pace + self._validation_pace)
-        return Step(
-            self.step,
-            self.config.steps,
-            loss,
-            self.config.learning_rate_at(self.step),
-            spent,
-            left,
-            started - waited,
-        )
-
     # -- preparation -----------------------------------------------------------
 
-    def _prepare(self) -> Iterator[Event]:
-        self.compute = choose(
-            self.config.device, self.config.network, spare_cores=self.spare_cores
-        )
-        limit_threads(self.compute)
-        self.intensity = self._intensity()
-        self.network = self._first_network()
-        self._make_optimiser()
-        self.tile, self.batch, self.micro = self.config.tile, self.config.batch, self.config.batch
-        self._pace: float | None = None
-        self._validation_pace = 0.0
-        self._last_good = copy.deepcopy(self.network.state_dict())
-        state = self._read_state()
+    def _prepare(self) -> None:
+        """Read and measure the data, build the network, open the run folder."""
+        compute = choose(self.config.device, self.config.network, spare_cores=self.spare_cores)
+        limit_threads(compute)
+        self.intensity = self._limits()
+        self._learner = Learner(self._first_network(), self.config, compute)
+        state = self.folder.read_state() if self.folder is not None and self.resume else None
         if state is not None:
             self._restore(state)
-        self._make_sampler()
+        self._last_good = copy.deepcopy(self.learner.network.state_dict())
+        self.sampler = self._make_sampler()
         self.validation = ValidationPlanes(
             self.stacks,
             self.splits,
@@ -253,23 +189,10 @@ class Trainer:
             weights=self.config.weights,
             class_weights=self.sampler.class_weights,
         )
-        self._loaded = True
-        self._open_folder(resumed=state is not None)
-        for split in self.splits:
-            if split.note:
-                yield Adjusted(split.note)
-        yield Prepared(
-            self.compute.describe(),
-            self.network.parameter_count,
-            sum(len(split.train) for split in self.splits),
-            sum(len(split.validation) for split in self.splits),
-            self.tile,
-            self.batch,
-            self.step,
-            None if self.run_folder is None else str(self.run_folder.path),
-        )
+        if self.folder is not None:
+            self._open_folder(self.folder)
 
-    def _intensity(self) -> Intensity:
+    def _limits(self) -> Intensity:
         if self.start_from is not None:
             return self.start_from.intensity
         measured = [Intensity.measure(stack, mode=self.config.intensity) for stack in self.stacks]
@@ -281,216 +204,151 @@ class Trainer:
         )
 
     def _first_network(self) -> UNet:
-        generator = torch.Generator().manual_seed(self.config.seed)
-        network = UNet(self.config.network, generator)
+        network = UNet(self.config.network, torch.Generator().manual_seed(self.config.seed))
         if self.start_from is not None:
             network.load_state_dict(self.start_from.network.state_dict())
-        return network.to(self.compute.device, memory_format=self.compute.memory_format)
+        return network
 
-    def _make_optimiser(self) -> None:
-        c = self.config
-        parameters = self.network.parameters()
-        if c.optimiser == "sgd":
-            self.optimiser: torch.optim.Optimizer = torch.optim.SGD(
-                parameters, c.learning_rate, momentum=c.momentum, weight_decay=c.weight_decay
-            )
-        else:
-            self.optimiser = torch.optim.AdamW(
-                parameters, c.learning_rate, weight_decay=c.weight_decay
-            )
-
-    def _make_sampler(self) -> None:
-        self.sampler = TileSampler(
+    def _make_sampler(self) -> TileSampler:
+        return TileSampler(
             self.stacks,
             self.splits,
             depth=self.config.network.depth,
             tile=self.tile,
-            batch=self.batch,
+            batch=self.config.batch,
             intensity=self.intensity,
             weights=self.config.weights,
             augment=self.config.augment,
             seed=self.config.seed,
-            device=self.compute.device,
+            device=self.learner.compute.device,
         )
-
-    # -- one step --------------------------------------------------------------
-
-    def _try_step(self, batch: Batch) -> tuple[float, str | None]:
-        """Take a step; when memory ends, say what was made smaller instead."""
-        try:
-            return self._take_step(batch), None
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        self.optimiser.zero_grad(set_to_none=True)
-        free_memory(self.compute.device)
-        return math.nan, self._make_smaller()
-
-    def _take_step(self, batch: Batch) -> float:
-        """Forward, backward, update; in parts of `micro` tiles whose gradients add up."""
-        self.network.train()
-        rate = self.config.learning_rate_at(self.step + 1)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
-        size = len(batch.image)
-        mass = float(batch.weights.sum()) or 1.0
-        total = 0.0
-        with self._seeded():
-            for k in range(0, size, self.micro):
-                part = slice(k, min(size, k + self.micro))
-                weights = batch.weights[part]
-                loss = self._loss(batch.image[part], batch.classes[part], weights)
-                if self.config.loss == "mean":
-                    share = (part.stop - part.start) / size
-                else:
-                    share = float(weights.sum()) / mass
-                (loss * share).backward()  # type: ignore[no-untyped-call]
-                total += float(loss.detach()) * share
-        if math.isfinite(total):
-            self.optimiser.step()
-        return total
-
-    def _loss(self, image: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
-        device = self.compute.device
-        x = image.to(device).contiguous(memory_format=self.compute.memory_format)
-        kind = torch.device(device).type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.compute.dtype == "bfloat16"):
-            logits = self.network(x)
-        return weighted_cross_entropy(
-            logits, classes.to(device), weights.to(device), self.config.loss
-        )
-
-    @contextmanager
-    def _seeded(self) -> Iterator[None]:
-        """Dropout as a function of seed and step, whatever else draws random numbers."""
-        device = torch.device(self.compute.device)
-        devices = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(hash((self.config.seed, self.step)) & (2**63 - 1))
-            yield
 
     def _make_smaller(self) -> str:
         """Ask for less memory: first fewer tiles at once, then smaller tiles."""
-        if self.micro > 1:
-            self.micro = -(-self.micro // 2)
+        learner, depth = self.learner, self.config.network.depth
+        if learner.micro > 1:
+            learner.micro = -(-learner.micro // 2)
             return (
-                f"memory does not hold {self.batch} tiles at once: they are computed "
-                f"{self.micro} at a time, with the same result"
+                f"memory does not hold {self.config.batch} tiles at once: they are computed "
+                f"{learner.micro} at a time, and their gradients added"
             )
-        depth = self.config.network.depth
         smaller = previous_valid_size(self.tile * 3 // 4, depth)
         if smaller >= self.tile or smaller < smallest_input(depth):
             msg = (
-                f"memory on {self.compute.describe()} does not hold one tile of {self.tile} "
-                f"pixels of this network: use fewer channels, fewer poolings, or the CPU"
+                f"memory on {learner.compute.describe()} does not hold one tile of {self.tile} "
+                "pixels of this network: use fewer channels, fewer poolings, or the CPU"
             )
             raise DeviceError(msg)
         message = f"memory does not hold a tile of {self.tile} pixels: tiles are {smaller} now"
         self.tile = smaller
-        self._make_sampler()
+        self.sampler = self._make_sampler()
         return message
 
-    # -- validation ------------------------------------------------------------
+    # -- events ----------------------------------------------------------------
 
-    def _validate(self) -> Iterator[Event]:
-        if not any(split.validation for split in self.splits):
-            return
-        started = time.perf_counter()
-        loss, table = self._measure()
-        iou, f_score = (
-            float(np.nanmean(by_class(table)[1:])) if np.isfinite(by_class(table)[1:]).any() else 0.0
-            for by_class in (iou_by_class, dice_by_class)
+    def _due(self, every: int) -> bool:
+        step = self.learner.step
+        return step % every == 0 or step == self.config.steps
+
+    def _prepared(self) -> Prepared:
+        return Prepared(
+            self.learner.compute.describe(),
+            self.learner.network.parameter_count,
+            sum(len(split.train) for split in self.splits),
+            sum(len(split.validation) for split in self.splits),
+            self.tile,
+            self.config.batch,
+            self.learner.step,
+            self._run_path,
         )
-        best = not self.best or iou > self.best["iou"]
+
+    def _stepped(self, loss: float, seconds: float, waited: float) -> Step:
+        self.seconds += seconds
+        step, steps = self.learner.step, self.config.steps
+        left = self._pace.seconds_left(seconds, steps - step)
+        rate = self.config.learning_rate_at(step)
+        return Step(step, steps, loss, rate, seconds, left, waited)
+
+    def _validated(self) -> Validated:
+        begun = time.perf_counter()
+        learner = self.learner
+        found = measure(learner.network, self.validation, learner.compute, self.config.loss)
+        best = not self.best or found.iou > self.best["iou"]
         if best:
-            self.best = {"step": self.step, "loss": loss, "iou": iou, "f_score": f_score}
-            self._write_model("best")
-        if math.isfinite(loss):
-            self._last_good = copy.deepcopy(self.network.state_dict())
-        spent = time.perf_counter() - started
+            self.best = {"step": learner.step, "loss": found.loss, "iou": found.iou}
+            if self.folder is not None:
+                self.folder.write_model("best", self.model)
+        if math.isfinite(found.loss):
+            self._last_good = copy.deepcopy(learner.network.state_dict())
+        spent = time.perf_counter() - begun
         self.seconds += spent
-        self._validation_pace = spent / self.config.validate_every
-        accuracy = float(np.trace(table) / max(1, table.sum()))
-        yield self._record(Validated(self.step, loss, iou, accuracy, f_score, best))
-
-    def _measure(self) -> tuple[float, np.ndarray[Any, np.dtype[np.int64]]]:
-        """Weighted loss and confusion matrix over all validation pixels."""
-        classes = self.config.network.classes
-        network = network_for_inference(self.network, self.compute)
-        table = np.zeros((classes, classes), np.int64)
-        total = mass = 0.0
-        for plane in self.validation:
-            logits = self._logits(network, plane.image)
-            target = torch.from_numpy(plane.classes.astype(np.int64))
-            weights = torch.from_numpy(plane.weights)
-            losses = F.cross_entropy(logits[None], target[None], reduction="none")[0] * weights
-            total += float(losses.sum(dtype=torch.float64))
-            known = plane.weights > 0
-            mass += float(plane.weights.sum()) if self.config.loss != "mean" else known.sum()
-            table += confusion(logits.argmax(0).numpy(), plane.classes, classes, known)
-        return total / max(mass, 1e-12), table
-
-    def _logits(self, network: UNet, image: np.ndarray[Any, Any]) -> Tensor:
-        """Logits (K, Y, X) of a normalised plane (C, Y, X), by tiles that memory holds."""
-        config = network.config
-        shape = (image.shape[-2], image.shape[-1])
-        pixels = int(0.3 * available_memory(self.compute.device)) // bytes_per_pixel(config)
-        plan = plan_tiles(shape, config.depth, 2048, max_pixels=pixels)
-        result = torch.empty(config.classes, *shape)
-        for slot in plan.slots:
-            window = read_mirrored(
-                lambda rows, cols: image[:, rows, cols], shape, slot.input_rows, slot.input_cols
+        self._pace.between_steps = spent / self.config.validate_every
+        return self._record(
+            Validated(
+                learner.step, found.loss, found.iou, found.pixel_accuracy, found.f_score, best
             )
-            tile = torch.from_numpy(np.ascontiguousarray(window))[None]
-            logits = forward_logits(network, tile, self.compute)[0]
-            height, width = slot.rows.stop - slot.rows.start, slot.cols.stop - slot.cols.start
-            result[:, slot.rows, slot.cols] = logits[:, :height, :width]
-        return result
+        )
 
-    # -- what stays ------------------------------------------------------------
+    def _checkpointed(self, folder: RunFolder) -> Checkpointed:
+        self._write_state(folder)
+        return self._record(Checkpointed(self.learner.step, str(folder.path)))
+
+    def _diverged(self) -> Diverged:
+        step = self.learner.step + 1
+        self.learner.network.load_state_dict(self._last_good)
+        message = (
+            f"the loss was no longer a number at step {step}, so training stopped; the last good "
+            f"model stays: try a learning rate below {self.config.learning_rate:g}"
+        )
+        return self._record(Diverged(step, message))
+
+    def _finished(self) -> Finished:
+        step = self.learner.step
+        best = self.best or {"step": step, "loss": math.nan, "iou": math.nan}
+        if self.folder is not None and not self.best:
+            self.folder.write_model("best", self.model)
+        loss, iou = best["loss"], best["iou"]
+        return self._record(
+            Finished(step, int(best["step"]), loss, iou, self.seconds, self._run_path)
+        )
+
+    def _record(self, event: E) -> E:
+        if self.folder is not None:
+            self.folder.append_history(event)
+        return event
+
+    # -- what others may ask between two events --------------------------------
+
+    @property
+    def learner(self) -> Learner:
+        """Network and optimiser; there from the first event on."""
+        if self._learner is None:
+            msg = "the run has not begun: ask for its first event"
+            raise InputError(msg)
+        return self._learner
 
     @property
     def model(self) -> TrainedModel:
-        """The network as it is now, usable between two events."""
+        """The network as it is now, usable for prediction between two events."""
         stack = self.stacks[0]
-        if not self._loaded:
-            msg = "the run has not begun: wait for its first event"
-            raise InputError(msg)
-        assert self.scheme is not None
         run = {
-            "step": self.step,
+            "step": self.learner.step,
             "preset": self.config.preset,
             "best": dict(self.best),
-            "folder": None if self.run_folder is None else str(self.run_folder.path),
+            "folder": self._run_path,
         }
         return TrainedModel(
-            self.network, self.intensity, self.scheme, stack.name, stack.pixel_size, run
+            self.learner.network, self.intensity, self.scheme, stack.name, stack.pixel_size, run
         )
 
     def snapshot(self) -> TrainedModel:
         """A copy of `model` on the CPU that training does not change."""
-        return replace(self.model, network=copy.deepcopy(self.network).cpu().eval())
+        return replace(self.model, network=copy.deepcopy(self.learner.network).cpu().eval())
 
     def release(self) -> None:
         """Give the device's memory back while paused; the next step takes it again."""
-        if self._loaded and self.compute.device != "cpu":
-            self._move("cpu")
-            free_memory(self.compute.device)
-            self._released = True
-
-    def _take_device(self) -> None:
-        if self._released:
-            self._move(self.compute.device)
-            self._released = False
-
-    def _move(self, device: str) -> None:
-        self.network.to(device)
-        for values in self.optimiser.state.values():
-            for name, value in values.items():
-                # Adam keeps its step count on the CPU, wherever the rest lies.
-                if isinstance(value, torch.Tensor) and name != "step":
-                    values[name] = value.to(device)
+        if self._learner is not None:
+            self._learner.release()
 
     def refresh(self, stack_index: int, stack: Stack) -> None:
         """Take edited labels into the batches that follow."""
@@ -498,157 +356,99 @@ class Trainer:
         stacks[stack_index] = stack
         self.stacks = tuple(stacks)
         self.sampler.refresh(stack_index, stack)
-
-    def _checkpoint(self) -> Iterator[Event]:
-        if self.run_folder is not None:
-            self._write_state()
-            yield self._record(Checkpointed(self.step, str(self.run_folder.path)))
-
-    def _write_model(self, which: Any) -> None:
-        if self.run_folder is not None:
-            self.run_folder.write_model(which, self.model)
-
-    def _write_state(self) -> None:
-        assert self.run_folder is not None
-        self._write_model("last")
-        self.run_folder.write_state(
-            {
-                "step": self.step,
-                "seconds": self.seconds,
-                "best": self.best,
-                "tile": self.tile,
-                "micro": self.micro,
-                "network": self.network.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-            }
-        )
-
-    def _keep(self) -> None:
-        """Save where a stopped run stands, unless its last checkpoint says the same."""
-        if self.run_folder is not None and self._loaded and self.step != self._saved_step():
-            self._write_state()
-
-    def _saved_step(self) -> int:
-        assert self.run_folder is not None
-        state = self.run_folder.read_state()
-        return -1 if state is None else int(state["step"])
-
-    def _record(self, event: Event) -> Event:
-        if self.run_folder is not None:
-            self.run_folder.append_history(event)
-        return event
-
-    def _diverge(self) -> Diverged:
-        self.network.load_state_dict(self._last_good)
-        message = (
-            f"the loss became NaN at step {self.step + 1} and training stopped; the last good "
-            f"model stays: try a learning rate below {self.config.learning_rate:g}"
-        )
-        event = Diverged(self.step + 1, message)
-        self._record(event)
-        return event
-
-    def _finish(self) -> Finished:
-        best = self.best or {"step": self.step, "loss": math.nan, "iou": math.nan}
-        if not self.best:
-            self._write_model("best")
-        event = Finished(
-            self.step,
-            int(best["step"]),
-            best["loss"],
-            best["iou"],
-            self.seconds,
-            None if self.run_folder is None else str(self.run_folder.path),
-        )
-        self._record(event)
-        return event
+        self.validation.refresh(stack_index, stack)
 
     # -- the run folder --------------------------------------------------------
 
-    def _check_folder(self) -> None:
-        if self.run_folder is None:
-            return
+    @property
+    def _run_path(self) -> str | None:
+        return None if self.folder is None else str(self.folder.path)
+
+    def _check_folder(self, folder: RunFolder) -> None:
         if self.resume:
-            self._check_same_run(self.run_folder.description())
-        elif self.run_folder.exists():
+            _check_same_run(folder, self.config, self.stacks)
+        elif folder.exists():
             msg = (
-                f"the folder {self.run_folder.path} already holds a run: choose another folder, "
+                f"the folder {folder.path} already holds a run: choose another folder, "
                 "or resume that run"
             )
             raise CheckpointError(msg)
 
-    def _check_same_run(self, description: dict[str, Any]) -> None:
-        free = ("steps", "device", "validate_every", "checkpoint_every", "preset")
-        before, now = description.get("config", {}), _as_json(self.config.to_dict())
-        changed = [k for k in now if k not in free and before.get(k) != now[k]]
-        if changed:
-            msg = (
-                f"the run in {self.run_folder.path if self.run_folder else ''} was made with other "
-                f"settings ({', '.join(changed)}): resume it with its own, or begin a new run"
-            )
-            raise CheckpointError(msg)
-        data = [_as_json(stack.fingerprint()) for stack in self.stacks]
-        if description.get("data") != data:
-            msg = (
-                "the run to resume was made with other images or labels: open the same stack, "
-                "or begin a new run that starts from its model"
-            )
-            raise CheckpointError(msg)
-
-    def _check_start(self) -> None:
-        if self.start_from is None:
-            return
-        theirs, ours = self.start_from.network.config, self.config.network
-        self.config = replace(
-            self.config, network=replace(theirs, dropout=ours.dropout)
-        )
-        if (theirs.in_channels, theirs.classes) != (ours.in_channels, ours.classes):
-            msg = (
-                f"the model to continue has {theirs.in_channels} channels and {theirs.classes} "
-                f"classes, the stack {ours.in_channels} and {ours.classes}: choose another model"
-            )
-            raise InputError(msg)
-
-    def _open_folder(self, *, resumed: bool) -> None:
-        if self.run_folder is None:
-            return
+    def _open_folder(self, folder: RunFolder) -> None:
         if self.resume:
-            self.run_folder.rewind_history(self.step)
+            folder.rewind_history(self.learner.step)
             return
-        self.run_folder.create(
+        folder.create(
             {
                 "name": self.stacks[0].name,
                 "config": self.config.to_dict(),
                 "data": [stack.fingerprint() for stack in self.stacks],
-                "compute": self.compute.to_dict(),
+                "compute": self.learner.compute.to_dict(),
                 "intensity": self.intensity.to_dict(),
-                "labels": self.scheme.to_dict() if self.scheme else None,
+                "labels": self.scheme.to_dict(),
             }
         )
 
-    def _read_state(self) -> dict[str, Any] | None:
-        if self.resume and self.run_folder is not None:
-            return self.run_folder.read_state()
-        return None
-
     def _restore(self, state: dict[str, Any]) -> None:
-        self.step = int(state["step"])
+        self.learner.restore(state)
+        self.tile = int(state["tile"])
         self.seconds = float(state["seconds"])
         self.best = dict(state["best"])
-        self.tile, self.micro = int(state["tile"]), int(state["micro"])
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self._last_good = copy.deepcopy(self.network.state_dict())
+        self._saved_step = self.learner.step
+
+    def _write_state(self, folder: RunFolder) -> None:
+        state = {"tile": self.tile, "seconds": self.seconds, "best": self.best}
+        folder.write_model("last", self.model)
+        folder.write_state({**self.learner.state(), **state})
+        self._saved_step = self.learner.step
+
+    def _keep(self) -> None:
+        """Save where a stopped run stands, unless its last checkpoint says the same."""
+        if self.folder is not None and self.learner.step != self._saved_step:
+            self._write_state(self.folder)
 
 
-def _as_json(value: Any) -> Any:
-    """A value as it comes back from JSON."""
-    import json
+class _Pace:
+    """Estimates the time left from the recent steps, so that it follows a change of load."""
 
-    return json.loads(json.dumps(value))
+    def __init__(self) -> None:
+        self.per_step: float | None = None
+        self.between_steps = 0.0
+
+    def seconds_left(self, latest: float, steps: int) -> float:
+        self.per_step = latest if self.per_step is None else 0.95 * self.per_step + 0.05 * latest
+        return steps * (self.per_step + self.between_steps)
 
 
-def _check_stacks(stacks: Sequence[Stack]) -> None:
+def _fit_config(config: TrainConfig, stack: Stack, start_from: TrainedModel | None) -> TrainConfig:
+    """Take channels and classes from the stack, and the network's shape from a first model."""
+    assert stack.scheme is not None
+    channels, classes = stack.channels, stack.scheme.n_classes
+    network = replace(config.network, in_channels=channels, classes=classes)
+    if start_from is not None:
+        theirs = start_from.network.config
+        if (theirs.in_channels, theirs.classes) != (channels, classes):
+            msg = (
+                f"the model to continue from has {theirs.in_channels} channels and "
+                f"{theirs.classes} classes, the stack {channels} and {classes}: choose another"
+            )
+            raise InputError(msg)
+        network = replace(theirs, dropout=network.dropout)
+    tile = config.tile
+    if network.depth != config.network.depth:
+        tile = previous_valid_size(max(tile, smallest_input(network.depth)), network.depth)
+    return replace(config, network=network, tile=tile)
+
+
+def check_stacks(stacks: Sequence[Stack]) -> None:
+    """Refuse stacks that cannot be trained on together, in one sentence.
+
+    Raises
+    ------
+    InputError
+        Without labels, with labels of a single class, or when channels or
+        classes differ between stacks.
+    """
     if not stacks:
         msg = "training needs at least one stack with labels, got none: choose one"
         raise InputError(msg)
@@ -663,11 +463,36 @@ def _check_stacks(stacks: Sequence[Stack]) -> None:
                 f"{first.channels} and {stack.name!r} {stack.channels}: leave one out"
             )
             raise InputError(msg)
-        if stack.scheme.n_classes != first.scheme.n_classes:  # type: ignore[union-attr]
+        assert first.scheme is not None
+        if stack.scheme.n_classes != first.scheme.n_classes:
             msg = f"{stack.name!r} has other classes than {first.name!r}: leave one out"
             raise InputError(msg)
         chosen = stack.labelled_slices[:SLICES_CHECKED]
         check_annotation((stack.label_plane(i) for i in chosen), stack.scheme)
+
+
+def _check_same_run(folder: RunFolder, config: TrainConfig, stacks: Sequence[Stack]) -> None:
+    """Raise unless a run was made with these settings and data."""
+    description = folder.description()
+    before, now = description.get("config", {}), _as_json(config.to_dict())
+    changed = [k for k in now if k not in FREE_ON_RESUME and before.get(k) != now[k]]
+    if changed:
+        msg = (
+            f"the run in {folder.path} was made with other settings ({', '.join(changed)}): "
+            "resume it with its own, or begin a new run"
+        )
+        raise CheckpointError(msg)
+    if description.get("data") != _as_json([stack.fingerprint() for stack in stacks]):
+        msg = (
+            f"the run in {folder.path} was made with other images or labels: open the same "
+            "stack, or begin a new run that starts from its model"
+        )
+        raise CheckpointError(msg)
+
+
+def _as_json(value: Any) -> Any:
+    """A value as it comes back from a JSON file."""
+    return json.loads(json.dumps(value))
 
 
 def train(
@@ -678,7 +503,7 @@ def train(
     resume: bool = False,
     start_from: TrainedModel | None = None,
 ) -> Iterator[Event]:
-    """Train a U-Net; see `Trainer` for the parameters.
+    """Train a U-Net; the parameters are those of `Trainer`.
 
     Yields
     ------
@@ -695,7 +520,5 @@ def train(
     ...     if isinstance(event, Validated):
     ...         print(event.step, event.iou)
     """
-    trainer = Trainer(
-        stack, config or PRESETS["fast"], run, resume=resume, start_from=start_from
-    )
-    return trainer.run()
+    config = config or PRESETS["fast"]
+    return Trainer(stack, config, run, resume=resume, start_from=start_from).run()

@@ -1,0 +1,433 @@
+"""The trainer: learns, stops, resumes to the same bit, and survives what goes wrong."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.augment import AugmentConfig
+from napari_unet.checkpoint import RunFolder, load_model
+from napari_unet.errors import CheckpointError, DeviceError, InputError
+from napari_unet.labels import LabelScheme
+from napari_unet.learner import weighted_cross_entropy
+from napari_unet.model import UNet, UNetConfig
+from napari_unet.splits import SplitConfig
+from napari_unet.stack import Stack
+from napari_unet.synthetic import synthetic_stack
+from napari_unet.train import (
+    Adjusted,
+    Checkpointed,
+    Diverged,
+    Finished,
+    Prepared,
+    Step,
+    TrainConfig,
+    Trainer,
+    Validated,
+    train,
+)
+
+MASK = LabelScheme(kind="classes", values=(0, 1))
+
+
+def blobs(n=5, side=64, seed=0):
+    """Bright squares on a noisy ground: learnt in a few dozen steps."""
+    rng = np.random.default_rng(seed)
+    labels = np.zeros((n, side, side), np.uint8)
+    for plane in labels:
+        for y, x in rng.integers(0, side - 16, (4, 2)):
+            plane[y : y + 14, x : x + 14] = 1
+    image = (60 + 120 * labels + rng.normal(0, 25, labels.shape)).clip(0, 255).astype(np.uint8)
+    return Stack("blobs", image, "zyx", labels=labels, scheme=MASK)
+
+
+def tiny(**changes):
+    settings = {
+        "network": UNetConfig(depth=1, width=4, dropout=0.2, norm="batch"),
+        "steps": 8,
+        "tile": 36,
+        "batch": 2,
+        "optimiser": "adam",
+        "learning_rate": 1e-2,
+        "validate_every": 4,
+        "checkpoint_every": 4,
+        "device": "cpu",
+    }
+    return TrainConfig(**{**settings, **changes})
+
+
+def weights_of(model):
+    return {k: v.clone() for k, v in model.network.state_dict().items()}
+
+
+def assert_same_weights(first, second):
+    for name, value in weights_of(first).items():
+        assert torch.equal(value, weights_of(second)[name]), name
+
+
+# -- the loss, by hand ---------------------------------------------------------
+
+
+def test_loss_of_two_pixels_by_hand():
+    logits = torch.tensor([[[[0.0, 2.0]], [[0.0, 0.0]]]])  # (1, 2, 1, 2)
+    classes = torch.tensor([[[0, 1]]])
+    weights = torch.tensor([[[3.0, 1.0]]])
+    first = 3 * np.log(2)
+    second = np.log(1 + np.exp(2))
+    by_pixels = weighted_cross_entropy(logits, classes, weights, "mean")
+    by_weight = weighted_cross_entropy(logits, classes, weights, "weighted mean")
+    assert by_pixels.item() == pytest.approx((first + second) / 2)
+    assert by_weight.item() == pytest.approx((first + second) / 4)
+
+
+def test_unannotated_pixels_have_no_gradient():
+    logits = torch.randn(1, 2, 4, 4, requires_grad=True)
+    weights = torch.ones(1, 4, 4)
+    weights[..., :2] = 0
+    weighted_cross_entropy(logits, torch.zeros(1, 4, 4, dtype=torch.long), weights).backward()
+    assert (logits.grad[..., :2] == 0).all()
+    assert (logits.grad[..., 2:] != 0).any()
+
+
+def test_a_batch_without_annotation_has_loss_zero():
+    loss = weighted_cross_entropy(
+        torch.randn(1, 2, 3, 3),
+        torch.zeros(1, 3, 3, dtype=torch.long),
+        torch.zeros(1, 3, 3),
+        "weighted mean",
+    )
+    assert loss.item() == 0
+
+
+# -- the run -------------------------------------------------------------------
+
+
+def test_events_come_in_order():
+    events = list(train(blobs(), tiny()))
+    kinds = [type(event) for event in events]
+    assert kinds[0] is Prepared
+    assert kinds[-1] is Finished
+    assert [e.step for e in events if isinstance(e, Step)] == list(range(1, 9))
+    assert [e.step for e in events if isinstance(e, Validated)] == [4, 8]
+    assert events[0].train_slices == 4
+    assert events[0].validation_slices == 1
+    assert all(np.isfinite(e.loss) and e.seconds > 0 for e in events if isinstance(e, Step))
+    assert all(e.seconds_left >= 0 for e in events if isinstance(e, Step))
+
+
+def test_it_learns_squares():
+    config = tiny(steps=60, validate_every=60, augment=AugmentConfig.none())
+    *_, validated, finished = train(blobs(), config)
+    assert validated.iou > 0.85
+    assert finished.best_iou == validated.iou
+
+
+def test_it_learns_the_synthetic_stack():
+    stack = synthetic_stack((6, 160, 160), seed=0)
+    config = TrainConfig.preset_named(
+        "fast",
+        network=UNetConfig(depth=2, width=8, dropout=0.0, norm="batch"),
+        steps=120,
+        tile=136,
+        batch=4,
+        validate_every=120,
+        device="cpu",
+    )
+    *_, validated, _ = train(stack, config)
+    assert validated.iou > 0.80
+
+
+def test_sgd_with_momentum_lowers_the_loss():
+    config = tiny(optimiser="sgd", learning_rate=1e-3, momentum=0.9, steps=40)
+    losses = [e.loss for e in train(blobs(), config) if isinstance(e, Step)]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not():
+    trainers = [Trainer(blobs(), tiny(seed=seed)) for seed in (3, 3, 4)]
+    for trainer in trainers:
+        torch.rand(7)  # whatever else draws random numbers in between
+        list(trainer.run())
+    assert_same_weights(trainers[0].model, trainers[1].model)
+    assert not torch.equal(
+        trainers[0].model.network.classify.weight, trainers[2].model.network.classify.weight
+    )
+
+
+def test_one_cycle_rises_and_falls():
+    config = tiny(schedule="one-cycle", steps=100, learning_rate=1.0)
+    rates = [config.learning_rate_at(s) for s in range(1, 101)]
+    assert max(rates) == rates[9] == 1.0
+    assert all(a < b for a, b in pairwise(rates[:10]))
+    assert all(a > b for a, b in pairwise(rates[9:]))
+    assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_gradients_of_parts_add_up_to_those_of_the_batch():
+    config = tiny(
+        network=UNetConfig(depth=1, width=4, dropout=0.0),
+        batch=4,
+        loss="weighted mean",
+        optimiser="sgd",
+        steps=1,
+    )
+    whole, parts = Trainer(blobs(), config), Trainer(blobs(), config)
+    list(whole.run())
+    events = parts.run()
+    next(events)
+    parts.learner.micro = 1
+    list(events)
+    for a, b in zip(whole.model.network.parameters(), parts.model.network.parameters()):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+
+
+# -- the run folder ------------------------------------------------------------
+
+
+def test_a_run_leaves_everything_in_its_folder(tmp_path):
+    trainer = Trainer(blobs(), tiny(), tmp_path / "run")
+    events = list(trainer.run())
+    assert {p.name for p in (tmp_path / "run").iterdir()} == {
+        "run.json",
+        "best.safetensors",
+        "last.safetensors",
+        "state.pt",
+        "history.jsonl",
+    }
+    folder = RunFolder(tmp_path / "run")
+    assert TrainConfig.from_dict(folder.description()["config"]) == trainer.config
+    assert [h["event"] for h in folder.history()] == [
+        type(e).__name__ for e in events if not isinstance(e, Prepared | Step)
+    ]
+    assert_same_weights(load_model(tmp_path / "run" / "last.safetensors"), trainer.model)
+    assert folder.description()["data"][0]["name"] == "blobs"
+
+
+def test_a_stopped_run_resumes_to_the_same_weights(tmp_path):
+    through = Trainer(blobs(), tiny(steps=12), tmp_path / "through")
+    list(through.run())
+    stopped = Trainer(blobs(), tiny(steps=12), tmp_path / "stopped").run()
+    for event in stopped:
+        if isinstance(event, Step) and event.step == 6:  # between two checkpoints
+            break
+    stopped.close()
+    assert RunFolder(tmp_path / "stopped").read_state()["step"] == 6
+    resumed = Trainer(blobs(), tiny(steps=12), tmp_path / "stopped", resume=True)
+    events = list(resumed.run())
+    assert events[0].start_step == 6
+    assert_same_weights(resumed.model, through.model)
+    assert resumed.best == through.best
+
+
+KILLED = """
+    import sys
+    sys.path.insert(0, {tests!r})
+    from test_train import blobs, tiny
+    from napari_unet.train import Step, Trainer
+    import torch
+    torch.set_num_threads(1)
+    for event in Trainer(blobs(), tiny(steps=12), {run!r}).run():
+        if isinstance(event, Step) and event.step == 6:
+            print("now", flush=True)
+            import time
+            time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
+    through = Trainer(blobs(), tiny(steps=12))
+    list(through.run())
+    script = textwrap.dedent(KILLED.format(tests=os.path.dirname(__file__), run=str(tmp_path / "r")))  # noqa: PTH120
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"now\n"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert RunFolder(tmp_path / "r").read_state()["step"] == 4
+    resumed = Trainer(blobs(), tiny(steps=12), tmp_path / "r", resume=True)
+    list(resumed.run())
+    assert_same_weights(resumed.model, through.model)
+
+
+def test_a_finished_run_can_be_given_more_steps(tmp_path):
+    list(train(blobs(), tiny(steps=4), tmp_path / "r"))
+    events = list(train(blobs(), tiny(steps=6), tmp_path / "r", resume=True))
+    assert [e.step for e in events if isinstance(e, Step)] == [5, 6]
+
+
+def test_another_run_is_never_overwritten(tmp_path):
+    list(train(blobs(), tiny(steps=1), tmp_path / "r"))
+    with pytest.raises(CheckpointError, match="already holds a run"):
+        train(blobs(), tiny(), tmp_path / "r")
+    with pytest.raises(CheckpointError, match="other settings .*seed"):
+        train(blobs(), tiny(seed=1), tmp_path / "r", resume=True)
+    with pytest.raises(CheckpointError, match="other images or labels"):
+        train(blobs(seed=1), tiny(), tmp_path / "r", resume=True)
+
+
+def test_training_on_from_a_model():
+    first = Trainer(blobs(), tiny(steps=30))
+    list(first.run())
+    second = Trainer(blobs(), tiny(steps=1, learning_rate=1e-9), start_from=first.snapshot())
+    events = list(second.run())
+    assert events[2].iou == pytest.approx(first.best["iou"], abs=0.1)
+    wrong = replace(first.snapshot(), network=UNet(UNetConfig(in_channels=2, width=1, depth=0)))
+    with pytest.raises(InputError, match="2 channels and 2 classes, the stack 1 and 2"):
+        Trainer(blobs(), tiny(), start_from=wrong)
+
+
+# -- what goes wrong -----------------------------------------------------------
+
+
+def test_closing_stops_at_once_and_leaves_no_thread():
+    import threading
+
+    before = threading.active_count()
+    events = Trainer(blobs(), tiny(steps=10_000)).run()
+    for event in events:
+        if isinstance(event, Step):
+            break
+    events.close()
+    assert threading.active_count() == before
+
+
+def test_nan_stops_training_and_the_last_good_model_stays(tmp_path, monkeypatch):
+    trainer = Trainer(blobs(), tiny(), tmp_path / "r")
+    events = trainer.run()
+    seen = []
+    for event in events:
+        seen.append(event)
+        if isinstance(event, Validated) and event.step == 4:
+            with torch.no_grad():
+                trainer.learner.network.classify.bias.fill_(float("nan"))
+    assert isinstance(seen[-1], Diverged)
+    assert seen[-1].step == 5
+    assert "learning rate below 0.01" in seen[-1].message
+    for model in (trainer.model, load_model(tmp_path / "r" / "last.safetensors")):
+        assert all(v.isfinite().all() for v in model.network.state_dict().values())
+
+
+def memory_for(limit, monkeypatch):
+    forward = UNet.forward
+
+    def short(self, x):
+        if self.training and x.numel() > limit:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return forward(self, x)
+
+    monkeypatch.setattr(UNet, "forward", short)
+
+
+def test_out_of_memory_computes_fewer_tiles_at_once(monkeypatch):
+    memory_for(36 * 36, monkeypatch)
+    events = list(train(blobs(), tiny(batch=4)))
+    adjusted = [e.message for e in events if isinstance(e, Adjusted)]
+    assert [m[-30:] for m in adjusted] == [
+        "time, and their gradients added"[-30:],
+        "time, and their gradients added"[-30:],
+    ]
+    assert "2 at a time" in adjusted[0]
+    assert "1 at a time" in adjusted[1]
+    assert [e.step for e in events if isinstance(e, Step)] == list(range(1, 9))
+
+
+def test_out_of_memory_then_takes_smaller_tiles(monkeypatch):
+    memory_for(30 * 30, monkeypatch)
+    events = list(train(blobs(), tiny(batch=1)))
+    assert "tiles are 26 now" in next(e.message for e in events if isinstance(e, Adjusted))
+    assert isinstance(events[-1], Finished)
+
+
+def test_no_memory_for_any_tile_is_an_error_with_advice(monkeypatch):
+    memory_for(0, monkeypatch)
+    with pytest.raises(DeviceError, match="use fewer channels"):
+        list(train(blobs(), tiny(batch=1)))
+
+
+def test_a_full_disk_loses_nothing_before_it(tmp_path, monkeypatch):
+    events = Trainer(blobs(), tiny(), tmp_path / "r").run()
+    for event in events:
+        if isinstance(event, Checkpointed):
+            break
+    (tmp_path / "r").chmod(0o500)
+
+    def full(*args, **kwargs):
+        raise CheckpointError("the disk is full")
+
+    monkeypatch.setattr("napari_unet.checkpoint.write_atomically", full)
+    with pytest.raises(CheckpointError, match="full"):
+        list(events)
+    (tmp_path / "r").chmod(0o700)
+    assert RunFolder(tmp_path / "r").read_state()["step"] == 4
+    load_model(tmp_path / "r")
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [(np.zeros((5, 64, 64), np.uint8), ""), (np.ones((5, 64, 64), np.uint8), "")],
+    ids=["all zero", "a single class"],
+)
+def test_labels_of_a_single_class_are_refused(labels, text):
+    with pytest.raises(InputError, match=text):
+        Trainer(blobs().with_labels(labels, MASK), tiny())
+
+
+def test_a_stack_without_labels_is_refused():
+    with pytest.raises(InputError, match="has no labels"):
+        Trainer(blobs().with_labels(None), tiny())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        ({"tile": 37}, r"takes tiles of 20 \+ 2·n pixels, got 37: use 38"),
+        ({"learning_rate": -1.0}, "learning rate must be above 0"),
+        ({"optimiser": "lion"}, "optimiser must be one of adam, sgd"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"seed": -1}, "seed"),
+        ({"device": "tpu"}, None),
+    ],
+)
+def test_wrong_settings_are_refused(wrong, text):
+    if text is None:
+        with pytest.raises(InputError, match="device must be auto, cpu"):
+            list(train(blobs(), tiny(**wrong)))
+    else:
+        with pytest.raises(InputError, match=text):
+            tiny(**wrong)
+
+
+def test_config_survives_json():
+    import json
+
+    config = tiny(split=SplitConfig(fraction=0.5), weights=None)
+    assert TrainConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_images_smaller_than_a_tile_are_trained_on():
+    stack = blobs(side=20)
+    *_, finished = train(stack, tiny(steps=2))
+    assert finished.step == 2
+
+
+def test_the_network_can_be_used_between_two_events():
+    from napari_unet.predict import predict_labels
+
+    trainer = Trainer(blobs(), tiny())
+    for event in trainer.run():
+        if isinstance(event, Step) and event.step == 2:
+            labels = predict_labels(trainer.model, trainer.stacks[0], slices=(0,), device="cpu")
+            assert labels.shape == (1, 64, 64)
+            trainer.release()
+    other = Trainer(blobs(), tiny())
+    list(other.run())
+    assert_same_weights(trainer.model, other.model)
