@@ -38,12 +38,15 @@ class Session:
         The folder of the current run.
     weight_config : WeightConfig
         The weight map of the next run.
-    augment_config : AugmentConfig or None
-        The augmentation of the next run. None: the default one.
+    augment_settings : dict
+        The augmentation of the next run, as the fields of an AugmentConfig that differ from its
+        defaults. Plain, because building an AugmentConfig imports torch.
     split : SplitConfig
         What the next run validates on.
     seed : int
         The seed of the next run, also of its previewed tiles.
+    tiling : tuple of int
+        Depth of the network, side of its input tile (px) and tiles in a batch, of the next run.
     """
 
     stack_changed = Signal(object)
@@ -53,18 +56,27 @@ class Session:
     augment_config_changed = Signal(object)
     split_changed = Signal(object)
     seed_changed = Signal(int)
+    tiling_changed = Signal(object)
 
-    _shared: ClassVar[frozenset[str]] = frozenset(
-        {"stack", "model", "run", "weight_config", "augment_config", "split", "seed"}
-    )
+    _signals: ClassVar[dict[str, str]] = {
+        "stack": "stack_changed",
+        "model": "model_changed",
+        "run": "run_changed",
+        "weight_config": "weight_config_changed",
+        "augment_settings": "augment_config_changed",
+        "split": "split_changed",
+        "seed": "seed_changed",
+        "tiling": "tiling_changed",
+    }
 
     stack: Stack | None
     model: TrainedModel | None
     run: Path | None
     weight_config: WeightConfig
-    augment_config: AugmentConfig | None
+    augment_settings: dict[str, Any]
     split: SplitConfig
     seed: int
+    tiling: tuple[int, int, int]
 
     def __init__(self) -> None:
         self.__dict__.update(
@@ -72,22 +84,34 @@ class Session:
             model=None,
             run=None,
             weight_config=WeightConfig(),
-            augment_config=None,
+            augment_settings={},
             split=SplitConfig(),
             seed=0,
+            tiling=(4, 380, 2),
         )
         self._layers: dict[str, ReferenceType[Any]] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name not in self._shared:
-            if not name.startswith("_"):
-                raise AttributeError(f"a session shares {sorted(self._shared)}, not {name!r}")
+        if name not in self._signals:
+            if not name.startswith("_") and not hasattr(type(self), name):
+                raise AttributeError(f"a session shares {sorted(self._signals)}, not {name!r}")
             object.__setattr__(self, name, value)
             return
         old = self.__dict__[name]
         self.__dict__[name] = value
         if not (old is value or old == value):
-            getattr(self, f"{name}_changed").emit(value)
+            getattr(self, self._signals[name]).emit(value)
+
+    @property
+    def augment_config(self) -> AugmentConfig:
+        """The augmentation of the next run; reading it imports torch."""
+        from napari_unet.augment import AugmentConfig
+
+        return AugmentConfig.from_dict(self.augment_settings)
+
+    @augment_config.setter
+    def augment_config(self, config: AugmentConfig) -> None:
+        self.augment_settings = config.to_dict()
 
     def use_layers(self, stack: Stack, image: Any, labels: Any | None = None) -> None:
         """Make ``stack`` current and remember the layers it came from, without keeping them alive.

@@ -6,6 +6,7 @@ says so itself, in one sentence below it.
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -48,6 +49,7 @@ __all__ = [
     "check_box",
     "decimal_box",
     "mark",
+    "set_tip",
     "spin_box",
     "style_sheet",
 ]
@@ -86,6 +88,11 @@ def _readable_red(colours: Colours) -> str:
 
 def _readable_orange(colours: Colours) -> str:
     return "#ffc266" if colours.is_dark else "#8a5000"
+
+
+def set_tip(widget: QWidget, text: str) -> None:
+    """Set a tooltip of lines short enough to read."""
+    widget.setToolTip(fill(text, 60))
 
 
 def mark(widget: QWidget, name: str, value: object) -> None:
@@ -147,7 +154,7 @@ class Problem(Note):
 def button(text: str, tip: str, role: str = "") -> QPushButton:
     """Make a plain button."""
     result = QPushButton(text)
-    result.setToolTip(tip)
+    set_tip(result, tip)
     if role:
         result.setProperty("role", role)
     return result
@@ -160,20 +167,20 @@ class PrimaryButton(QPushButton):
         super().__init__(text)
         self._tip = tip
         self.setProperty("role", "primary")
-        self.setToolTip(tip)
+        set_tip(self, tip)
 
     def allow(self, reason: str | None = None, text: str | None = None) -> None:
         """Enable, or disable with the reason as the tooltip."""
         if text is not None:
             self.setText(text)
         self.setEnabled(not reason)
-        self.setToolTip(reason or self._tip)
+        set_tip(self, reason or self._tip)
 
 
 def check_box(text: str, tip: str, checked: bool = False) -> QCheckBox:
     """Make a check box."""
     result = QCheckBox(text)
-    result.setToolTip(tip)
+    set_tip(result, tip)
     result.setChecked(checked)
     return result
 
@@ -192,7 +199,7 @@ class Combo(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setToolTip(tip)
+        set_tip(self, tip)
         self.set_options(options)
         self.activated.connect(self._on_activated)
 
@@ -238,7 +245,7 @@ class Choice(QWidget):
         self._values = [value for _, value, _ in options]
         for k, (text, _, tip) in enumerate(options):
             radio = QRadioButton(text)
-            radio.setToolTip(tip)
+            set_tip(radio, tip)
             radio.setChecked(k == 0)
             self._group.addButton(radio, k)
             layout.addWidget(radio)
@@ -301,7 +308,7 @@ def decimal_box(
 
 
 def _quiet_box(box: QAbstractSpinBox, tip: str) -> None:
-    box.setToolTip(tip)
+    set_tip(box, tip)
     box.setKeyboardTracking(False)  # a number half typed is not a number
     box.setAlignment(Qt.AlignmentFlag.AlignRight)
     # The wheel scrolls the dock; it changes a number only where the user clicked first.
@@ -345,7 +352,7 @@ class SliderField(QWidget):
         self._low, self._step = low, step
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, round((high - low) / step))
-        self.slider.setToolTip(tip)
+        set_tip(self.slider, tip)
         self.slider.setMinimumWidth(60)
         self.slider.wheelEvent = _scroll_the_dock
         self.box = decimal_box(low, high, value, tip, suffix=suffix, decimals=decimals, step=step)
@@ -418,7 +425,7 @@ class Form(QWidget):
     def add(self, label: str, control: QWidget, tip: str = "") -> Problem:
         """Add a control with its label; returns the sentence to be shown below it."""
         text = QLabel(label)
-        text.setToolTip(tip or control.toolTip())
+        set_tip(text, tip or control.toolTip())
         text.setBuddy(control)
         self._layout.addRow(text, control)
         problem = Problem(control)
@@ -442,7 +449,7 @@ class Advanced(QWidget):
         super().__init__()
         self.toggle = QToolButton()
         self.toggle.setText(title)
-        self.toggle.setToolTip(summary or "Show or hide the settings for experts.")
+        set_tip(self.toggle, summary or "Show or hide the settings for experts.")
         self.toggle.setCheckable(True)
         self.toggle.setProperty("role", "advanced")
         self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LayerCombo",
+    "annotated_slices",
     "describe_levels",
     "find_result",
+    "fits",
     "live_dtype",
     "placement",
     "proposed_axes",
@@ -114,6 +116,36 @@ def stack_from_layers(
             image.name, levels, axes, level=level, labels=array, scheme=scheme, **described
         )
     return Stack(image.name, image.data, axes, labels=array, scheme=scheme, **described)
+
+
+def fits(labels: Labels, image: Image) -> bool:
+    """Tell whether labels could have been drawn on an image: their planes have the same size."""
+    shape = _finest(image).shape
+    plane = shape[-3:-1] if image.rgb else shape[-2:]
+    return tuple(_finest(labels).shape[-2:]) == tuple(plane)
+
+
+def annotated_slices(image: Image, labels: Labels | None, viewer: Any) -> tuple[int, ...] | None:
+    """Find the slices that labels of fewer slices belong to: those they lie over.
+
+    Returns
+    -------
+    tuple of int or None
+        None: all slices, or it cannot be told.
+    """
+    known = {} if labels is None else labels.metadata.get("napari_unet", {})
+    if known.get("annotated") is not None:
+        return tuple(known["annotated"])
+    if labels is None or image.rgb or image.data.ndim != 3 or image.multiscale:
+        return None
+    n, shape = image.data.shape[0], labels.data.shape
+    if len(shape) == 2 and n > 1:
+        return (shown_slice(viewer, stack_from_layers(image, axes="zyx"), image),)
+    if len(shape) == 3 and shape[0] < n and not labels.multiscale:
+        first = round(float((labels.translate[0] - image.translate[0]) / image.scale[0]))
+        if 0 <= first <= n - shape[0]:
+            return tuple(range(first, first + shape[0]))
+    return None
 
 
 def describe_levels(image: Image) -> str:

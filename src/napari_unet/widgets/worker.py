@@ -160,6 +160,11 @@ class Worker(QObject):
             self._deliver()
         return not self.is_running
 
+    def abandon(self) -> None:
+        """Stop, and emit nothing more: what it computes is not wanted any longer."""
+        self.blockSignals(True)
+        self.stop()
+
     def shut(self, seconds: float = PATIENCE) -> bool:
         """Stop for good, silently: nobody is left to hear. Bounded, as ``wait``."""
         self.blockSignals(True)
@@ -241,14 +246,17 @@ class Worker(QObject):
             if close is not None:
                 close()
 
+    def _should_wait(self) -> bool:
+        return self._pause and not self._stop
+
     def _may_go_on(self) -> bool:
         """Wait while paused; False once stopped."""
-        if self._pause and not self._stop:
+        if self._should_wait():
             if self._on_pause is not None:
                 self._on_pause()
             self._put("paused")
             with self._changed:
-                while self._pause and not self._stop:
+                while self._should_wait():
                     self._changed.wait()
             self._put("resumed")
         return not self._stop

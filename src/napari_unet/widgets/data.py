@@ -1,0 +1,341 @@
+"""The Data dock: which stack, what its labels mean, what validates, and what was found."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import QTimer
+
+from napari_unet.errors import InputError
+from napari_unet.findings import Finding, Fix, apply_fix, find
+from napari_unet.labels import LabelScheme
+from napari_unet.stack import Stack
+from napari_unet.widgets import notices
+from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.finding_list import FindingList
+from napari_unet.widgets.form import (
+    Advanced,
+    Choice,
+    Combo,
+    Form,
+    Heading,
+    Note,
+    Row,
+    button,
+    check_box,
+    spin_box,
+)
+from napari_unet.widgets.inspection_job import inspect
+from napari_unet.widgets.layers import (
+    LayerCombo,
+    annotated_slices,
+    describe_levels,
+    fits,
+    proposed_axes,
+    shown_slice,
+    stack_from_layers,
+)
+from napari_unet.widgets.samples import SAMPLES, stack_layers
+from napari_unet.widgets.validation_choice import ValidationChoice
+from napari_unet.widgets.worker import Worker, once
+
+__all__ = ["DataDock"]
+
+AXIS_WORDS = {"z": "slices", "t": "time points", "c": "channels", "p": "positions"}
+REPAINT_DELAY = 700  # ms after the last brush stroke until the labels are looked at anew
+
+
+class DataDock(Dock):
+    """Choose a sample or layers; everything else follows."""
+
+    def build(self) -> None:
+        """Put the controls into the column."""
+        self._looking: Worker | None = None
+        self._opening: Worker | None = None
+        self._painted: Any = None
+        self._build_samples()
+        self._build_layers()
+        self._build_advanced()
+        self.validation = ValidationChoice(self)
+        self.column.addWidget(self.validation)
+        self.column.addWidget(Heading("About this stack"))
+        self.status = Note()
+        self.findings = FindingList()
+        self.findings.fix_wanted.connect(self._on_fix)
+        self.column.addWidget(self.status)
+        self.column.addWidget(self.findings)
+        self._repaint = QTimer(self)
+        self._repaint.setSingleShot(True)
+        self._repaint.setInterval(REPAINT_DELAY)
+        self._repaint.timeout.connect(self._look)
+        self.listen(self.session.stack_changed, self._on_stack)
+        if self.session.image_layer is not None:
+            self._follow_session()
+        else:
+            self._on_image()
+
+    def _build_samples(self) -> None:
+        tip = "Data sets of the U-Net paper, fetched once and then kept, and a synthetic one."
+        self.sample = Combo([(title, name) for name, title in SAMPLES.items()], tip)
+        self.open_button = button("&Open", "Open this data set as an image and a labels layer.")
+        self.open_button.clicked.connect(self._on_open)
+        form = Form()
+        form.add("&Sample", Row(self.sample, self.open_button, stretch=0), tip)
+        self.column.addWidget(form)
+
+    def _build_layers(self) -> None:
+        self.column.addWidget(Heading("or your own layers"))
+        tip = "The image to train on: any image layer, 2D or a stack, grey or colour."
+        self.image = LayerCombo(self, Image, tip)
+        tip = (
+            "The labels that say what the network shall find. New ones: the “new labels layer” "
+            "button above the layer list, then paint."
+        )
+        self.labels = LayerCombo(self, Labels, tip, none="none: nothing to learn from")
+        dense = "Every pixel is annotated; where nothing is painted, there is nothing to find."
+        sparse = (
+            "Only painted pixels count. Paint background with label 1, and what is to be found "
+            "with 2 and more."
+        )
+        self.zero = Choice([("&background", "dense", dense), ("&not annotated", "sparse", sparse)])
+        form = Form()
+        self.image_problem = form.add("&Image", self.image)
+        self.labels_problem = form.add("&Labels", self.labels)
+        form.add("0 means", self.zero, "What pixels without a label are.")
+        self.column.addWidget(form)
+        self.image.chosen.connect(self._on_image)
+        self.labels.chosen.connect(self._on_labels)
+        self.zero.chosen.connect(self._look)
+
+    def _build_advanced(self) -> None:
+        self.advanced = Advanced("what label values mean, order of axes")
+        tip = "Whether each label value is one object, or a class of which there are many pieces."
+        self.kind = Combo(
+            [("as found", None), ("objects: each value one", "objects"),
+             ("classes: each value a class", "classes")], tip,
+        )  # fmt: skip
+        tip = "What the axes of the image are. Channels are learned together, slices one by one."
+        self.axes = Combo((), tip)
+        tip = "Pixels with this label value count for nothing; −1: there is no such value."
+        self.ignore = spin_box(-1, 65535, -1, tip)
+        tip = (
+            "Objects that touch are separated by one background pixel, so that the network "
+            "can learn to keep them apart."
+        )
+        self.gap = check_box("gap between touching objects", tip, True)
+        form = self.advanced.form
+        form.add("Labels are", self.kind)
+        self.axes_problem = form.add("Axes", self.axes)
+        form.add("Ignore", self.ignore)
+        form.add_wide(self.gap)
+        self.column.addWidget(self.advanced)
+        self.kind.chosen.connect(self._look)
+        self.axes.chosen.connect(self._look)
+        self.ignore.valueChanged.connect(self._look)
+        self.gap.toggled.connect(self._look)
+
+    # -- samples ----------------------------------------------------------------------------
+
+    def _on_open(self) -> None:
+        name = self.sample.value
+        self.open_button.setEnabled(False)
+        self.status.say(f"Opening {SAMPLES[name]} …")
+        self._opening = Worker(once(partial(_open_sample, name)))
+        self._opening.yielded.connect(self._on_opened)
+        self._opening.errored.connect(notices.show_error)
+        self._opening.warned.connect(notices.show_warning)
+        self._opening.finished.connect(self._on_opening_over)
+        self.run(self._opening)
+
+    def _on_opened(self, stack: Stack) -> None:
+        added = [
+            self.viewer._add_layer_from_data(data, meta, kind)[0]
+            for data, meta, kind in stack_layers(stack)
+        ]
+        self.image.value = added[0]
+        if len(added) > 1:
+            self.labels.value = added[1]
+        self.viewer.reset_view()
+        self._on_image()
+
+    def _on_opening_over(self) -> None:
+        self.open_button.setEnabled(True)
+        if self.status.text().startswith("Opening"):
+            self.status.say("")
+
+    # -- layers -----------------------------------------------------------------------------
+
+    def _on_image(self, _: object = None) -> None:
+        """Another image: propose its axes and the labels that fit it."""
+        image = self.image.value
+        if image is not None:
+            fitting = [one for one in self._label_layers() if fits(one, image)]
+            if self.labels.value not in fitting and fitting:
+                self.labels.value = fitting[0]
+            known = image.metadata.get("napari_unet", {}).get("axes")
+            options = proposed_axes(image, self.labels.value)
+            options = (known, *(a for a in options if a != known)) if known else options
+            self.axes.set_options([(_axes_words(a), a) for a in options])
+            self.axes.setCurrentIndex(0)
+        self._on_labels()
+
+    def _on_labels(self, _: object = None) -> None:
+        """Other labels: what is known about them is taken over."""
+        self._watch_painting()
+        scheme = self._known_scheme()
+        if scheme is not None:
+            self.zero.value = scheme.annotation
+            self.gap.setChecked(scheme.gap)
+        self._look()
+
+    def _label_layers(self) -> list[Any]:
+        return [
+            one for one in self.viewer.layers if isinstance(one, Labels) and " · " not in one.name
+        ]
+
+    def _known(self) -> dict[str, Any]:
+        labels = self.labels.value
+        known: dict[str, Any] = {} if labels is None else labels.metadata.get("napari_unet", {})
+        return known
+
+    def _known_scheme(self) -> LabelScheme | None:
+        plain = self._known().get("scheme")
+        return LabelScheme.from_dict(plain) if plain else None
+
+    def _watch_painting(self) -> None:
+        layer = self.labels.value
+        if layer is self._painted:
+            return
+        if self._painted is not None:
+            self._painted.events.labels_update.disconnect(self._on_painted)
+        self._painted = layer
+        if layer is not None:
+            self.listen(layer.events.labels_update, self._on_painted)
+
+    def _on_painted(self, _: object = None) -> None:
+        """A brush stroke: its slice is annotated from now on; look when the strokes are over."""
+        stack, known = self.session.stack, self._known()
+        if stack is not None and known.get("annotated") is not None:
+            shown = shown_slice(self.viewer, stack, self.session.image_layer)
+            known["annotated"] = sorted({*known["annotated"], shown})
+        self._repaint.start()
+
+    # -- looking ----------------------------------------------------------------------------
+
+    def _look(self, _: object = None) -> None:
+        """Make the stack that is chosen, and look at it in the background."""
+        if self._looking is not None:
+            self._looking.abandon()
+        self.findings.clear()
+        self.image_problem.say("")
+        self.labels_problem.say("")
+        image = self.image.value
+        self.zero.setEnabled(self.labels.value is not None)
+        if image is None:
+            self.session.stack = None
+            self.status.say("Open a sample, or drag an image into the viewer.")
+            return
+        stack = self._quick_stack()
+        if stack is None:
+            self.session.stack = None
+            self.status.say("")
+            return
+        self.status.say("Looking at the stack …")
+        ignore = self.ignore.value()
+        ignored = None if ignore < 0 else ignore
+        wanted = (self.zero.value, self.kind.value, ignored, self.gap.isChecked())
+        self._looking = Worker(partial(inspect, stack, self._known_scheme(), *wanted))
+        self._looking.yielded.connect(self._on_found)
+        self._looking.errored.connect(self._on_look_failed)
+        self._looking.finished.connect(self._on_look_over)
+        self.run(self._looking)
+
+    def _quick_stack(self) -> Stack | None:
+        """The stack with a placeholder for what its labels mean; or say which field is wrong."""
+        image, labels, axes = self.image.value, self.labels.value, self.axes.value
+        try:
+            stack_from_layers(image, axes=axes)
+        except InputError as error:
+            self.image_problem.say(notices.sentence(error))
+            return None
+        try:
+            annotated = annotated_slices(image, labels, self.viewer)
+            return stack_from_layers(
+                image, labels, axes=axes, scheme=LabelScheme(), annotated=annotated
+            )
+        except InputError as error:
+            self.labels_problem.say(notices.sentence(error))
+            return None
+
+    def _on_found(self, found: Stack | Finding) -> None:
+        if isinstance(found, Stack):
+            self.session.use_layers(found, self.image.value, self.labels.value)
+            levels = describe_levels(self.image.value)
+            if levels:
+                self.findings.add(Finding("info", levels))
+        else:
+            self.findings.add(found)
+
+    def _on_look_failed(self, error: Exception) -> None:
+        self.session.stack = None
+        self.findings.add(Finding("error", notices.sentence(error)))
+
+    def _on_look_over(self) -> None:
+        self.status.say("")
+        self.labels_problem.say("")
+
+    def _on_fix(self, fix: Fix) -> None:
+        stack = self.session.stack
+        if stack is None:
+            return
+        if fix == "make gaps":
+            self.gap.setChecked(True)  # looks anew
+            return
+        fixed = apply_fix(stack, fix)
+        self.labels.value.metadata.setdefault("napari_unet", {})["annotated"] = list(
+            fixed.annotated or ()
+        )
+        self._look()
+
+    # -- the session ------------------------------------------------------------------------
+
+    def _on_stack(self, _: object) -> None:
+        """Another dock chose another stack."""
+        image = self.session.image_layer
+        if image is not None and (
+            image is not self.image.value or self.session.labels_layer is not self.labels.value
+        ):
+            self._follow_session()
+
+    def _follow_session(self) -> None:
+        self.image.value = self.session.image_layer
+        self.labels.value = self.session.labels_layer
+        stack = self.session.stack
+        if stack is not None and stack.scheme is not None:
+            self.zero.value = stack.scheme.annotation
+        if stack is not None:
+            self.axes.set_options([(_axes_words(stack.axes), stack.axes)])
+        self._watch_painting()
+        self._show_findings_of(stack)
+
+    def _show_findings_of(self, stack: Stack | None) -> None:
+        self.findings.clear()
+        if stack is None:
+            return
+        self._looking = Worker(partial(find, stack))
+        self._looking.yielded.connect(self._on_found)
+        self._looking.errored.connect(self._on_look_failed)
+        self.run(self._looking)
+
+
+def _open_sample(name: str) -> Stack:
+    from napari_unet import datasets
+
+    return datasets.open(name)
+
+
+def _axes_words(axes: str) -> str:
+    """Words for axes: "zcyx" is "slices, channels, y, x"."""
+    return ", ".join(AXIS_WORDS.get(a, a) for a in axes)

@@ -1,0 +1,215 @@
+"""Which slices measure the network instead of training it: a choice, said in slice numbers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
+
+from napari_unet.errors import InputError
+from napari_unet.splits import Split, SplitConfig, split_stack
+from napari_unet.tiles import border
+from napari_unet.widgets import notices
+from napari_unet.widgets.form import Combo, Form, Note, set_tip
+from napari_unet.widgets.layers import placement, result_name
+from napari_unet.widgets.theme import VALIDATION
+
+if TYPE_CHECKING:
+    from napari_unet.stack import Stack
+    from napari_unet.widgets.dock import Dock
+
+__all__ = ["ValidationChoice", "parse_slices", "say_slices"]
+
+TIP = (
+    "Slices that training never sees; how well the network does on them tells how well it will "
+    "do on new images. Neighbours look alike, so a block at the end is the honest choice."
+)
+CHOSEN, REGION = "chosen slices", "a region"
+
+
+class ValidationChoice(QWidget):
+    """Offers ways to divide the session's stack, and shows what each means for it."""
+
+    def __init__(self, dock: Dock) -> None:
+        super().__init__()
+        self._viewer, self._session = dock.viewer, dock.session
+        self.mode = Combo((), TIP)
+        self.slices = QLineEdit()
+        set_tip(self.slices, "Numbers of the slices to validate on, counted from 0: 3, 24-29.")
+        self.slices.setPlaceholderText("for example 3, 24-29")
+        self._form = Form()
+        self.problem = self._form.add("&Validation", self.mode)
+        self.slices_problem = self._form.add("Slices", self.slices)
+        self.note = Note()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addWidget(self._form)
+        column.addWidget(self.note)
+        self._region: Any = None
+        self.mode.chosen.connect(self._on_mode)
+        self.slices.editingFinished.connect(self._on_slices)
+        dock.listen(self._session.stack_changed, self.update_options)
+        dock.listen(self._session.split_changed, self.update_options)
+        dock.listen(self._session.tiling_changed, self.update_options)
+        self.update_options()
+
+    @property
+    def _guard(self) -> int:
+        return border(self._session.tiling[0])
+
+    def update_options(self, _: object = None) -> None:
+        """Offer what the session's stack allows; show the session's choice."""
+        stack = self._session.stack
+        has_labels = stack is not None and stack.labels is not None
+        self.setEnabled(has_labels)
+        config = self._session.split
+        choices: list[tuple[str, Any]] = [
+            (self._last_words(stack, fraction), SplitConfig("last", fraction))
+            for fraction in (0.2, 0.1, 0.3)
+        ]
+        choices += [
+            ("chosen slices …", CHOSEN),
+            ("a region that I draw …", REGION),
+            ("nothing: train on everything", SplitConfig("none")),
+        ]
+        self.mode.set_options(choices)
+        self.mode.value = {"slices": CHOSEN, "region": REGION}.get(config.mode, config)
+        if config.mode == "slices":
+            self.slices.setText(say_slices(config.slices))
+        self._form.show_row(self.slices, config.mode == "slices")
+        self._check(stack if has_labels else None)
+
+    def _last_words(self, stack: Stack | None, fraction: float) -> str:
+        words = f"last {fraction:.0%}".replace("%", " %")
+        if stack is None or stack.labels is None:
+            return words
+        labelled = stack.labelled_slices
+        if len(labelled) < 2:
+            return f"a strip of {fraction:.0%}".replace("%", " %")
+        n = min(max(1, round(fraction * len(labelled))), len(labelled) - 1)
+        return (
+            f"{words}: slices {say_slices(labelled[-n:])}"
+            if n > 1
+            else (f"{words}: slice {labelled[-1]}")
+        )
+
+    def _check(self, stack: Stack | None) -> Split | None:
+        """Say what is wrong with the choice, or what it means."""
+        self.problem.say("")
+        self.note.say("")
+        if stack is None:
+            return None
+        try:
+            split = split_stack(stack, self._session.split, self._guard)
+        except InputError as error:
+            self.problem.say(notices.sentence(error))
+            return None
+        if split.note:
+            self.note.say(split.note)
+        elif not split.validation:
+            self.note.say("Nobody will know how well the network does on images it has not seen.")
+        return split
+
+    # -- choosing ---------------------------------------------------------------------------
+
+    def _on_mode(self, value: Any) -> None:
+        self._form.show_row(self.slices, value == CHOSEN)
+        if value == CHOSEN:
+            self.problem.say("")
+            self.note.say("")
+            self.slices.setFocus()
+            self._on_slices()
+        elif value == REGION:
+            self._draw_region()
+        else:
+            self._session.split = value
+
+    def _on_slices(self) -> None:
+        text = self.slices.text()
+        self.slices_problem.say("")
+        if not text.strip():
+            return
+        try:
+            self._session.split = SplitConfig("slices", slices=parse_slices(text))
+        except InputError as error:
+            self.slices_problem.say(notices.sentence(error))
+
+    def _draw_region(self) -> None:
+        """Put a rectangle into the viewer, outlined in cyan, that may be moved and resized."""
+        stack = self._session.stack
+        if stack is None:
+            return
+        name = result_name(stack, "validation")
+        for layer in [one for one in self._viewer.layers if one.name == name]:
+            self._viewer.layers.remove(layer)
+        Y, X = stack.plane_shape
+        rows, cols = (round(0.75 * Y), Y), (0, X)
+        corners = (
+            np.array(
+                [
+                    [r, c]
+                    for r, c in zip(
+                        (rows[0], rows[0], rows[1], rows[1]), (cols[0], cols[1], cols[1], cols[0])
+                    )
+                ]
+            )
+            - 0.5
+        )
+        self._region = self._viewer.add_shapes(
+            [corners],
+            shape_type="rectangle",
+            name=name,
+            edge_color=VALIDATION,
+            face_color="transparent",
+            edge_width=max(2, X // 200),
+            **placement(self._session, stack, 2),
+        )
+        self._region.mode = "select"
+        self._region.events.data.connect(self._on_region)
+        self._on_region()
+
+    def _on_region(self, _: object = None) -> None:
+        stack = self._session.stack
+        if stack is None or self._region is None or not len(self._region.data):
+            return
+        corners = np.asarray(self._region.data[0])[:, -2:] + 0.5
+        low = np.clip(np.floor(corners.min(0)), 0, stack.plane_shape).astype(int)
+        high = np.clip(np.ceil(corners.max(0)), 0, stack.plane_shape).astype(int)
+        try:
+            region = (int(low[0]), int(high[0]), int(low[1]), int(high[1]))
+            self._session.split = SplitConfig("region", region=region)
+        except InputError as error:
+            self.problem.say(notices.sentence(error))
+
+
+def parse_slices(text: str) -> tuple[int, ...]:
+    """Read slice numbers: "3, 24-29" is (3, 24, 25, …, 29).
+
+    Raises
+    ------
+    InputError
+        When the text is anything else.
+    """
+    found: set[int] = set()
+    for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip()))):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if match is None or (match[2] and int(match[2]) < int(match[1])):
+            raise InputError(f"slices must read like 3, 24-29, got {part!r}: write numbers.")
+        if int(match[2] or match[1]) > 10**6:
+            raise InputError(f"slice numbers must be below a million, got {part!r}.")
+        found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(sorted(found))
+
+
+def say_slices(slices: tuple[int, ...]) -> str:
+    """Write slice numbers shortly: (3, 24, 25, 26) is "3, 24–26"."""
+    parts: list[list[int]] = []
+    for i in sorted(slices):
+        if parts and i == parts[-1][1] + 1:
+            parts[-1][1] = i
+        else:
+            parts.append([i, i])
+    return ", ".join(f"{a}–{b}" if b > a else str(a) for a, b in parts)
