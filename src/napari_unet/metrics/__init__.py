@@ -1,5 +1,7 @@
 """How good a segmentation is, in the units that papers report."""
 
+from napari_unet.metrics.information import v_info
+from napari_unet.metrics.isbi2012 import ISBI2012Result, isbi2012
 from napari_unet.metrics.overlap import (
     Counts,
     confusion,
@@ -13,10 +15,12 @@ from napari_unet.metrics.overlap import (
     pixel_accuracy,
 )
 from napari_unet.metrics.pixel import pixel_error, pixel_f_score
-from napari_unet.metrics.rand import rand_error, rand_score
+from napari_unet.metrics.rand import rand_error, rand_score, v_rand
+from napari_unet.metrics.warping import warping_error
 
 __all__ = [
     "Counts",
+    "ISBI2012Result",
     "confusion",
     "count",
     "dice",
@@ -24,10 +28,14 @@ __all__ = [
     "f_score",
     "iou",
     "iou_by_class",
+    "isbi2012",
     "mean_iou",
     "pixel_accuracy",
     "pixel_error",
     "pixel_f_score",
     "rand_error",
     "rand_score",
+    "v_info",
+    "v_rand",
+    "warping_error",
 ]
