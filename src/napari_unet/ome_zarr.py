@@ -6,27 +6,12 @@ on top of zarr; pixels are read crop by crop, never all at once.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import zarr
-from zarr.abc.store import (
-    ByteRequest,
-    OffsetByteRequest,
-    RangeByteRequest,
-    Store,
-    SuffixByteRequest,
-)
+from typing import Any
 
 from napari_unet.errors import DataSetError, InputError
 from napari_unet.stack import Stack, guess_axes
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
-
-    from zarr.core.buffer import Buffer, BufferPrototype
 
 __all__ = ["is_zarr", "open_zarr"]
 
@@ -76,6 +61,8 @@ def open_zarr(
     path = str(path).rstrip("/")
     node = _open_node(path)
     name = re.sub(r"(\.ome)?\.zarr$", "", path.replace("\\", "/").rsplit("/", 1)[-1])
+    import zarr
+
     if isinstance(node, zarr.Array):
         return Stack(name, node, axes or guess_axes(node.shape, node.dtype)[0])
     described = _metadata(node)
@@ -101,9 +88,15 @@ def open_zarr(
 
 
 def _open_node(path: str) -> Any:
+    import zarr
+
     store: Any = path
-    if is_url(path):
-        store = _WebStore(path) if path.startswith("http") else path
+    if path.startswith(("http://", "https://")):
+        from napari_unet.web_store import WebStore
+
+        store = WebStore(path)
+    elif is_url(path):
+        store = path  # zarr opens s3:// and the like if fsspec is installed for them
     elif not Path(path).is_dir():
         raise DataSetError(
             f"expected a zarr folder, but {path} does not exist: check its name, or unpack it."
@@ -153,6 +146,8 @@ def _multiscale(described: dict[str, Any], path: str) -> dict[str, Any]:
 
 
 def _level(node: Any, multiscale: dict[str, Any], level: int, path: str) -> Any:
+    import zarr
+
     datasets = multiscale["datasets"]
     if not 0 <= level < len(datasets):
         raise InputError(
@@ -234,83 +229,3 @@ def _labels(node: Any, name: str | None, image: Any, axes: str, path: str) -> An
         f"labels {chosen!r} of {path} have no level of the image's shape {without}: choose "
         "another level of the image."
     )
-
-
-class _WebStore(Store):  # type: ignore[misc]
-    """Read-only zarr store over http: one request per chunk, no listing."""
-
-    supports_writes = False
-    supports_deletes = False
-    supports_listing = False
-
-    def __init__(self, address: str) -> None:
-        import requests
-
-        super().__init__(read_only=True)
-        self.address = address.rstrip("/")
-        self._session = requests.Session()
-        # Chunks are fetched by several threads at once.
-        self._session.mount("http", requests.adapters.HTTPAdapter(pool_maxsize=16, max_retries=2))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _WebStore) and other.address == self.address
-
-    def __hash__(self) -> int:
-        return hash(self.address)
-
-    def __repr__(self) -> str:
-        return f"_WebStore({self.address!r})"
-
-    async def get(
-        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
-    ) -> Buffer | None:
-        content = await asyncio.to_thread(self._fetch, key, byte_range)
-        return None if content is None else prototype.buffer.from_bytes(content)
-
-    def _fetch(self, key: str, byte_range: ByteRequest | None) -> bytes | None:
-        headers = {}
-        if isinstance(byte_range, RangeByteRequest):
-            headers["Range"] = f"bytes={byte_range.start}-{byte_range.end - 1}"
-        elif isinstance(byte_range, OffsetByteRequest):
-            headers["Range"] = f"bytes={byte_range.offset}-"
-        elif isinstance(byte_range, SuffixByteRequest):
-            headers["Range"] = f"bytes=-{byte_range.suffix}"
-        answer = self._session.get(f"{self.address}/{key}", headers=headers, timeout=30)
-        if answer.status_code in (403, 404):  # object stores say 403 for what is not there
-            return None
-        answer.raise_for_status()
-        content = answer.content
-        if byte_range is not None and answer.status_code == 200:  # the server ignores ranges
-            content = content[_as_slice(byte_range)]
-        return content
-
-    async def get_partial_values(
-        self, prototype: BufferPrototype, key_ranges: Iterable[tuple[str, ByteRequest | None]]
-    ) -> list[Buffer | None]:
-        return [await self.get(key, prototype, one) for key, one in key_ranges]
-
-    async def exists(self, key: str) -> bool:
-        return await asyncio.to_thread(self._fetch, key, None) is not None
-
-    async def set(self, key: str, value: Buffer) -> None:
-        raise NotImplementedError("a web address cannot be written")
-
-    async def delete(self, key: str) -> None:
-        raise NotImplementedError("a web address cannot be written")
-
-    def list(self) -> AsyncIterator[str]:
-        raise NotImplementedError("a web address cannot be listed")
-
-    def list_prefix(self, prefix: str) -> AsyncIterator[str]:
-        raise NotImplementedError("a web address cannot be listed")
-
-    def list_dir(self, prefix: str) -> AsyncIterator[str]:
-        raise NotImplementedError("a web address cannot be listed")
-
-
-def _as_slice(byte_range: ByteRequest) -> slice:
-    if isinstance(byte_range, RangeByteRequest):
-        return slice(byte_range.start, byte_range.end)
-    if isinstance(byte_range, OffsetByteRequest):
-        return slice(byte_range.offset, None)
-    return slice(-byte_range.suffix, None)

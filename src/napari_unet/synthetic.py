@@ -266,5 +266,20 @@ def _smooth_noise(
     noise = ndimage.gaussian_filter(noise, [s / k for s, k in zip(sigma, step)], mode="wrap")
     noise -= noise.mean()
     noise /= noise.std()
-    fine: NDArray[np.float32] = ndimage.zoom(noise, step, order=1, grid_mode=True, mode="nearest")
-    return fine[tuple(slice(0, n) for n in shape)]
+    for axis, (n, k) in enumerate(zip(shape, step)):
+        noise = _interpolate(noise, axis, n, k)
+    return noise
+
+
+def _interpolate(coarse: NDArray[Any], axis: int, n: int, step: int) -> NDArray[np.float32]:
+    """Linear interpolation to ``n`` samples along an axis, ``step`` of them per coarse one."""
+    if step == 1:
+        return coarse.take(np.arange(n), axis)
+    position = np.arange(n) / step
+    before = position.astype(int)
+    shape = [1] * coarse.ndim
+    shape[axis] = n
+    weight = (position - before).astype(np.float32).reshape(shape)
+    low, high = coarse.take(before, axis), coarse.take(before + 1, axis)
+    fine: NDArray[np.float32] = low + (high - low) * weight
+    return fine
