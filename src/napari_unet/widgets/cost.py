@@ -14,7 +14,7 @@ from typing import Any
 
 import platformdirs
 
-__all__ = ["NetworkSize", "Rates", "step_flops", "training_bytes"]
+__all__ = ["NetworkSize", "Rates", "forward_flops", "step_flops", "training_bytes"]
 
 BASE_BYTES = 350_000_000
 """What the program holds with torch loaded, before the first step."""
@@ -73,10 +73,15 @@ class NetworkSize:
         return total
 
 
-def step_flops(size: NetworkSize) -> float:
-    """Return the operations of one training step: three forward passes of its tiles."""
+def forward_flops(size: NetworkSize) -> float:
+    """Return the operations of one forward pass of its tiles."""
     one = sum(2.0 * taps * a * b * side**2 for taps, a, b, side in size.convolutions())
-    return 3 * size.batch * one
+    return size.batch * one
+
+
+def step_flops(size: NetworkSize) -> float:
+    """Return the operations of one training step: three forward passes."""
+    return 3 * forward_flops(size)
 
 
 def training_bytes(size: NetworkSize, optimiser: str = "sgd", value_bytes: int = 4) -> float:
@@ -106,7 +111,7 @@ def training_bytes(size: NetworkSize, optimiser: str = "sgd", value_bytes: int =
 
 
 class Rates:
-    """Operations per second that earlier trainings reached on this computer, by device.
+    """Operations per second that earlier tasks reached on this computer.
 
     Parameters
     ----------
@@ -117,22 +122,30 @@ class Rates:
     def __init__(self, file: Path | None = None) -> None:
         self._file = file or Path(platformdirs.user_cache_dir("napari-unet")) / "rates.json"
 
-    def remember(self, device: str, size: NetworkSize, seconds_per_step: float) -> None:
-        """Keep the rate of a finished training; a cache that cannot be written is no error."""
-        if seconds_per_step <= 0:
+    def remember(self, task: str, operations: float, seconds: float) -> None:
+        """Keep the rate of a finished task; a cache that cannot be written is no error.
+
+        Parameters
+        ----------
+        task : str
+            What was done and where, such as "train auto".
+        operations, seconds : float
+            Floating-point operations, and the time they took.
+        """
+        if not (seconds > 0 and operations > 0):
             return
         known = self._read()
-        known[device] = step_flops(size) / seconds_per_step
+        known[task] = operations / seconds
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             beside = self._file.with_suffix(f".{os.getpid()}")
             beside.write_text(json.dumps(known))
             beside.replace(self._file)
 
-    def seconds_per_step(self, device: str, size: NetworkSize) -> float | None:
-        """Estimate the time of a step, or return None where nothing was measured yet."""
-        rate = self._read().get(device)
-        return step_flops(size) / rate if isinstance(rate, float) and rate > 0 else None
+    def seconds(self, task: str, operations: float) -> float | None:
+        """Estimate the time of a task, or return None where none was measured yet."""
+        rate = self._read().get(task)
+        return operations / rate if isinstance(rate, float) and rate > 0 else None
 
     def _read(self) -> dict[str, Any]:
         try:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import numpy as np
 
+    from napari_unet.device import Compute
     from napari_unet.model import TrainedModel
+    from napari_unet.predict import PredictedTile
     from napari_unet.stack import Stack
 
 __all__ = ["LivePrediction", "LiveTile", "TimeShare"]
+
+TILE = 796
+"""Largest side of an input tile: a slice of 512 px in one, and no step waits long for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +88,10 @@ class TimeShare:
 
 
 class LivePrediction:
-    """Predicts the slice being shown whenever time for it is saved up.
+    """Predicts the slice being shown, tile by tile, whenever time for a tile is saved up.
+
+    A picture is begun with a copy of the network as it is then, and finished with that copy,
+    however many steps are taken meanwhile: no seams between steps.
 
     Parameters
     ----------
@@ -99,40 +107,64 @@ class LivePrediction:
         self._stack = stack
         self._wanted = wanted
         self._time = TimeShare(share)
-        self._last: int | None = None
+        self._slice: int | None = None
+        self._tiles: Iterator[PredictedTile] | None = None
 
-    def tiles(self, model: TrainedModel, *, again: bool = False) -> Iterator[LiveTile]:
-        """Yield the tiles of the slice being shown, or nothing when it is not yet time.
+    def next_tile(self, model: TrainedModel, compute: Compute) -> LiveTile | None:
+        """Predict one more tile of the slice being shown.
 
         Parameters
         ----------
         model : TrainedModel
             The model as it is between two steps.
-        again : bool
-            Predict whether it is time or not: the last picture of a run.
+        compute : Compute
+            How the trainer computes; a prediction that computed otherwise would change torch's
+            threads under it.
+
+        Returns
+        -------
+        LiveTile or None
+            None when nothing is wanted, or it is not yet time.
         """
         wanted = self._wanted()
-        if wanted is None:
-            return
-        if not (again or self._time.affords(on_credit=wanted != self._last)):
-            return
-        self._last = wanted
-        from napari_unet.predict import predict
-
+        turned = wanted != self._slice
+        if wanted is None or not self._time.affords(on_credit=turned):
+            return None
+        if turned:
+            self.close()
         try:
-            for tile in predict(model, self._stack, slices=(wanted,), device=_device_of(model)):
-                yield LiveTile(tile.index, tile.rows, tile.cols, label_values(tile, model))
-                if self._wanted() != wanted:
-                    break
+            return self._predict(model, compute, wanted)
         finally:
             self._time.charge()
 
+    def whole_slice(self, model: TrainedModel, compute: Compute) -> Iterator[LiveTile]:
+        """Predict the slice being shown at once: the last picture of a training."""
+        wanted = self._wanted()
+        self.close()
+        while wanted is not None and wanted == self._wanted():
+            tile = self._predict(model, compute, wanted)
+            yield tile
+            if self._tiles is None:
+                return
 
-def label_values(tile: Any, model: TrainedModel) -> np.ndarray:
+    def close(self) -> None:
+        """Give up the picture that was begun."""
+        if self._tiles is not None:
+            self._tiles.close()  # type: ignore[attr-defined]
+        self._tiles = None
+
+    def _predict(self, model: TrainedModel, compute: Compute, i: int) -> LiveTile:
+        from napari_unet.predict import predict
+
+        if self._tiles is None:
+            self._slice = i
+            self._tiles = predict(model, self._stack, slices=(i,), tile=TILE, compute=compute)
+        tile = next(self._tiles)
+        if tile.done == tile.total:
+            self.close()
+        return LiveTile(tile.index, tile.rows, tile.cols, label_values(tile, model))
+
+
+def label_values(tile: PredictedTile, model: TrainedModel) -> np.ndarray:
     """Return the label values of a predicted tile, shape (h, w), uint8 or uint16."""
     return model.scheme.encode(tile.probabilities.argmax(axis=0))
-
-
-def _device_of(model: TrainedModel) -> str:
-    """Return where the network is, so that predicting does not move it away from the trainer."""
-    return str(next(model.network.parameters()).device.type)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_unet.model import TrainedModel
+    from napari_unet.predict import PredictedTile
     from napari_unet.stack import Stack
 
 __all__ = ["ModelRead", "Output", "Piece", "PredictionRequest", "prediction_job"]
@@ -72,6 +73,8 @@ class Piece:
         Tiles so far, of all.
     seconds_left : float
         Time until the last tile.
+    note : str
+        What had to be adjusted on the way, or nothing.
     """
 
     index: tuple[int, ...]
@@ -81,6 +84,7 @@ class Piece:
     done: int
     total: int
     seconds_left: float
+    note: str = ""
 
 
 def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
@@ -97,13 +101,14 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
         The model first, so that the result layer can be made to fit; then the pieces. Instances
         come a slice at a time, as objects cross the edges of tiles.
     """
-    model = _read(request.model)
-    yield ModelRead(model)
+    from napari_unet.device import choose
     from napari_unet.predict import predict
 
-    tiles = predict(
-        model, request.stack, slices=request.slices, tile=request.tile, device=request.device
-    )
+    model = _read(request.model)
+    yield ModelRead(model)
+    # One core stays free: torch on all of them would starve the window.
+    compute = choose(request.device, model.network.config, purpose="predict", spare_cores=1)
+    tiles = predict(model, request.stack, slices=request.slices, tile=request.tile, compute=compute)
     if request.output == "instances":
         yield from _whole_slices(tiles, request.stack.plane_shape)
         return
@@ -124,33 +129,32 @@ def _read(model: TrainedModel | Path) -> TrainedModel:
     return model if isinstance(model, TrainedModel) else load_model(model)
 
 
-def _piece(tile: Any, values: np.ndarray) -> Piece:
-    return Piece(tile.index, tile.rows, tile.cols, values, tile.done, tile.total, tile.seconds_left)
+def _piece(tile: PredictedTile, values: np.ndarray) -> Piece:
+    return Piece(
+        tile.index,
+        tile.rows,
+        tile.cols,
+        values,
+        tile.done,
+        tile.total,
+        tile.seconds_left,
+        tile.note,
+    )
 
 
-def _whole_slices(tiles: Iterator[Any], plane_shape: tuple[int, int]) -> Iterator[Piece]:
+def _whole_slices(tiles: Iterator[PredictedTile], plane_shape: tuple[int, int]) -> Iterator[Piece]:
     """Collect the foreground of each slice and label its objects once the slice is complete."""
     from napari_unet.instances import instances
 
-    foreground = np.zeros(plane_shape, np.float32)
-    covered, present = 0, None
+    foreground = np.full(plane_shape, np.nan, np.float32)
+    whole = slice(0, plane_shape[0]), slice(0, plane_shape[1])
     for tile in tiles:
-        if tile.slice_index != present:
-            present, covered = tile.slice_index, 0
-        part = 1.0 - tile.probabilities[0]
-        foreground[tile.rows, tile.cols] = part
-        covered += part.size
-        if covered < foreground.size:
+        foreground[tile.rows, tile.cols] = 1.0 - tile.probabilities[0]
+        if np.isnan(foreground).any():
             yield _piece(tile, np.zeros((0, 0), np.uint16))
             continue
         objects = instances(foreground)
         dtype = np.uint16 if objects.max(initial=0) < 2**16 else np.uint32
-        whole = slice(0, plane_shape[0]), slice(0, plane_shape[1])
-        yield Piece(
-            tile.index,
-            *whole,
-            objects.astype(dtype),
-            tile.done,
-            tile.total,
-            tile.seconds_left,
-        )
+        finished = _piece(tile, objects.astype(dtype))
+        yield replace(finished, rows=whole[0], cols=whole[1])
+        foreground[:] = np.nan

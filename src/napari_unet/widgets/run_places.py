@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["new_run", "recent_runs", "runs_folder", "short_path"]
+__all__ = ["interrupted_runs", "new_run", "recent_runs", "runs_folder", "short_path"]
 
 
 def runs_folder() -> Path:
@@ -57,6 +57,23 @@ def recent_runs(folder: Path | None = None, n: int = 12) -> list[Path]:
         return sorted(runs, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)[:n]
     except OSError:
         return []
+
+
+def interrupted_runs(folder: Path | None = None) -> list[Path]:
+    """Return the recent runs that can be resumed: begun, saved, and not finished."""
+    return [path for path in recent_runs(folder) if _is_resumable(path)]
+
+
+def _is_resumable(run: Path) -> bool:
+    if not (run / "state.pt").is_file():
+        return False
+    try:
+        with (run / "history.jsonl").open("rb") as stream:
+            stream.seek(0, 2)
+            stream.seek(max(0, stream.tell() - 4096))
+            return b'"Finished"' not in stream.read()
+    except OSError:
+        return False
 
 
 def short_path(path: Path, length: int = 44) -> str:

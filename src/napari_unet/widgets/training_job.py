@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_unet.events import Event
     from napari_unet.model import TrainedModel
     from napari_unet.stack import Stack
-    from napari_unet.train import Event, TrainConfig
+    from napari_unet.train_config import TrainConfig
 
 __all__ = ["Ended", "TrainingJob", "TrainingRequest"]
 
@@ -34,7 +35,7 @@ class TrainingRequest:
     stack : Stack
         Image and labels.
     config : TrainConfig
-        How to train.
+        How to train; a resumed run goes on with the settings it was begun with.
     run : Path or None
         Where to save.
     resume : bool
@@ -61,10 +62,16 @@ class Ended:
         ended before the first step.
     stopped : bool
         The user ended it before its last step.
+    step : int
+        The last step.
+    seconds_per_step : float
+        Mean over this training, validation included; NaN when there was no step.
     """
 
     model: TrainedModel | None
     stopped: bool
+    step: int
+    seconds_per_step: float
 
 
 class TrainingJob:
@@ -80,6 +87,8 @@ class TrainingJob:
     live_slice : int or None
         Flat index of the slice to predict between steps; None for no prediction. The window sets
         it, the worker reads it.
+    stack : Stack
+        The stack being trained on, with the labels that the user may go on painting.
     losses : list of (int, float)
         Step and loss of every step so far; grows in the worker's thread.
     """
@@ -87,6 +96,7 @@ class TrainingJob:
     def __init__(self, request: TrainingRequest) -> None:
         self.live_slice: int | None = None
         self.losses: list[tuple[int, float]] = []
+        self.stack = request.stack
         self._request = request
         self._stop = Flag()
         self._trainer: Any = None
@@ -115,28 +125,37 @@ class TrainingJob:
         stack = snapshot(request.stack)
         self._trainer = trainer = Trainer(
             stack,
-            request.config,
+            _stored_config(request) if request.resume else request.config,
             request.run,
             resume=request.resume,
             start_from=request.start_from,
+            spare_cores=1,
         )
         live = LivePrediction(stack, lambda: None if self._stop.is_set() else self.live_slice)
         events = trainer.run()
+        started = False
         try:
             for event in events:
+                started = True
                 if isinstance(event, Step):
                     self.losses.append((event.step, event.loss))
                 yield event
                 if self._stop.is_set():
                     break
                 if isinstance(event, Step):
-                    yield from live.tiles(trainer.model)
+                    tile = live.next_tile(trainer.model, trainer.learner.compute)
+                    if tile is not None:
+                        yield tile
         finally:
-            events.close()
-        model = _model_to_keep(trainer, request.run) if self.losses else None
+            live.close()
+            events.close()  # type: ignore[attr-defined]
+        # A generator that was closed before its first event has prepared nothing.
+        step = trainer.learner.step if started else 0
+        model = _model_to_keep(trainer, request.run) if step else None
         if model is not None:
-            yield from live.tiles(model, again=True)
-        yield Ended(model, self._stop.is_set())
+            yield from live.whole_slice(model, trainer.learner.compute)
+        pace = trainer.seconds / step if step else float("nan")
+        yield Ended(model, self._stop.is_set(), step, pace)
 
 
 def snapshot(stack: Stack) -> Stack:
@@ -153,3 +172,12 @@ def _model_to_keep(trainer: Any, run: Path | None) -> TrainedModel:
     from napari_unet.checkpoint import load_model
 
     return load_model(run)
+
+
+def _stored_config(request: TrainingRequest) -> TrainConfig:
+    """Return the settings that the interrupted run was begun with."""
+    from napari_unet.checkpoint import RunFolder
+    from napari_unet.train_config import TrainConfig
+
+    assert request.run is not None
+    return TrainConfig.from_dict(RunFolder(request.run).description()["config"])

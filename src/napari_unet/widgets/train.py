@@ -1,0 +1,445 @@
+"""The Train dock: start, watch, pause and stop a training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog, QLineEdit
+
+from napari_unet import events as told
+from napari_unet.errors import UNetError
+from napari_unet.splits import split_stack
+from napari_unet.tiles import border
+from napari_unet.widgets.cost import NetworkSize, Rates, step_flops, training_bytes
+from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.form import (
+    Combo,
+    Form,
+    Note,
+    PrimaryButton,
+    Problem,
+    Row,
+    button,
+    check_box,
+)
+from napari_unet.widgets.layers import shown_slice
+from napari_unet.widgets.live_prediction import LiveTile
+from napari_unet.widgets.notices import sentence, show_error, show_warning
+from napari_unet.widgets.quantities import about, count, duration, score, size
+from napari_unet.widgets.run_places import interrupted_runs, new_run, runs_folder, short_path
+from napari_unet.widgets.train_progress import LiveLayer, TrainProgress
+from napari_unet.widgets.train_settings import TrainSettings
+from napari_unet.widgets.training_job import Ended, TrainingJob, TrainingRequest
+from napari_unet.widgets.worker import Worker, once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_unet.train_config import TrainConfig
+
+__all__ = ["TrainDock"]
+
+NO_STACK = "Choose an image and its labels under Data first."
+NO_LABELS = "The stack has no labels: choose a labels layer under Data."
+LOADING = "Just a moment: the network library is being loaded."
+BUSY = "A training is running: pause or stop it below."
+START_TIP = "Start training in the background; everything else stays usable."
+
+
+class TrainDock(Dock):
+    """Train the network on the current stack.
+
+    Parameters
+    ----------
+    viewer
+        The viewer whose session's stack is trained on.
+    """
+
+    def build(self) -> None:
+        """Make the controls."""
+        self.runs_folder = runs_folder()
+        self.rates = Rates()
+        self._job: TrainingJob | None = None
+        self._worker: Worker | None = None
+        self._live: LiveLayer | None = None
+        self._size: NetworkSize | None = None
+        self._best: tuple[int, float] | None = None
+        self._build_settings()
+        self._build_actions()
+        self._build_progress()
+        self.listen(self.session.stack_changed, self._on_stack)
+        self.listen(self.session.model_changed, self._offer_starts)
+        self.listen(self.session.split_changed, self._check)
+        self.listen(self.session.weight_config_changed, self._check)
+        self.listen(self.session.augment_config_changed, self._check)
+        self.listen(self.session.seed_changed, self._on_seed)
+        self.listen(self.viewer.dims.events.current_step, self._follow_slice)
+        self._on_stack()
+
+    # -- controls ---------------------------------------------------------------------------
+
+    def _build_settings(self) -> None:
+        self.settings = TrainSettings(self.session)
+        self.settings.changed.connect(self._check)
+        self.start_from = Combo(
+            (),
+            "Random weights: learn from nothing. The current model: go on from what it knows, for "
+            "example after correcting labels. An interrupted run: exactly where it stopped.",
+        )
+        self.start_from.chosen.connect(self._check)
+        self.settings.form.add("Start &from", self.start_from)
+        self.place = QLineEdit(str(self.runs_folder))
+        self.place.setToolTip("The folder in which every training gets a folder of its own.")
+        self.place.editingFinished.connect(self._on_place)
+        browse = button("…", "Choose the folder for trainings.")
+        browse.clicked.connect(self._choose_place)
+        self.settings.advanced.form.add("Save in", Row(self.place, browse, stretch=0))
+        self.column.addWidget(self.settings)
+
+    def _build_actions(self) -> None:
+        self.start = PrimaryButton("Train", START_TIP)
+        self.start.clicked.connect(self._on_start)
+        self.cost = Note()
+        self.problem = Problem(self.start)
+        self.pause = button("&Pause", "Hold after this step and give the memory back.")
+        self.pause.clicked.connect(self._on_pause)
+        self.stop = button("S&top", "End after this step and keep the model as it is.")
+        self.stop.clicked.connect(self._on_stop)
+        self.switches = Row(self.pause, self.stop)
+        self.switches.hide()
+        for widget in (self.start, self.problem, self.cost, self.switches):
+            self.column.addWidget(widget)
+
+    def _build_progress(self) -> None:
+        self.progress = TrainProgress(self.viewer)
+        self.notes = Note(role="warning")
+        self.live = check_box(
+            "&Live prediction of the slice shown",
+            "Predict the slice you are looking at every now and then, into a layer. Takes about "
+            "an eighth of the time.",
+            checked=True,
+        )
+        self.live.toggled.connect(self._follow_slice)
+        self.saved = Note()
+        self.open = button("Open", "Show the run folder in the file manager.")
+        self.open.clicked.connect(self._on_open)
+        self.saved_row = Row(self.saved, self.open, stretch=0)
+        self.saved_row.hide()
+        self.progress.hide()
+        form = Form()
+        form.add_wide(self.live)
+        for widget in (self.progress, self.notes, form, self.saved_row):
+            self.column.addWidget(widget)
+
+    # -- before the start -------------------------------------------------------------------
+
+    def _on_stack(self, _stack: object = None) -> None:
+        if self.session.stack is not None and not self.settings.ready and self._worker is None:
+            # Torch takes a second or two to load: not while the dock is being opened.
+            QTimer.singleShot(0, self._load)
+        self._offer_starts()
+        self._check()
+
+    def _load(self) -> None:
+        if self._worker is None and not self.settings.ready:
+            self._worker = Worker(once(_presets_and_devices))
+            self._worker.yielded.connect(self._on_loaded)
+            self._worker.errored.connect(self._on_error)
+            self._worker.finished.connect(self._on_load_finished)
+            self.run(self._worker)
+
+    def _on_loaded(self, loaded: tuple[Any, Any]) -> None:
+        self.settings.offer(*loaded)
+
+    def _on_load_finished(self) -> None:
+        self._worker = None
+        self._check()
+
+    def _offer_starts(self, _model: object = None) -> None:
+        options: list[tuple[str, Any]] = [("random weights", None)]
+        model = self.session.model
+        if model is not None:
+            step = model.run.get("step")
+            options.append((f"current model ({model.name}, step {step})", "model"))
+        options += [(f"interrupted run {run.name}", run) for run in interrupted_runs(self._place())]
+        self.start_from.set_options(options)
+
+    def _check(self, _: object = None) -> None:
+        """Say what the button will do and cost, or why it cannot."""
+        if self._job is not None:
+            return
+        self.problem.say("")
+        self._size = None
+        try:
+            reason = self._reason()
+            self.start.allow(reason, None if reason is None else "Train")
+            self.cost.say(reason or "")
+            if reason is None:
+                self._say_cost()
+        except UNetError as error:
+            self.start.allow(sentence(error))
+            self.cost.say("")
+            self.problem.say(sentence(error))
+
+    def _reason(self) -> str | None:
+        stack = self.session.stack
+        if stack is None:
+            return NO_STACK
+        if stack.labels is None or stack.scheme is None:
+            return NO_LABELS
+        return None if self.settings.ready else LOADING
+
+    def _say_cost(self) -> None:
+        stack, config = self.session.stack, self.settings.config()
+        assert stack is not None
+        assert stack.scheme is not None
+        split = split_stack(stack, config.split, guard=border(config.network.depth))
+        network = config.network
+        self._size = NetworkSize(
+            network.width,
+            network.depth,
+            stack.channels,
+            stack.scheme.n_classes,
+            config.tile,
+            config.batch,
+        )
+        start = self.start_from.value
+        slices = count(len(split.train), "slice")
+        self.start.setText(
+            f"Resume {start.name}"
+            if isinstance(start, Path)
+            else f"Train on with {slices}"
+            if start == "model"
+            else f"Train on {slices}"
+        )
+        if isinstance(start, Path):
+            self.cost.say("Goes on with the settings it was begun with, on the same stack.")
+            return
+        operations = config.steps * step_flops(self._size)
+        seconds = self.rates.seconds(f"train {config.device}", operations)
+        time = "time is known after the first steps"
+        if seconds is not None:
+            time = f"about {about(seconds)}"
+        memory = size(training_bytes(self._size, config.optimiser))
+        shares = f"{len(split.train)} + {len(split.validation)} slices"
+        self.cost.say(f"{time}, {memory}, {shares} (training + validation)")
+
+    def _on_seed(self, seed: int) -> None:
+        self.settings.seed.setValue(seed)
+
+    def _place(self) -> Path:
+        return Path(self.place.text()).expanduser()
+
+    def _on_place(self) -> None:
+        self._offer_starts()
+
+    def _choose_place(self) -> None:
+        dialog = QFileDialog(self, "Folder for trainings", self.place.text())
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.fileSelected.connect(self._set_place)
+        dialog.open()
+
+    def _set_place(self, place: str) -> None:
+        self.place.setText(place)
+        self._on_place()
+
+    # -- while it runs ----------------------------------------------------------------------
+
+    def _on_start(self) -> None:
+        stack = self.session.stack
+        if stack is None or self._job is not None:
+            return
+        try:
+            request = self._request(self.settings.config())
+        except UNetError as error:
+            self.problem.say(sentence(error))
+            return
+        self._best = None
+        self._live = LiveLayer(self.viewer, self.session, stack)
+        self._job = TrainingJob(request)
+        self._worker = Worker(self._job.events, on_pause=self._job.release)
+        self._worker.yielded.connect(self._on_event)
+        self._worker.drained.connect(self._on_drained)
+        self._worker.warned.connect(self._note)
+        self._worker.paused.connect(self._on_paused)
+        self._worker.errored.connect(self._on_error)
+        self._worker.finished.connect(self._on_over)
+        self._show_running(request)
+        self._follow_slice()
+        self.run(self._worker)
+
+    def _request(self, config: TrainConfig) -> TrainingRequest:
+        stack, start = self.session.stack, self.start_from.value
+        assert stack is not None
+        if isinstance(start, Path):
+            return TrainingRequest(stack, config, start, resume=True)
+        run = new_run(stack.name, config.preset, self._place())
+        return TrainingRequest(
+            stack, config, run, start_from=self.session.model if start == "model" else None
+        )
+
+    def _show_running(self, request: TrainingRequest) -> None:
+        self.problem.say("")
+        self.notes.say("")
+        self.cost.say("Reading the stack …")
+        self.start.allow(BUSY, self.start.text().replace("Train", "Training", 1))
+        self.settings.setEnabled(False)
+        self.switches.show()
+        self.pause.setEnabled(True)
+        self.pause.setText("&Pause")
+        self.stop.setEnabled(True)
+        self.progress.show()
+        self.progress.begin()
+        self._say_place(request.run)
+
+    def _say_place(self, run: Path | None) -> None:
+        if run is not None:
+            self.saved.say(f"Run saved in {short_path(run)}")
+            self.saved.setToolTip(str(run))
+            self.saved_row.show()
+
+    def _on_event(self, event: object) -> None:
+        reactions: dict[type, Callable[[Any], None]] = {
+            told.Step: self.progress.step,
+            LiveTile: self._on_tile,
+            told.Validated: self._on_validated,
+            told.Prepared: self._on_prepared,
+            told.Adjusted: self._on_adjusted,
+            told.Diverged: self._on_diverged,
+            Ended: self._on_ended,
+        }
+        react = reactions.get(type(event))
+        if react is not None:
+            react(event)
+
+    def _on_prepared(self, event: told.Prepared) -> None:
+        self.cost.say(f"On {event.compute} · {count(event.parameters, 'parameter')}")
+        if event.run is not None:
+            self.session.run = Path(event.run)
+
+    def _on_validated(self, event: told.Validated) -> None:
+        self.progress.validated(event)
+        if event.best:
+            self._best = (event.step, event.iou)
+
+    def _on_tile(self, tile: LiveTile) -> None:
+        assert self._live is not None
+        self._live.write(tile)
+        if self._live.taken_away and self.live.isChecked():
+            self.live.setChecked(False)
+
+    def _on_drained(self) -> None:
+        if self._job is not None:
+            self.progress.follow(self._job.losses)
+        if self._live is not None:
+            self._live.draw()
+
+    def _on_adjusted(self, event: told.Adjusted) -> None:
+        self._note(event.message)
+
+    def _on_diverged(self, event: told.Diverged) -> None:
+        show_warning(event.message)
+        self._note(event.message)
+
+    def _note(self, text: str) -> None:
+        lines = self.notes.text().splitlines()
+        if text not in lines:
+            self.notes.say("\n".join([*lines, text][-4:]))
+
+    def _follow_slice(self, _: object = None) -> None:
+        if self._job is None:
+            return
+        stack = self._job.stack
+        if self.live.isChecked():
+            if self._live is not None and self._live.taken_away:
+                self._live = LiveLayer(self.viewer, self.session, stack)
+            source = self.session.image_layer if self.session.stack is stack else None
+            self._job.live_slice = shown_slice(self.viewer, stack, source)
+        else:
+            self._job.live_slice = None
+
+    def _on_pause(self) -> None:
+        assert self._worker is not None
+        if self._worker.is_paused:
+            self._worker.resume()
+            self.pause.setText("&Pause")
+            self.progress.interrupt()
+        else:
+            self._worker.pause()
+            self.pause.setText("&Resume")
+            self.progress.line.say("Pausing after this step …")
+
+    def _on_paused(self) -> None:
+        self.progress.line.say(f"Paused at step {self.progress.bar.value():,}.")
+
+    def _on_stop(self) -> None:
+        if self._job is not None and self._worker is not None:
+            self._job.stop()
+            self._worker.resume()
+            self.pause.setEnabled(False)
+            self.stop.setEnabled(False)
+            self.progress.line.say("Stopping after this step …")
+
+    # -- after it ---------------------------------------------------------------------------
+
+    def _on_ended(self, ended: Ended) -> None:
+        if ended.model is not None:
+            self.session.model = ended.model
+        if self._size is not None:
+            self.rates.remember(
+                f"train {self.settings.device.value}",
+                step_flops(self._size),
+                ended.seconds_per_step,
+            )
+        self.progress.line.say(self._summary(ended))
+
+    def _summary(self, ended: Ended) -> str:
+        if ended.model is None:
+            return "Stopped before the first step; nothing was learned."
+        steps = count(ended.step, "step")
+        time = duration(ended.step * ended.seconds_per_step)
+        text = f"Stopped after {steps} ({time})" if ended.stopped else f"{steps} in {time}"
+        if self._best is not None:
+            text += f"; best IoU {score(self._best[1])} at step {self._best[0]:,}"
+        return f"{text}. Predict uses this model now."
+
+    def _on_error(self, error: Exception) -> None:
+        show_error(error)
+        self.problem.say(sentence(error))
+        self.progress.line.say("")
+
+    def _on_over(self) -> None:
+        """Make everything usable again, however the training ended."""
+        failed = self.problem.text()
+        if self._job is not None:
+            self.progress.follow(self._job.losses, now=True)
+        if self._live is not None:
+            self._live.draw()
+        self._job = self._worker = None
+        self.progress.end()
+        self.settings.setEnabled(True)
+        self.switches.hide()
+        self._offer_starts()
+        self._check()
+        if failed:
+            self.problem.say(failed)
+
+    def _on_open(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(self.saved.toolTip()))
+
+
+def _presets_and_devices() -> tuple[Any, tuple[str, ...]]:
+    """Load torch, and return what it makes known."""
+    import torch
+
+    from napari_unet.train_config import PRESETS
+
+    present = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    return PRESETS, tuple(device for device, there in present.items() if there)

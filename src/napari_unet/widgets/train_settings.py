@@ -1,0 +1,241 @@
+"""The settings of a training, as a form: preset first, the paper's terms under Advanced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker, Signal
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_unet.tiles import next_valid_size, smallest_input
+from napari_unet.widgets.form import (
+    Advanced,
+    Choice,
+    Combo,
+    Form,
+    check_box,
+    decimal_box,
+    spin_box,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from napari_unet.session import Session
+    from napari_unet.train_config import TrainConfig
+
+__all__ = ["TrainSettings"]
+
+FAST = "Minutes on a laptop: a narrow network with batch normalisation. Start here."
+PAPER = (
+    "The network and the settings of the 2015 paper. Needs a graphics card, or a night on a "
+    "processor."
+)
+TIPS = {
+    "steps": "How often the network is corrected. More steps: better, and slower. "
+    "Watch the validation curve: when it is flat, more steps no longer help.",
+    "seed": "The same number gives the same training again; another one another chance. "
+    "The Augmentation tab shows the tiles of this number.",
+    "device": "What computes. Automatic takes the graphics card if there is one.",
+    "optimiser": "How the network is corrected: SGD as in the paper, or Adam, which forgives more.",
+    "rate": "How large each correction is. Divide it by 10 when the loss jumps up or the training "
+    "stops by itself.",
+    "momentum": "How much of the former corrections is kept, for SGD. The paper uses 0.99.",
+    "tile": "Side of the piece of image that the network sees at once, in pixels. Its outer "
+    "border is only context: of 572, the inner 388 are learned from. Rounded to what "
+    "the network can take.",
+    "batch": "Tiles in each step. More need more memory and make the loss calmer.",
+    "width": "Channels of the first level; 64 in the paper. Half as many: about four times "
+    "faster, a little worse.",
+    "depth": "How often the image is halved; 4 in the paper. More sees further around each pixel.",
+    "dropout": "Share of the deepest features left out at random, against learning by heart; "
+    "for few annotated slices.",
+    "weights": "Weigh the thin gaps between touching objects more, so that they are learned. "
+    "The Weights tab sets and shows the map.",
+    "augment": "Rotate, flip and bend the tiles at random, so that a few slices are enough. "
+    "The Augmentation tab sets and shows it.",
+    "validate": "How often the validation slices are predicted, in steps. The best of these "
+    "models is kept.",
+}
+
+
+class TrainSettings(QWidget):
+    """Preset, steps, seed and device; the rest under Advanced, filled from the preset.
+
+    Parameters
+    ----------
+    session : Session
+        Shares seed, weight map, augmentation and split with the other docks.
+    """
+
+    changed = Signal()
+    """Any setting has another value."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._presets: Mapping[str, TrainConfig] = {}
+        self.preset = Choice([("Fast", "fast", FAST), ("Paper 2015", "paper", PAPER)])
+        self.steps = spin_box(1, 1_000_000, 1, TIPS["steps"], step=100)
+        self.seed = spin_box(0, 2**31 - 1, session.seed, TIPS["seed"])
+        self.device = Combo([("Automatic", "auto")], TIPS["device"])
+        self.form = Form()
+        self.form.add("Preset", self.preset, FAST)
+        self.form.add("S&teps", self.steps)
+        self.form.add("S&eed", self.seed)
+        self.form.add("&Device", self.device)
+        self.advanced = Advanced("Optimiser, tile, network, weight map, augmentation.")
+        self._build_advanced()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.form)
+        layout.addWidget(self.advanced)
+        self._connect()
+        self.setEnabled(False)
+
+    def _build_advanced(self) -> None:
+        form = self.advanced.form
+        self.optimiser = Combo([("SGD", "sgd"), ("Adam", "adam")], TIPS["optimiser"])
+        self.rate = decimal_box(1e-7, 1.0, 1e-3, TIPS["rate"], decimals=6, step=1e-4)
+        self.momentum = decimal_box(0.0, 0.999, 0.99, TIPS["momentum"], decimals=3, step=0.01)
+        self.tile = spin_box(12, 4096, 572, TIPS["tile"], suffix=" px", step=16)
+        self.batch = spin_box(1, 256, 1, TIPS["batch"])
+        self.width = spin_box(1, 256, 64, TIPS["width"], step=8)
+        self.depth = spin_box(1, 6, 4, TIPS["depth"])
+        self.dropout = decimal_box(0.0, 0.9, 0.5, TIPS["dropout"], step=0.1)
+        self.weights = check_box("more weight between touching objects", TIPS["weights"], True)
+        self.augment = check_box("bend, rotate and flip", TIPS["augment"], True)
+        self.validate_every = spin_box(1, 100_000, 100, TIPS["validate"], suffix=" steps", step=50)
+        for label, control in (
+            ("Optimiser", self.optimiser),
+            ("Learning rate", self.rate),
+            ("Momentum", self.momentum),
+            ("Tile", self.tile),
+            ("Batch", self.batch),
+            ("Channels", self.width),
+            ("Depth", self.depth),
+            ("Dropout", self.dropout),
+            ("Weight map", self.weights),
+            ("Augmentation", self.augment),
+            ("Validate every", self.validate_every),
+        ):
+            form.add(label, control)
+
+    def _connect(self) -> None:
+        self.preset.chosen.connect(self._fill)
+        self.device.chosen.connect(self._tell)
+        self.optimiser.chosen.connect(self._on_optimiser)
+        self.seed.valueChanged.connect(self._on_seed)
+        for box in self._numbers():
+            box.valueChanged.connect(self._tell)
+        self.tile.valueChanged.connect(self._fit_tile)
+        self.depth.valueChanged.connect(self._fit_tile)
+        self.weights.toggled.connect(self._tell)
+        self.augment.toggled.connect(self._tell)
+
+    def offer(self, presets: Mapping[str, TrainConfig], devices: Sequence[str]) -> None:
+        """Take the presets and devices, known once torch is loaded, and open for input."""
+        self._presets = presets
+        named = {"cpu": "Processor (CPU)", "mps": "Apple graphics (MPS)", "cuda": "Graphics card"}
+        known = [(named.get(device, device), device) for device in devices]
+        self.device.set_options([("Automatic", "auto"), *known])
+        self.setEnabled(True)
+        self._fill()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the presets are known."""
+        return bool(self._presets)
+
+    def config(self) -> TrainConfig:
+        """Return the settings as they are.
+
+        Raises
+        ------
+        InputError
+            When they contradict one another.
+        """
+        from dataclasses import replace
+
+        from napari_unet.augment import AugmentConfig
+
+        preset = self._presets[self.preset.value]
+        augment = self._session.augment_config or preset.augment
+        network = replace(
+            preset.network,
+            width=self.width.value(),
+            depth=self.depth.value(),
+            dropout=self.dropout.value(),
+        )
+        return replace(
+            preset,
+            network=network,
+            steps=self.steps.value(),
+            tile=self.tile.value(),
+            batch=self.batch.value(),
+            optimiser=self.optimiser.value,
+            learning_rate=self.rate.value(),
+            momentum=self.momentum.value(),
+            weights=self._session.weight_config if self.weights.isChecked() else None,
+            augment=augment if self.augment.isChecked() else AugmentConfig.none(),
+            split=self._session.split,
+            validate_every=self.validate_every.value(),
+            seed=self.seed.value(),
+            device=self.device.value,
+        )
+
+    def _numbers(self) -> tuple[Any, ...]:
+        return (
+            self.steps,
+            self.rate,
+            self.momentum,
+            self.tile,
+            self.batch,
+            self.width,
+            self.depth,
+            self.dropout,
+            self.validate_every,
+        )
+
+    def _fill(self) -> None:
+        """Show the chosen preset's values."""
+        preset = self._presets[self.preset.value]
+        values = (
+            preset.steps,
+            preset.learning_rate,
+            preset.momentum,
+            preset.tile,
+            preset.batch,
+            preset.network.width,
+            preset.network.depth,
+            preset.network.dropout,
+            preset.validate_every,
+        )
+        for box, value in zip(self._numbers(), values, strict=True):
+            with QSignalBlocker(box):
+                box.setValue(value)
+        self.optimiser.value = preset.optimiser
+        self.weights.setChecked(preset.weights is not None)
+        self.augment.setChecked(True)
+        self._on_optimiser()
+
+    def _fit_tile(self) -> None:
+        depth = self.depth.value()
+        size = next_valid_size(max(self.tile.value(), smallest_input(depth)), depth)
+        with QSignalBlocker(self.tile):
+            self.tile.setSingleStep(2**depth)
+            self.tile.setValue(size)
+        self._tell()
+
+    def _on_optimiser(self) -> None:
+        is_sgd = self.optimiser.value == "sgd"
+        self.momentum.setEnabled(is_sgd)
+        self.momentum.setToolTip(TIPS["momentum"] if is_sgd else "Adam has a momentum of its own.")
+        self._tell()
+
+    def _on_seed(self, seed: int) -> None:
+        self._session.seed = seed
+        self._tell()
+
+    def _tell(self) -> None:
+        self.changed.emit()
