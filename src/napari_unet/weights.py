@@ -319,7 +319,7 @@ def _add_border(
     if reach == 0:
         return
     # Since d1 <= d2, d1 + d2 within reach implies that d1 is within half of it.
-    for block in two_nearest(objects, reach // 2, reach):
+    for block in two_nearest(objects, (reach + 1) // 2, reach):
         both = np.sqrt(block.nearest) + np.sqrt(block.second)
         weights[block.rows, block.cols] += _gaussian(
             both, config.resolved_w0, config.resolved_sigma
@@ -331,7 +331,7 @@ def _fiji(target: Target, config: WeightConfig, tolerance: float) -> NDArray[np.
     border = _reach(config.resolved_w0, config.resolved_sigma, tolerance / 2)
     rim = _reach(1 - v, config.sigma1, tolerance / 2)
     weights = np.empty(target.objects.shape, np.float32)
-    for block in two_nearest(target.objects, max(rim, border // 2), border):
+    for block in two_nearest(target.objects, max(rim, (border + 1) // 2), border):
         nearest, second = np.sqrt(block.nearest), np.sqrt(block.second)
         weights[block.rows, block.cols] = (
             v
