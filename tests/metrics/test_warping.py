@@ -141,7 +141,7 @@ planes = arrays(bool, (9, 8))
 grey = arrays(np.float32, (9, 8), elements=st.integers(0, 8).map(lambda k: np.float32(k / 8)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(planes, planes, grey, planes)
 def test_equals_warping_pass_by_pass(source, target, urgency, known):
     mine = warp(source, target, urgency, known)
@@ -163,7 +163,7 @@ def test_equals_warping_pass_by_pass_on_cells(seed):
         np.testing.assert_array_equal(wrong, expected != (prob > threshold))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(planes, planes, grey)
 def test_warping_keeps_the_topology_and_changes_only_what_is_wrong(source, target, urgency):
     warped = warp(source, target, urgency, np.broadcast_to(EVERYWHERE, source.shape))

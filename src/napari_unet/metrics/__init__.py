@@ -1,7 +1,10 @@
 """How good a segmentation is, in the units that papers report."""
 
+from napari_unet.metrics.ctc import ctc_det, ctc_seg
+from napari_unet.metrics.error_map import ErrorMap, SegmentationError, error_map
 from napari_unet.metrics.information import v_info
 from napari_unet.metrics.isbi2012 import ISBI2012Result, isbi2012
+from napari_unet.metrics.objects import average_precision, average_precision_curve
 from napari_unet.metrics.overlap import (
     Counts,
     confusion,
@@ -16,15 +19,23 @@ from napari_unet.metrics.overlap import (
 )
 from napari_unet.metrics.pixel import pixel_error, pixel_f_score
 from napari_unet.metrics.rand import rand_error, rand_score, v_rand
+from napari_unet.metrics.thresholded_iou import thresholded_iou
 from napari_unet.metrics.warping import warping_error
 
 __all__ = [
     "Counts",
+    "ErrorMap",
     "ISBI2012Result",
+    "SegmentationError",
+    "average_precision",
+    "average_precision_curve",
     "confusion",
     "count",
+    "ctc_det",
+    "ctc_seg",
     "dice",
     "dice_by_class",
+    "error_map",
     "f_score",
     "iou",
     "iou_by_class",
@@ -35,6 +46,7 @@ __all__ = [
     "pixel_f_score",
     "rand_error",
     "rand_score",
+    "thresholded_iou",
     "v_info",
     "v_rand",
     "warping_error",
