@@ -145,7 +145,7 @@ def test_it_learns_the_synthetic_stack():
 
 
 def test_sgd_with_momentum_lowers_the_loss():
-    config = tiny(optimiser="sgd", learning_rate=1e-3, momentum=0.9, steps=40)
+    config = tiny(optimiser="sgd", learning_rate=2e-2, momentum=0.9, steps=40, batch=4)
     losses = [e.loss for e in train(blobs(), config) if isinstance(e, Step)]
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
@@ -371,12 +371,11 @@ def test_a_full_disk_loses_nothing_before_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("labels", "text"),
-    [(np.zeros((5, 64, 64), np.uint8), ""), (np.ones((5, 64, 64), np.uint8), "")],
-    ids=["all zero", "a single class"],
+    "value", [0, 1], ids=["background", "foreground"]
 )
-def test_labels_of_a_single_class_are_refused(labels, text):
-    with pytest.raises(InputError, match=text):
+def test_labels_of_a_single_class_are_refused(value):
+    labels = np.full((5, 64, 64), value, np.uint8)
+    with pytest.raises(InputError):
         Trainer(blobs().with_labels(labels, MASK), tiny())
 
 

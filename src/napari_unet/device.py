@@ -22,7 +22,7 @@ import platformdirs
 import torch
 
 from napari_unet.errors import DeviceError, InputError
-from napari_unet.model import UNet, UNetConfig
+from napari_unet.model import UNet, UNetConfig, forward_flops
 from napari_unet.tiles import next_valid_size, smallest_input
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PROBE_SECONDS = 3.0
+WORTH_PROBING = 5e8  # FLOP of the probe's forward pass; less takes milliseconds in any way
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,13 @@ def _device(request: str) -> str:
 
 
 def _cores() -> int:
+    """Cores this process may use, or fewer where the user set the usual variable."""
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    present = _present_cores()
+    return min(present, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else present
+
+
+def _present_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -165,6 +173,9 @@ def limit_threads(compute: Compute) -> None:
 
 def _fastest_on_cpu(network: UNetConfig, purpose: str, threads: int) -> Compute:
     plain = Compute("cpu", "float32", channels_last=False, threads=threads)
+    side = _probe_side(network)
+    if forward_flops(network, side, side) < WORTH_PROBING:
+        return plain
     key = _probe_key(network, purpose, threads)
     known = _read_answers().get(key)
     if known is not None:
@@ -192,10 +203,14 @@ def _probe(network: UNetConfig, purpose: str, plain: Compute) -> Compute:
     return min(seconds, key=lambda way: seconds[way] * (0.95 if way == plain else 1.0))
 
 
+def _probe_side(network: UNetConfig) -> int:
+    return next_valid_size(smallest_input(network.depth) + 48, network.depth)
+
+
 def _time_one(network: UNetConfig, purpose: str, way: Compute, budget: float) -> float:
     net = UNet(network).to(memory_format=way.memory_format)
     net.train(purpose == "train")
-    side = next_valid_size(smallest_input(network.depth) + 48, network.depth)
+    side = _probe_side(network)
     image = torch.rand(1, network.in_channels, side, side).contiguous(
         memory_format=way.memory_format
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_unet.labels import LabelScheme
     from napari_unet.stack import Intensity
 
-__all__ = ["TrainedModel", "UNet", "UNetConfig"]
+__all__ = ["TrainedModel", "UNet", "UNetConfig", "forward_flops"]
 
 
 @dataclass(frozen=True)

@@ -296,6 +296,10 @@ class Trainer:
     def _diverged(self) -> Diverged:
         step = self.learner.step + 1
         self.learner.network.load_state_dict(self._last_good)
+        if self.folder is not None:
+            # The state of the last checkpoint stays, from which a run with another rate can resume.
+            self.folder.write_model("last", self.model)
+            self._saved_step = self.learner.step
         message = (
             f"the loss was no longer a number at step {step}, so training stopped; the last good "
             f"model stays: try a learning rate below {self.config.learning_rate:g}"
