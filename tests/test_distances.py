@@ -92,6 +92,13 @@ def test_equal_at_a_long_reach(objects: np.ndarray, reach: int) -> None:
     check(objects, reach, reach)
 
 
+@pytest.mark.parametrize("reach", [127, 128, 150, 181, 182])
+def test_squares_do_not_overflow(reach: int) -> None:
+    objects = np.zeros((400, 3), np.int32)
+    objects[0, 0], objects[170, 2] = 1, 2
+    check(objects, reach, reach)
+
+
 @settings(max_examples=30, deadline=None)
 @given(planes(), st.integers(0, 30), st.integers(1, 20), st.integers(1, 20))
 def test_blocks_leave_no_seam(objects: np.ndarray, reach: int, rows: int, cols: int) -> None:
