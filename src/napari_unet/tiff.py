@@ -12,6 +12,7 @@ import math
 import os
 import tempfile
 import threading
+import weakref
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,9 @@ def read_tiff(path: str | Path, *, axes: str | None = None, lazy_above: int = LA
             series = tif.series[0]
             if series.nbytes > lazy_above:
                 image = _lazy(path, tif, series)
-                keep_open = not isinstance(image, np.ndarray)
+                if not isinstance(image, np.ndarray):
+                    weakref.finalize(image, tif.close)
+                    keep_open = True
             else:
                 image = series.asarray(maxworkers=None)
             names = axes or _letters(series.axes)
