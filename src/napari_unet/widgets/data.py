@@ -118,8 +118,9 @@ class DataDock(Dock):
         )  # fmt: skip
         tip = "What the axes of the image are. Channels are learned together, slices one by one."
         self.axes = Combo((), tip)
-        tip = "Pixels with this label value count for nothing; −1: there is no such value."
+        tip = "Pixels with this label value count for nothing."
         self.ignore = spin_box(-1, 65535, -1, tip)
+        self.ignore.setSpecialValueText("no value")
         tip = (
             "Objects that touch are separated by one background pixel, so that the network "
             "can learn to keep them apart."

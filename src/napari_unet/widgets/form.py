@@ -54,6 +54,8 @@ __all__ = [
     "style_sheet",
 ]
 
+LABEL_WIDTH = 62  # px, so that the forms of a dock line up
+
 
 def style_sheet(colours: Colours) -> str:
     """Return what the docks add to napari's own style."""
@@ -356,7 +358,8 @@ class SliderField(QWidget):
         self.slider.setMinimumWidth(60)
         self.slider.wheelEvent = _scroll_the_dock
         self.box = decimal_box(low, high, value, tip, suffix=suffix, decimals=decimals, step=step)
-        self.box.setMinimumWidth(78)
+        text = self.box.fontMetrics().horizontalAdvance(f"{high:.{decimals}f}{suffix}")
+        self.box.setFixedWidth(text + 62)  # and the two buttons
         self.box.setKeyboardTracking(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -427,6 +430,7 @@ class Form(QWidget):
         text = QLabel(label)
         set_tip(text, tip or control.toolTip())
         text.setBuddy(control)
+        text.setMinimumWidth(LABEL_WIDTH)
         self._layout.addRow(text, control)
         problem = Problem(control)
         self._layout.addRow(problem)

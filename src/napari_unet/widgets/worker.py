@@ -69,6 +69,8 @@ class Worker(QObject):
         Called in the thread when it pauses (for example to release the device's memory).
     latest_only
         Of consecutive events for which this is true, the window gets the last one.
+    period
+        ms between deliveries; shorter where somebody waits for one short answer.
     """
 
     yielded = Signal(object)
@@ -95,16 +97,17 @@ class Worker(QObject):
         prepare: Callable[[], object] | None = None,
         on_pause: Callable[[], object] | None = None,
         latest_only: Callable[[object], bool] = is_step,
+        period: int = PERIOD,
     ) -> None:
         super().__init__()
         self._generate, self._prepare, self._on_pause = generate, prepare, on_pause
-        self._latest_only = latest_only
+        self._latest_only, self._period = latest_only, period
         self._changed = threading.Condition()
         self._queue: deque[tuple[str, Any]] = deque()
         self._stop = self._pause = self._ended = False
         self._thread = threading.Thread(target=self._work, name="napari-unet", daemon=True)
         self._timer = QTimer(self)
-        self._timer.setInterval(PERIOD)
+        self._timer.setInterval(period)
         self._timer.timeout.connect(self._deliver)
 
     # -- in the window's thread -------------------------------------------------------------
@@ -190,7 +193,7 @@ class Worker(QObject):
             self.drained.emit()
         with self._changed:
             waiting, ended = bool(self._queue), self._ended
-        self._timer.setInterval(1 if waiting else PERIOD)
+        self._timer.setInterval(1 if waiting else self._period)
         if ended and not waiting and self.is_running:
             self._timer.stop()
             Worker.running.discard(self)
