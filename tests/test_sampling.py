@@ -544,3 +544,25 @@ def test_the_cache_keeps_the_newest_within_its_bytes():
     assert made.count("huge") == 1
     cache.drop(token)
     assert cache.bytes == 0
+
+
+@pytest.mark.data
+def test_tiles_of_the_em_stack(data_dir):
+    folder = data_dir / "isbi2012-em"
+    if not folder.is_dir():
+        pytest.skip(f"needs the EM stack in {folder}")
+    tifffile = pytest.importorskip("tifffile")
+    image = tifffile.imread(folder / "train-volume.tif")
+    labels = tifffile.imread(folder / "train-labels.tif")
+    stack = stack_of(labels, image, LabelScheme("classes", values=(0, 255)))
+    split = Split(tuple(range(24)), tuple(range(24, 30)))
+    sampler = sampler_of(stack, split, depth=4, tile=572, intensity=Intensity.measure(stack))
+    # White (0 < label) is inside a cell, 78 % of the stack: membranes weigh more.
+    share = (labels[:24] > 0).mean()
+    assert np.allclose(sampler.class_weights, [0.5 / (1 - share), 0.5 / share])
+    tile = sampler.tile(0, 0)
+    assert tile.image.shape == (1, 572, 572)
+    assert tile.weights.shape == (388, 388)
+    inside = tile.image[0, 92:-92, 92:-92][tile.classes == 1].mean()
+    membrane = tile.image[0, 92:-92, 92:-92][tile.classes == 0].mean()
+    assert inside > membrane + 0.1  # membranes are dark, so image and labels lie on each other

@@ -140,14 +140,19 @@ class TrainingPlanes:
         Limits of grey values.
     weights
         None: every annotated pixel weighs 1.
-    class_weights
-        (K,), set once they are measured.
     cache
         Shared by all stacks of a sampler.
     device
         Of the tensors.
     tile
         px, side of the input tile; planes not much larger are always prepared whole.
+
+    Attributes
+    ----------
+    class_weights
+        (K,) or None; set once they are measured, before the first weights are read.
+    whole
+        Whether planes are prepared whole.
     """
 
     def __init__(
