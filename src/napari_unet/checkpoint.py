@@ -25,9 +25,10 @@ import json
 import math
 import os
 import platform
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 import safetensors
@@ -41,15 +42,24 @@ from .model import TrainedModel, UNet, UNetConfig
 from .stack import Intensity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["FORMAT_VERSION", "RunFolder", "load_model", "save_model", "write_atomically"]
+__all__ = [
+    "FORMAT_VERSION",
+    "RunFolder",
+    "load_model",
+    "replaced_file",
+    "save_model",
+    "write_atomically",
+]
 
 FORMAT_VERSION = 1
 MODEL_FORMAT = "napari-unet model"
 RUN_FORMAT = "napari-unet run"
 METADATA_KEY = "napari_unet"  # one key only: safetensors keeps no order, and files shall be equal
 LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format itself
+
+RUN_FILES = ("run.json", "best.safetensors", "last.safetensors", "state.pt", "history.jsonl")
 
 Which = Literal["best", "last"]
 
@@ -155,6 +165,15 @@ class RunFolder:
     def exists(self) -> bool:
         """Tell whether the folder holds a run, readable or not."""
         return (self.path / "run.json").is_file()
+
+    def clear(self) -> None:
+        """Remove the run; other files in the folder stay."""
+        try:
+            for name in RUN_FILES:
+                (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        self._history_is_whole = False
 
     def description(self) -> dict[str, Any]:
         """Return what ``run.json`` says.
@@ -273,14 +292,24 @@ class RunFolder:
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) -> None:
-    """Replace a file by new content, whole or not at all.
+    """Replace a file by new content, whole or not at all; see `replaced_file`."""
+    with replaced_file(path) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Write a file beside its place; it takes that place when the block ends without an error.
 
     Parameters
     ----------
     path
         The file; missing folders are made.
-    content
-        All of its bytes.
+
+    Yields
+    ------
+    binary file
+        For writing and seeking.
 
     Raises
     ------
@@ -292,13 +321,14 @@ def write_atomically(path: str | os.PathLike[str], content: bytes | memoryview) 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with beside.open("wb") as stream:
-                stream.write(content)
+            with beside.open("w+b") as stream:
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             beside.replace(path)
         except BaseException:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):  # what went wrong before counts
+                beside.unlink(missing_ok=True)
             raise
         _sync_folder(path.parent)
     except OSError as error:

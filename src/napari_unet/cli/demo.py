@@ -1,0 +1,163 @@
+"""``napari-unet demo``: the whole path once, on real data where there is any."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.cli.predict import predict_to_file
+from napari_unet.cli.progress import say, show_result
+from napari_unet.cli.train import train_to_end
+from napari_unet.quantities import count, duration, score
+
+if TYPE_CHECKING:
+    import argparse
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_unet.report import Curves, Report
+    from napari_unet.stack import Stack
+    from napari_unet.train import Trainer
+
+__all__ = ["add", "run"]
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="train, predict and report on an example stack",
+        description="Train briefly on the ISBI-2012 EM stack, predict it, write a report with "
+        "pictures, and open napari with the result where there is a screen. Without the data "
+        "and without a network it takes a synthetic stack.",
+    )
+    parser.add_argument("--data", metavar="DIR", type=Path, help="folder of the data sets")
+    parser.add_argument("--steps", type=int, metavar="N", help="steps of the training")
+    parser.add_argument("--no-window", action="store_true", help="do not open napari at the end")
+    parser.add_argument(
+        "-o", "--output", metavar="DIR", type=Path, default=Path("demo"), help="where it all goes"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train, predict, report, and open the window."""
+    from napari_unet.checkpoint import RunFolder
+    from napari_unet.demo import demo_config, open_demo_stack, scores
+    from napari_unet.report import Curves, write_report
+    from napari_unet.train import Trainer
+
+    name, stack, remark = open_demo_stack(args.data)
+    say(remark or f"data: {stack.name}, {count(stack.n_slices, 'slice')}")
+    folder = RunFolder(args.output / "run")
+    folder.clear()
+    trainer, curves = Trainer(stack, demo_config(name, args.steps), folder.path), Curves()
+    trained = train_to_end(trainer, "napari-unet demo (it begins anew)", curves.add)
+
+    validation = trainer.splits[0].validation
+    planes: dict[int, NDArray[np.float32]] = {}
+    model = folder.read_model()
+    predicted = predict_to_file(
+        args,
+        model,
+        stack,
+        args.output / "prediction.tif",
+        each=lambda i, plane: planes.update({i: plane.copy()}) if i in validation else None,
+    )
+    found = scores(stack, planes)
+    report = _report(stack, remark, trainer, curves, planes, trained, predicted, found)
+    page = write_report(args.output, report)
+    show_result(args, report.summary, f"the report is {page}")
+    opened = _open_window(args, name)
+    return {
+        "data": name,
+        "remark": remark or None,
+        "report": str(page),
+        "prediction": predicted["file"],
+        **trained,
+        "validation": found,
+        "window": opened,
+    }
+
+
+def _report(
+    stack: Stack,
+    remark: str,
+    trainer: Trainer,
+    curves: Curves,
+    planes: dict[int, NDArray[np.float32]],
+    trained: dict[str, Any],
+    predicted: dict[str, Any],
+    found: dict[str, Any],
+) -> Report:
+    from napari_unet.report import Report, overview, slice_panels, tile_panel
+
+    shown = next(iter(planes))
+    panels = slice_panels(stack, shown, trainer.model, planes[shown])
+    panels.append(tile_panel([trainer.sampler.tile(step, 0) for step in range(4)]))
+    facts = [
+        ("Data", f"{stack.name}, {' × '.join(str(n) for n in stack.image.shape)}, {stack.dtype}"),
+        ("Training", f"{count(trained['steps'], 'step')} in {duration(trained['seconds'])}"),
+        ("Compute", trainer.learner.compute.describe()),
+        ("Prediction", f"{count(stack.n_slices, 'slice')} in {duration(predicted['seconds'])}"),
+        ("Validation", f"{count(found['slices'], 'slice')} that training never saw"),
+        ("IoU", score(found["iou"])),
+        ("Pixel accuracy", score(found["pixel_accuracy"])),
+    ]
+    if "rand_error" in found:
+        facts += [
+            ("Pixel F-score at the best threshold", score(found["best_pixel_f_score"])),
+            ("Rand error at the best threshold", score(found["rand_error"])),
+        ]
+    if remark:
+        facts.insert(1, ("Remark", remark))
+    caption = (
+        f"Slice {shown}, which training never saw: image, weight map and augmented tiles above; "
+        "predicted objects, errors and the course of the training below."
+    )
+    return Report(
+        f"U-Net on {stack.name}",
+        f"{count(trained['steps'], 'step')} of training reached IoU {score(found['iou'])} and "
+        f"pixel accuracy {score(found['pixel_accuracy'])} on {count(found['slices'], 'slice')} "
+        "that training never saw",
+        facts,
+        [("overview.png", caption, overview(panels, curves))],
+        [
+            "napari-unet train IMAGE LABELS -o RUN",
+            "napari-unet predict RUN IMAGE -o prediction.tif",
+            "napari-unet evaluate prediction.tif LABELS",
+        ],
+    )
+
+
+def _open_window(args: argparse.Namespace, name: str) -> bool:
+    """Show stack and prediction in napari, in a process of its own; say why not, else."""
+    reason = "--no-window was given" if args.no_window else _no_window()
+    if reason:
+        say(f"napari is not opened, because {reason}")
+        return False
+    say("opening napari; close its window to end the demo")
+    command = [sys.executable, "-m", "napari_unet.widgets.demo_window", name, str(args.output)]
+    if args.data is not None:
+        command += ["--data", str(args.data)]
+    ended = subprocess.run(command, check=False).returncode  # noqa: S603 - our own module
+    if ended:
+        say("napari's window could not be shown; everything else is done")
+    return ended == 0
+
+
+def _no_window() -> str:
+    """Return why no window can be opened, or ""."""
+    import importlib.util
+    import os
+
+    if importlib.util.find_spec("napari") is None:
+        return "it is not installed: pip install 'napari-unet-trainer[all]'"
+    has_screen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not has_screen:
+        return "there is no screen"
+    return ""

@@ -1,0 +1,143 @@
+"""``napari-unet info RUN``: what was trained, on what, with which result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.cli.progress import show_result
+from napari_unet.quantities import count, duration, score
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add", "run"]
+
+
+EVENTS = ("Validated", "Diverged", "Finished")
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "info",
+        parents=[common],
+        help="say what a run trained, on what, with which result",
+        description="Say what a run trained, on what, with which result.",
+    )
+    parser.add_argument("run_folder", metavar="RUN", type=Path, help="run folder or model file")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Print and return the description of a run or of a model file."""
+    if args.run_folder.is_file() and args.run_folder.name != "run.json":
+        return _model_info(args)
+    from napari_unet.checkpoint import RunFolder
+
+    path = args.run_folder.parent if args.run_folder.is_file() else args.run_folder
+    folder = RunFolder(path)
+    description = folder.description()
+    result = _result_of(folder.history())
+    show_result(args, *_run_lines(path, description, result))
+    return {"run": str(path), **description, "result": result}
+
+
+def _result_of(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return how far a run came and its best validation."""
+    events = {name: [e for e in history if e.get("event") == name] for name in EVENTS}
+    best = [entry for entry in events["Validated"] if entry["best"]]
+    finished = events["Finished"]
+    return {
+        "steps": max((entry.get("step") or 0 for entry in history), default=0),
+        "seconds": finished[-1]["seconds"] if finished else None,
+        "finished": bool(finished),
+        "diverged": events["Diverged"][-1]["message"] if events["Diverged"] else None,
+        "best": {k: v for k, v in best[-1].items() if k != "event"} if best else None,
+    }
+
+
+def _run_lines(path: Path, description: dict[str, Any], result: dict[str, Any]) -> list[str]:
+    data = [_data_line(one) for one in description.get("data", [])]
+    versions = description.get("versions", {})
+    rows = [
+        ("Run", str(path)),
+        ("Created", description.get("created", "?")),
+        *(("Data", line) for line in data),
+        ("Network", _network_line(description.get("config", {}).get("network", {}))),
+        ("Training", _training_line(description.get("config", {}), result)),
+        ("Compute", _compute_line(description.get("compute", {}))),
+        ("Best", _best_line(result.get("best"))),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+    ]
+    return [f"{name:<10} {text}" for name, text in rows]
+
+
+def _network_line(network: dict[str, Any]) -> str:
+    return (
+        f"depth {network.get('depth')}, width {network.get('width')}, "
+        f"{network.get('in_channels')} → {network.get('classes')} channels"
+    )
+
+
+def _training_line(config: dict[str, Any], result: dict[str, Any]) -> str:
+    state = "not finished: train --resume goes on"
+    if result["finished"]:
+        state = f"finished in {duration(result['seconds'])}"
+    elif result["diverged"]:
+        state = result["diverged"]
+    return (
+        f"preset {config.get('preset')}, seed {config.get('seed')}, {config.get('optimiser')}, "
+        f"{result['steps']:,} of {count(config.get('steps', 0), 'step')}, {state}"
+    )
+
+
+def _compute_line(compute: dict[str, Any]) -> str:
+    layout = ", channels last" if compute.get("channels_last") else ""
+    threads = count(compute.get("threads", 0), "thread")
+    return f"{compute.get('device')}, {compute.get('dtype')}{layout}, {threads}"
+
+
+def _best_line(best: dict[str, Any] | None) -> str:
+    if best is None:
+        return "not validated"
+    return (
+        f"step {best['step']:,}: IoU {_score(best.get('iou'))}, pixel accuracy "
+        f"{_score(best.get('pixel_accuracy'))}, validation loss {_score(best.get('loss'))}"
+    )
+
+
+def _data_line(data: dict[str, Any]) -> str:
+    shape = " × ".join(str(n) for n in data.get("shape", []))
+    digest = str(data.get("image", ""))[:12]
+    return (
+        f"{data.get('name')}: {shape} ({data.get('axes')}), {data.get('dtype')}, sha256 {digest}…"
+    )
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else score(value)
+
+
+def _model_info(args: argparse.Namespace) -> dict[str, Any]:
+    from napari_unet.checkpoint import load_model
+
+    model = load_model(args.run_folder)
+    config = model.network.config
+    show_result(
+        args,
+        f"Model      {args.run_folder}",
+        f"Data       {model.name}",
+        f"Network    depth {config.depth}, width {config.width}, "
+        f"{config.in_channels} → {config.classes} channels, "
+        f"{model.network.parameter_count:,} parameters",
+        f"Classes    {', '.join(model.scheme.names) or model.scheme.kind}",
+    )
+    return {
+        "model": str(args.run_folder),
+        "name": model.name,
+        "network": config.to_dict(),
+        "labels": model.scheme.to_dict(),
+        "pixel_size": model.pixel_size,
+        "run": model.run,
+    }

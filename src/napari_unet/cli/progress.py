@@ -1,0 +1,140 @@
+"""What the command line shows while it works, and how it is interrupted.
+
+Progress and remarks go to standard error; standard output holds only results.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from napari_unet.quantities import duration, rate
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterator
+    from types import FrameType, TracebackType
+
+__all__ = ["Bar", "Interrupted", "StopOnInterrupt", "closed_after", "say", "show_result"]
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):  # noqa: N818 - no error: the user asked for it
+    """The user stopped the work; the text says what was kept and how to go on."""
+
+
+class StopOnInterrupt:
+    """Context in which the first Ctrl-C asks to stop and the second one stops at once.
+
+    A polite end (SIGTERM), as batch systems send, is taken the same way.
+
+    Attributes
+    ----------
+    requested : bool
+        A loop looks at it between two pieces of work.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> StopOnInterrupt:
+        # Only the main thread may set handlers; elsewhere Ctrl-C is not ours to catch.
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        say("stopping after this step (once more: at once)")
+
+
+class Bar:
+    """A progress bar on standard error: how far, how fast, how long still.
+
+    Where standard error is no terminal it prints a line now and then.
+
+    Parameters
+    ----------
+    total
+        Pieces of work.
+    unit
+        What a piece is called, such as "step".
+    done
+        Pieces that were done before, by a resumed run.
+    """
+
+    SILENT = 30.0  # seconds between two lines in a log file
+
+    def __init__(self, total: int, unit: str, done: int = 0):
+        from tqdm import tqdm
+
+        self._live = sys.stderr.isatty()
+        self._bar = tqdm(
+            total=total,
+            initial=done,
+            unit=unit,
+            file=sys.stderr,
+            dynamic_ncols=self._live,
+            bar_format="{unit} {n_fmt}/{total_fmt} |{bar:20}| {desc}",
+            mininterval=0.1 if self._live else self.SILENT,
+            leave=self._live,
+        )
+
+    def show(self, done: int, seconds_left: float, per_second: float = 0.0, said: str = "") -> None:
+        """Show the pieces done so far."""
+        parts = [rate(per_second)] if per_second > 0 else []
+        parts += [said] if said else []
+        parts += [f"{duration(seconds_left)} left"] if done < self._bar.total else []
+        self._bar.set_description_str(" · ".join(parts), refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def say(self, text: str) -> None:
+        """Print a remark above the bar."""
+        self._bar.write(text, file=sys.stderr)
+
+    def resize(self, total: int) -> None:
+        """Change the number of pieces."""
+        self._bar.total = total
+
+    def close(self) -> None:
+        """Draw the bar a last time."""
+        self._bar.refresh()
+        self._bar.close()
+
+
+@contextmanager
+def closed_after(work: Iterator[T]) -> Iterator[Iterator[T]]:
+    """Close a generator at the end of a block, so that it cleans up at once."""
+    try:
+        yield work
+    finally:
+        close = getattr(work, "close", None)
+        if close is not None:
+            close()
+
+
+def say(text: str) -> None:
+    """Print a remark on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def show_result(args: Namespace, *lines: str) -> None:
+    """Print a result for people: on standard output, which ``--json`` keeps for machines."""
+    print(*lines, sep="\n", file=sys.stderr if args.json else sys.stdout, flush=True)

@@ -1,0 +1,99 @@
+"""Comparing a prediction with a reference, whichever of the forms predict writes it has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.errors import InputError
+from napari_unet.labels import LabelScheme, propose_scheme
+from napari_unet.metrics.overlap import confusion, iou_by_class
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    prediction: NDArray[Any], reference: NDArray[Any], *, sparse: bool = False
+) -> dict[str, Any]:
+    """Compare a prediction with a reference, pixel by pixel.
+
+    Parameters
+    ----------
+    prediction
+        Label values as in the reference, objects, or probabilities: (..., Y, X) of the
+        foreground, or (..., K, Y, X) of all classes.
+    reference
+        (..., Y, X) label values: classes or objects.
+    sparse
+        0 in the reference is not annotated, 1 is background.
+
+    Returns
+    -------
+    dict
+        ``iou`` of the foreground (mean over the classes but the background), ``iou_by_class``,
+        ``pixel_accuracy``.
+    """
+    scheme, _ = propose_scheme(reference, "sparse" if sparse else "dense")
+    true, known = _classes(reference, scheme)
+    found = _predicted_classes(prediction, reference.shape, scheme)
+    table = confusion(found, true, scheme.n_classes, known)
+    by_class = iou_by_class(table)
+    names = scheme.names or ("background", "foreground")
+    present = by_class[1:][np.isfinite(by_class[1:])]
+    return {
+        "iou": float(present.mean()) if present.size else 1.0,
+        "iou_by_class": {
+            name: None if np.isnan(value) else float(value) for name, value in zip(names, by_class)
+        },
+        "pixel_accuracy": float(np.trace(table) / max(1, table.sum())),
+        "pixels": int(table.sum()),
+    }
+
+
+def _classes(
+    labels: NDArray[Any], scheme: LabelScheme
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return class index and known, both (..., Y, X), of label values."""
+    known = np.ones(labels.shape, bool) if scheme.annotation == "dense" else labels != 0
+    if scheme.ignore is not None:
+        known &= labels != scheme.ignore
+    if scheme.kind == "objects":
+        background = 0 if scheme.annotation == "dense" else 1
+        return (labels > background).astype(np.int64), known
+    classes = np.zeros(labels.shape, np.int64)
+    for k, value in enumerate(scheme.values):
+        classes[labels == value] = k
+    return classes, known
+
+
+def _predicted_classes(
+    prediction: NDArray[Any], shape: tuple[int, ...], scheme: LabelScheme
+) -> NDArray[np.int64]:
+    """Return class indices (..., Y, X) of whatever ``napari-unet predict`` writes."""
+    if prediction.dtype.kind == "f":
+        if prediction.shape == shape:  # of the foreground
+            return np.asarray(prediction > 0.5, np.int64)
+        if prediction.ndim == len(shape) + 1 and prediction.shape[-3] == scheme.n_classes:
+            return np.asarray(prediction.argmax(-3), np.int64)
+    if prediction.shape != shape:
+        raise InputError(
+            f"prediction and reference must have the same shape, got {prediction.shape} and "
+            f"{shape}; predict the image that the reference belongs to."
+        )
+    # Instances have background 0, also where the reference is sparse and its background 1.
+    background = 0 if (prediction == 0).any() else scheme.values[0]
+    if scheme.kind == "objects":
+        return np.asarray(prediction > background, np.int64)
+    unknown = np.setdiff1d(prediction, scheme.values)
+    if not unknown.size:
+        return _classes(prediction, scheme)[0]
+    if scheme.n_classes == 2:  # instances, or another value for the foreground
+        return np.asarray(prediction != background, np.int64)
+    raise InputError(
+        f"the prediction must hold the classes {scheme.values} of the reference, got "
+        f"{int(unknown[0])}; give the file that predict wrote with --output labels."
+    )

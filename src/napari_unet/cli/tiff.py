@@ -1,0 +1,93 @@
+"""Writing planes to a TIFF as they come, complete or not at all."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_unet.stack import Stack
+
+__all__ = ["write_planes"]
+
+BIG = 2**32 - 2**25  # bytes from which a TIFF needs 64-bit offsets
+
+
+def write_planes(
+    path: Path, planes: Iterable[NDArray[Any]], stack: Stack, channels: int | None = None
+) -> tuple[tuple[int, ...], str]:
+    """Write one plane per slice of a stack, with the stack's axes, scale and units.
+
+    Only one plane is in memory at a time. The file is an OME-TIFF, unless the stack has axes
+    that OME does not know.
+
+    Parameters
+    ----------
+    path
+        The file; a previous one is replaced once the new one is complete.
+    planes
+        (Y, X), or (channels, Y, X), in the order of the slices; all of one dtype.
+    stack
+        Where axes, scale and units come from.
+    channels
+        Channels of each plane. None: none.
+
+    Returns
+    -------
+    shape : tuple of int
+        Leading axes + (channels,) + (Y, X).
+    dtype : str
+        Of the file.
+
+    Raises
+    ------
+    CheckpointError
+        The disk is full or the place cannot be written. A previous file stays.
+    """
+    import tifffile
+
+    from napari_unet.checkpoint import replaced_file
+
+    pages = _pages(planes, channels)
+    first = next(pages)
+    axes = stack.leading_axes + ("" if channels is None else "c") + "yx"
+    shape = (*stack.leading_shape, *(() if channels is None else (channels,)), *stack.plane_shape)
+    ome, metadata = _describe(stack, axes)
+    size = int(np.prod(shape, dtype=np.int64)) * first.dtype.itemsize
+    with (
+        replaced_file(path) as stream,
+        tifffile.TiffWriter(stream, ome=ome, bigtiff=size > BIG) as writer,
+    ):
+        writer.write(
+            chain([first], pages),
+            shape=shape,
+            dtype=first.dtype,
+            photometric="minisblack",
+            compression="deflate",
+            metadata=metadata,
+        )
+    return shape, str(first.dtype)
+
+
+def _pages(planes: Iterable[NDArray[Any]], channels: int | None) -> Iterator[NDArray[Any]]:
+    for plane in planes:
+        if channels is None:
+            yield plane
+        else:
+            yield from plane.copy()  # the plane's memory is used again for the next one
+
+
+def _describe(stack: Stack, axes: str) -> tuple[bool, dict[str, Any]]:
+    """Return whether OME knows the axes, and the metadata for tifffile."""
+    from napari_unet.tiff import _is_subsequence, _ome_sizes, _sizes_of
+
+    ome = _is_subsequence(axes.replace("c", ""), "tzyx")
+    sizes = _ome_sizes(_sizes_of(stack)) if ome else {}
+    return ome, {"axes": axes.upper(), **sizes}

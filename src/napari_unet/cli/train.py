@@ -1,0 +1,333 @@
+"""``napari-unet train IMAGE LABELS -o RUN``: train a network on a stack."""
+
+from __future__ import annotations
+
+import math
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.cli.inputs import add_stack_arguments, open_training_stack
+from napari_unet.cli.progress import (
+    Bar,
+    Interrupted,
+    StopOnInterrupt,
+    closed_after,
+    say,
+    show_result,
+)
+from napari_unet.errors import InputError
+from napari_unet.quantities import count, duration, score
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from napari_unet.events import (
+        Adjusted,
+        Diverged,
+        Event,
+        Finished,
+        Prepared,
+        Step,
+        Validated,
+    )
+    from napari_unet.train import Trainer
+    from napari_unet.train_config import TrainConfig
+
+__all__ = ["Monitor", "add", "run", "train_to_end"]
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "train",
+        parents=[common],
+        help="train a network on an image and its labels",
+        description="Train a network on an image and its labels, or on a named data set.",
+    )
+    add_stack_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", metavar="RUN", type=Path, required=True, help="folder of the run"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with an interrupted run in that folder"
+    )
+    parser.add_argument(
+        "--like", metavar="RUN", type=Path, help="use the settings of an earlier run"
+    )
+    parser.add_argument(
+        "--from",
+        dest="start_from",
+        metavar="MODEL",
+        type=Path,
+        help="begin with the weights of a run or model file",
+    )
+    _add_settings(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    """Declare the settings; what is not given comes from the preset."""
+    group = parser.add_argument_group("settings (by default those of the preset)")
+    group.add_argument("--preset", help="fast (default): minutes on a laptop; paper: as in 2015")
+    group.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
+    group.add_argument("--seed", type=int, metavar="S", help="of weights, tiles and dropout")
+    group.add_argument("--device", help="auto (default), cpu, cuda or mps")
+    group.add_argument("--tile", type=int, metavar="N", help="side of an input tile, in pixels")
+    group.add_argument("--batch", type=int, metavar="N", help="tiles in a step")
+    group.add_argument("--optimiser", choices=("adam", "sgd"))
+    group.add_argument("--learning-rate", type=float, metavar="R")
+    group.add_argument("--depth", type=int, metavar="N", help="number of poolings")
+    group.add_argument("--width", type=int, metavar="N", help="channels of the first level")
+    group.add_argument("--dropout", type=float, metavar="P")
+    group.add_argument(
+        "--no-weight-map",
+        action="store_true",
+        default=None,
+        help="weigh all annotated pixels alike",
+    )
+    group.add_argument(
+        "--validate",
+        metavar="SLICES",
+        help="slices that validate, such as 24-29 or 3,7; 20%% for the last fifth (default); none",
+    )
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train; return where the run is and how good it became."""
+    stack = open_training_stack(args)
+    from napari_unet.checkpoint import load_model
+    from napari_unet.train import Trainer
+
+    trainer = Trainer(
+        stack,
+        _config(args),
+        args.output,
+        resume=args.resume,
+        start_from=load_model(args.start_from) if args.start_from else None,
+    )
+    result = train_to_end(trainer, f"napari-unet train … -o {args.output} --resume")
+    show_result(args, *_result_lines(result))
+    return result
+
+
+def train_to_end(trainer: Trainer, how_to_go_on: str, each: Any = None) -> dict[str, Any]:
+    """Run a trainer with a progress bar.
+
+    Parameters
+    ----------
+    trainer
+        Not yet begun.
+    how_to_go_on
+        The command that resumes, said on Ctrl-C.
+    each
+        Called with every event.
+
+    Returns
+    -------
+    dict
+        Run, steps, best step and its validation.
+
+    Raises
+    ------
+    Interrupted
+        On Ctrl-C, after the run was saved.
+    """
+    monitor = Monitor()
+    with StopOnInterrupt() as stop, closing(monitor), closed_after(trainer.run()) as events:
+        for event in events:
+            monitor.show(event)
+            if each is not None:
+                each(event)
+            if stop.requested:
+                break
+    if stop.requested and not monitor.finished:
+        raise Interrupted(
+            f"stopped after step {monitor.step:,}, the run is kept; go on with: {how_to_go_on}"
+        )
+    return monitor.result()
+
+
+class Monitor:
+    """Shows the events of a training on standard error and remembers how it ended.
+
+    Attributes
+    ----------
+    step : int
+        Steps so far.
+    finished : bool
+        All steps are done.
+    """
+
+    def __init__(self) -> None:
+        self.step = 0
+        self.finished = False
+        self._outcome: dict[str, Any] = {"run": None, "steps": 0, "finished": False}
+        self._bar: Bar | None = None
+        self._said = ""
+        self._recent: list[float] = []  # seconds of the last steps
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        handler = getattr(self, f"_on_{type(event).__name__.lower()}", None)
+        if handler is not None:
+            handler(event)
+
+    def result(self) -> dict[str, Any]:
+        """Return the outcome as plain values."""
+        return {**self._outcome, "steps": self.step, "finished": self.finished}
+
+    def close(self) -> None:
+        """Leave the terminal in order."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _say(self, text: str) -> None:
+        if self._bar is None:
+            say(text)
+        else:
+            self._bar.say(text)
+
+    def _on_prepared(self, event: Prepared) -> None:
+        self.step = event.start_step
+        self._outcome["run"] = event.run
+        slices = f"{count(event.train_slices, 'slice')} to train"
+        if event.validation_slices:
+            slices += f", {event.validation_slices} to validate"
+        self._say(
+            f"{event.compute} · {event.parameters:,} parameters · {slices} · "
+            f"{event.batch} × {event.tile}² pixels a step"
+        )
+        if event.start_step:
+            self._say(f"resumed after step {event.start_step:,}")
+
+    def _on_adjusted(self, event: Adjusted) -> None:
+        self._say(event.message)
+
+    def _on_step(self, event: Step) -> None:
+        if self._bar is None:
+            self._bar = Bar(event.steps, "step", done=self.step)
+        self.step = event.step
+        self._recent = [*self._recent[-19:], event.seconds]
+        pace = len(self._recent) / max(1e-9, sum(self._recent))
+        self._bar.show(event.step, event.seconds_left, pace, f"loss {event.loss:.3f}{self._said}")
+
+    def _on_validated(self, event: Validated) -> None:
+        if event.best:
+            self._outcome |= {
+                "best_step": event.step,
+                "best_loss": event.loss,
+                "best_iou": event.iou,
+                "best_pixel_accuracy": event.pixel_accuracy,
+                "best_f_score": event.f_score,
+            }
+        self._said = f" · IoU {score(event.iou)}"
+        mark = " (best so far)" if event.best else ""
+        self._say(
+            f"step {event.step:,}: validation loss {event.loss:.3f}, IoU {score(event.iou)}, "
+            f"pixel accuracy {score(event.pixel_accuracy)}{mark}"
+        )
+
+    def _on_diverged(self, event: Diverged) -> None:
+        self._outcome["diverged"] = event.message
+        self._say(event.message)
+
+    def _on_finished(self, event: Finished) -> None:
+        self.finished = True
+        self._outcome["seconds"] = round(event.seconds, 3)
+        if math.isfinite(event.best_iou):  # of an earlier session, perhaps
+            self._outcome |= {
+                "best_step": event.best_step,
+                "best_loss": event.best_loss,
+                "best_iou": event.best_iou,
+            }
+
+
+def _result_lines(result: dict[str, Any]) -> list[str]:
+    lines = [count(result["steps"], "step")]
+    if "seconds" in result:
+        lines[0] += f" in {duration(result['seconds'])}"
+    if "best_iou" in result:
+        lines.append(f"best at step {result['best_step']:,}: IoU {score(result['best_iou'])}")
+    lines.append(f"the run is in {result['run']}")
+    return lines
+
+
+def _config(args: argparse.Namespace) -> TrainConfig:
+    """Return the settings of the preset or of a former run, with what was asked on top."""
+    from dataclasses import replace
+
+    from napari_unet.checkpoint import RunFolder
+    from napari_unet.train_config import TrainConfig
+
+    former = args.output if args.resume else args.like
+    if former is None:
+        config = TrainConfig.preset_named(args.preset or "fast")
+    elif args.preset is not None:
+        raise InputError("--preset and the settings of a former run exclude each other; give one.")
+    else:
+        config = _config_of(RunFolder(former))
+    network = _given(args, "depth", "width", "dropout")
+    names = ("steps", "seed", "device", "batch", "optimiser", "learning_rate")
+    changes = _given(args, *names)
+    if args.no_weight_map:
+        changes["weights"] = None
+    if args.validate is not None:
+        changes["split"] = _split(args.validate)
+    changes["network"] = replace(config.network, **network)
+    changes["tile"] = _tile(args.tile or config.tile, changes["network"].depth)
+    return replace(config, **changes)
+
+
+def _config_of(folder: Any) -> TrainConfig:
+    from napari_unet.errors import CheckpointError
+    from napari_unet.train_config import TrainConfig
+
+    try:
+        return TrainConfig.from_dict(folder.description()["config"])
+    except (KeyError, TypeError, InputError) as error:
+        raise CheckpointError(
+            f"The settings in {folder.path / 'run.json'} cannot be read ({error}); begin a new run."
+        ) from error
+
+
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def _tile(asked: int, depth: int) -> int:
+    """Return a side that the network can take, and say when it is not the one asked for."""
+    from napari_unet.tiles import next_valid_size
+
+    size = next_valid_size(asked, depth)
+    if size != asked:
+        say(f"tiles have {size} pixels a side instead of {asked}, the next that the network takes")
+    return size
+
+
+def _split(text: str) -> Any:
+    """Read ``--validate``: "none", "20%", "24-29", "3,7"."""
+    from napari_unet.splits import SplitConfig
+
+    if text == "none":
+        return SplitConfig(mode="none")
+    try:
+        if text.endswith("%"):
+            return SplitConfig(mode="last", fraction=float(text[:-1]) / 100)
+        return SplitConfig(mode="slices", slices=tuple(_numbers(text.split(","))))
+    except ValueError:
+        raise InputError(
+            f"--validate must be slices such as 24-29 or 3,7, a share such as 20%, or none, "
+            f"got {text!r}."
+        ) from None
+
+
+def _numbers(parts: Sequence[str]) -> list[int]:
+    """Read "3" and "24-29" as lists of whole numbers."""
+    numbers: list[int] = []
+    for part in parts:
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
