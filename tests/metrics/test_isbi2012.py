@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import FrozenInstanceError
 from pathlib import Path
+from time import process_time
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_unet.errors import InputError
 from napari_unet.metrics import (
@@ -181,3 +183,17 @@ def test_the_arguments_are_not_changed():
 def test_what_does_not_fit_is_said(prob, labels, message):
     with pytest.raises(InputError, match=message):
         isbi2012(prob, labels)
+
+
+def test_a_slice_of_512_px_takes_a_sixth_of_20_seconds_at_most():
+    rng = np.random.default_rng(0)
+    seeds = rng.random((512, 512)) < 140 / 512**2
+    nearest = ndimage.distance_transform_edt(~seeds, return_distances=False, return_indices=True)
+    cell = nearest[0] * 512 + nearest[1]
+    labels = ndimage.maximum_filter(cell, 5) == ndimage.minimum_filter(cell, 5)
+    noisy = ndimage.gaussian_filter(labels + rng.normal(0, 1, labels.shape), 1.5)
+    prob = np.clip(noisy, 0, 1).astype(np.float32)
+    start = process_time()
+    result = isbi2012(prob, labels)
+    assert process_time() - start < 20 / 6
+    assert result.v_rand > 0.5
