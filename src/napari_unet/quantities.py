@@ -42,14 +42,14 @@ def about(seconds: float) -> str:
     Examples
     --------
     >>> about(13), about(222), about(2000)
-    ('15 s', '3 min 40 s', '33 min')
+    ('about 15 s', 'about 3 min 40 s', 'about 33 min')
     """
     if not math.isfinite(seconds) or seconds < 0:
         return "unknown time"
     if seconds < 3:
         return "a few seconds"
     step = 5 if seconds < 60 else 10 if seconds < 600 else 60
-    return duration(max(step, step * round(seconds / step)))
+    return "about " + duration(max(step, step * round(seconds / step)))
 
 
 def size(n_bytes: float) -> str:

@@ -90,6 +90,7 @@ class EvaluateDock(Dock):
         self._worker: Worker | None = None
         self._errors: Any = None
         self._source: Any = None
+        self._compared: list[tuple[int, ...]] = []
         self._build_choices()
         self._build_actions()
         self._build_results()
@@ -174,9 +175,9 @@ class EvaluateDock(Dock):
         labels = self.session.labels_layer
         if labels is not None:
             self.reference.value = labels
-        self._on_layers()
+        self._on_inserted()
 
-    def _on_inserted(self, _event: object) -> None:
+    def _on_inserted(self, _event: object = None) -> None:
         """Offer what Predict has just made, unless the user chose something."""
         for layer in reversed(self.viewer.layers):
             if layer.metadata.get(OUTPUT_KEY) and self._output_of(self.prediction.value) is None:
@@ -251,6 +252,7 @@ class EvaluateDock(Dock):
         request = self._request()
         self._source = self.reference.value
         self._errors = None
+        self._compared.clear()
         self.table.setRowCount(0)
         self.problem.say("")
         self.legend.say("")
@@ -321,6 +323,7 @@ class EvaluateDock(Dock):
             self._errors = self._make_layer()
         if tuple(self._errors.data.shape[-2:]) == plane.values.shape:
             self._errors.data[plane.index] = plane.values
+            self._compared.append(plane.index)
 
     def _make_layer(self) -> Labels:
         """Show an empty layer "NAME · errors" where the reference lies."""
@@ -340,7 +343,11 @@ class EvaluateDock(Dock):
             colormap=DirectLabelColormap(color_dict=COLOURS),
             opacity=0.8,
         )
-        return self.viewer.add_layer(layer)
+        active = self.viewer.layers.selection.active
+        self.viewer.add_layer(layer)
+        if active is not None and active in self.viewer.layers:
+            self.viewer.layers.selection.active = active
+        return layer
 
     def _on_drained(self) -> None:
         if self._errors is not None and self._errors in self.viewer.layers:
@@ -366,8 +373,19 @@ class EvaluateDock(Dock):
         self.line.say("")
         if self._errors is not None:
             self.legend.say(_legend())
+            self._show_compared()
         self._check()
         self.problem.say(failed)
+
+    def _show_compared(self) -> None:
+        """Turn to a slice that was compared, where another one is shown."""
+        if not self._compared or self._errors not in self.viewer.layers:
+            return
+        leading = tuple(self._errors.data.shape[:-2])
+        if leading and np.unravel_index(self._shown(self._errors), leading) not in self._compared:
+            first = self._errors.data_to_world((*self._compared[0], 0, 0))
+            for axis in range(len(leading)):
+                self.viewer.dims.set_point(self.viewer.dims.ndim - len(first) + axis, first[axis])
 
     def copy_table(self) -> str:
         """Put the table on the clipboard, one line per score, and return it."""

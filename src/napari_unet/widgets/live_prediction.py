@@ -127,8 +127,11 @@ class LivePrediction:
             None when nothing is wanted, or it is not yet time.
         """
         wanted = self._wanted()
+        if wanted is None:
+            self._slice = None
+            return None
         turned = wanted != self._slice
-        if wanted is None or not self._time.affords(on_credit=turned):
+        if not self._time.affords(on_credit=turned):
             return None
         if turned:
             self.close()

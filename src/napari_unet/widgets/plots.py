@@ -19,6 +19,10 @@ MAX_POINTS = 600
 """Points drawn per series; a dock is never wider than this many pixels that matter."""
 
 
+HEIGHT = 132
+"""Height of a plot in pixels: two fit below the settings on a laptop."""
+
+
 class Series(NamedTuple):
     """How one curve looks: its name, and its colour on dark and on light themes."""
 
@@ -164,11 +168,14 @@ class CurvePlot(QWidget):
 
 def _quiet_plot() -> Any:
     """Return a small plot that neither zooms under the mouse nor opens a menu."""
-    plot = pg.PlotWidget()
-    plot.setMinimumSize(130, 110)
-    plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-    plot.setMouseEnabled(False, False)
-    plot.setMenuEnabled(False)
+    plot = pg.PlotWidget(enableMenu=False)
+    # pyqtgraph makes this menu all the same, without a parent: it would outlive the dock.
+    menu = plot.plotItem.ctrlMenu
+    menu.setParent(plot, menu.windowFlags())
+    plot.setMinimumWidth(130)
+    plot.setFixedHeight(HEIGHT)
+    plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    plot.setMouseEnabled(x=False, y=False)
     plot.hideButtons()
     plot.getAxis("left").setWidth(34)
     plot.getAxis("bottom").setHeight(20)

@@ -243,7 +243,7 @@ class PredictDock(Dock):
         laid_out = plan(model, stack, self.tile.value() or None, slices=range(slices))
         self._operations = laid_out.total * _tile_operations(model, laid_out.tiles.input)
         seconds = self.rates.seconds(f"predict {self.device.value}", self._operations)
-        time = "" if seconds is None else f"about {about(seconds)}, "
+        time = "" if seconds is None else f"{about(seconds)}, "
         return f"{time}{size(laid_out.bytes)}, {text}, {count(laid_out.total, 'tile')}"
 
     # -- while it runs ----------------------------------------------------------------------

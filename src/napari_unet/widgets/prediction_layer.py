@@ -68,8 +68,9 @@ class PredictionLayer:
             NAMES[self._output],
             self._data,
             opacity=0.5,
+            metadata={OUTPUT_KEY: self._output},
         )
-        self.layer.metadata[OUTPUT_KEY] = self._output
+        self.layer.metadata[OUTPUT_KEY] = self._output  # also where a live prediction was before
 
     def _make_image(self, shape: tuple[int, ...], scheme: LabelScheme) -> None:
         options: dict[str, Any] = {}
@@ -88,9 +89,9 @@ class PredictionLayer:
             contrast_limits=(0, 1),
             colormap="viridis",
             opacity=0.6,
+            metadata={OUTPUT_KEY: self._output},
             **options,
         )
-        self.layer.metadata[OUTPUT_KEY] = self._output
 
     def _former(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """Return the array of such a layer that is there already, else an empty one."""
@@ -98,7 +99,7 @@ class PredictionLayer:
         for layer in self._viewer.layers:
             data = layer.data
             fits = isinstance(data, np.ndarray) and data.shape == shape and data.dtype == dtype
-            if layer.name == name and fits and layer.metadata.get(OUTPUT_KEY) == self._output:
+            if layer.name == name and fits:
                 return data
         return np.zeros(shape, dtype)
 

@@ -17,7 +17,6 @@ from napari_unet.widgets.cost import NetworkSize, Rates, step_flops, training_by
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.form import (
     Combo,
-    Form,
     Note,
     PrimaryButton,
     Problem,
@@ -129,9 +128,7 @@ class TrainDock(Dock):
         self.saved_row = Row(self.saved, self.open, stretch=0)
         self.saved_row.hide()
         self.progress.hide()
-        form = Form()
-        form.add_wide(self.live)
-        for widget in (self.progress, self.notes, form, self.saved_row):
+        for widget in (self.live, self.progress, self.notes, self.saved_row):
             self.column.addWidget(widget)
 
     # -- before the start -------------------------------------------------------------------
@@ -222,7 +219,7 @@ class TrainDock(Dock):
         seconds = self.rates.seconds(f"train {config.device}", operations)
         time = "time is known after the first steps"
         if seconds is not None:
-            time = f"about {about(seconds)}"
+            time = about(seconds)
         memory = size(training_bytes(self._size, config.optimiser))
         shares = f"{len(split.train)} + {len(split.validation)} slices"
         self.cost.say(f"{time}, {memory}, {shares} (training + validation)")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
-from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_unet.widgets.form import Note
 from napari_unet.widgets.layers import find_result, refresh, result_name, show_labels
 from napari_unet.widgets.plots import VALIDATION, CurvePlot
+from napari_unet.widgets.prediction_layer import OUTPUT_KEY
 from napari_unet.widgets.quantities import duration, rate
 
 if TYPE_CHECKING:
@@ -124,10 +124,6 @@ class TrainProgress(QWidget):
         self._plots.setDirection(directions.LeftToRight if wide else directions.TopToBottom)
         super().resizeEvent(event)
 
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Two plots below each other."""
-        return QSize(300, 320)
-
     def _rate(self, event: Step) -> float:
         (t0, s0), (t1, s1) = self._pace[0], self._pace[-1]
         return (s1 - s0) / (t1 - t0) if t1 > t0 + 0.2 else 1 / max(event.seconds, 1e-9)
@@ -181,5 +177,12 @@ class LiveLayer:
         if old is not None and old.data.dtype == dtype and isinstance(old.data, np.ndarray):
             return old
         data = np.zeros(self._shape(), dtype)
-        options: dict[str, Any] = {"opacity": 0.4}
-        return show_labels(self._viewer, self._session, self._stack, "prediction", data, **options)
+        return show_labels(
+            self._viewer,
+            self._session,
+            self._stack,
+            "prediction",
+            data,
+            opacity=0.5,
+            metadata={OUTPUT_KEY: "labels"},
+        )

@@ -17,6 +17,7 @@ from napari_unet.widgets.form import (
     decimal_box,
     spin_box,
 )
+from napari_unet.widgets.rate_box import RateBox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,7 +77,8 @@ class TrainSettings(QWidget):
         self._session = session
         self._presets: Mapping[str, TrainConfig] = {}
         self.preset = Choice([("Fast", "fast", FAST), ("Paper 2015", "paper", PAPER)])
-        self.steps = spin_box(1, 1_000_000, 1, TIPS["steps"], step=100)
+        self.steps = spin_box(0, 1_000_000, 0, TIPS["steps"], step=100)
+        self.steps.setSpecialValueText("–")  # until the presets are known
         self.seed = spin_box(0, 2**31 - 1, session.seed, TIPS["seed"])
         self.device = Combo([("Automatic", "auto")], TIPS["device"])
         self.form = Form()
@@ -96,14 +98,14 @@ class TrainSettings(QWidget):
     def _build_advanced(self) -> None:
         form = self.advanced.form
         self.optimiser = Combo([("SGD", "sgd"), ("Adam", "adam")], TIPS["optimiser"])
-        self.rate = decimal_box(1e-7, 1.0, 1e-3, TIPS["rate"], decimals=6, step=1e-4)
+        self.rate = RateBox(TIPS["rate"])
         self.momentum = decimal_box(0.0, 0.999, 0.99, TIPS["momentum"], decimals=3, step=0.01)
         self.tile = spin_box(12, 4096, 572, TIPS["tile"], suffix=" px", step=16)
         self.batch = spin_box(1, 256, 1, TIPS["batch"])
         self.width = spin_box(1, 256, 64, TIPS["width"], step=8)
         self.depth = spin_box(1, 6, 4, TIPS["depth"])
         self.dropout = decimal_box(0.0, 0.9, 0.5, TIPS["dropout"], step=0.1)
-        self.weights = check_box("more weight between touching objects", TIPS["weights"], True)
+        self.weights = check_box("between touching objects", TIPS["weights"], True)
         self.augment = check_box("bend, rotate and flip", TIPS["augment"], True)
         self.validate_every = spin_box(1, 100_000, 100, TIPS["validate"], suffix=" steps", step=50)
         for label, control in (
@@ -141,6 +143,7 @@ class TrainSettings(QWidget):
         self.device.set_options([("Automatic", "auto"), *known])
         self.setEnabled(True)
         self._fill()
+        self.steps.setMinimum(1)
 
     @property
     def ready(self) -> bool:

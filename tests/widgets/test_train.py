@@ -1,0 +1,530 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_unet.errors import CheckpointError
+from napari_unet.quantities import about
+from napari_unet.session import session_of
+from napari_unet.widgets import training_job
+from napari_unet.widgets.cost import NetworkSize, Rates, forward_flops, training_bytes
+from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.widgets.live_prediction import TimeShare
+from napari_unet.widgets.run_places import interrupted_runs, new_run, recent_runs, short_path
+from napari_unet.widgets.train import BUSY, NO_LABELS, NO_STACK, TrainDock
+
+from .conftest import pump, until
+
+
+def choose_layers(viewer, image, labels=None, **placement):
+    image_layer = viewer.add_image(image, name="cells", **placement)
+    labels_layer = None if labels is None else viewer.add_labels(labels, name="marks", **placement)
+    stack = stack_from_layers(image_layer, labels_layer)
+    session_of(viewer).use_layers(stack, image_layer, labels_layer)
+    return image_layer, labels_layer
+
+
+def make_tiny(dock, steps=6, validate=3):
+    """Set a network that takes a few milliseconds a step."""
+    until(lambda: dock.settings.ready and dock._worker is None, 60)
+    settings = dock.settings
+    settings.width.setValue(2)
+    settings.depth.setValue(1)
+    settings.tile.setValue(60)
+    settings.batch.setValue(1)
+    settings.steps.setValue(steps)
+    settings.validate_every.setValue(validate)
+    return dock
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "documents"))
+    return tmp_path / "documents" / "napari-unet" / "runs"
+
+
+@pytest.fixture
+def dock(viewer, cells, runs):
+    choose_layers(viewer, *cells)
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    return make_tiny(dock)
+
+
+def click(button):
+    assert button.isEnabled(), button.toolTip()
+    button.click()
+
+
+def finish(dock, seconds=60):
+    until(lambda: dock._worker is None, seconds)
+
+
+# -- before the start ---------------------------------------------------------------------------
+
+
+def test_without_a_stack_the_button_says_what_is_missing(viewer, qtbot):
+    dock = TrainDock(viewer)
+    qtbot.addWidget(dock)
+    assert not dock.start.isEnabled()
+    assert dock.start.toolTip() == NO_STACK
+    assert dock.cost.text() == NO_STACK
+
+
+def test_without_labels_the_button_says_what_is_missing(viewer, cells, qtbot):
+    choose_layers(viewer, cells[0])
+    dock = TrainDock(viewer)
+    qtbot.addWidget(dock)
+    until(lambda: dock.settings.ready and dock._worker is None, 60)
+    assert not dock.start.isEnabled()
+    assert dock.start.toolTip() == NO_LABELS
+
+
+def test_the_button_says_what_it_will_do_and_cost(dock):
+    # 6 slices: the last 20 %, rounded, validate
+    assert dock.start.text() == "Train on 5 slices"
+    assert "5 + 1 slices" in dock.cost.text()
+    assert "time is known after the first steps" in dock.cost.text()
+    size = NetworkSize(2, 1, 1, 2, dock.settings.tile.value(), 1)
+    dock.rates.remember("train auto", 1e9, 1.0)
+    dock.settings.steps.setValue(100_000)
+    seconds = 100_000 * 3 * forward_flops(size) / 1e9
+    assert dock.cost.text().startswith(f"{about(seconds)}, ")
+    assert "min" in about(seconds)
+
+
+def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, cells, qtbot):
+    from napari_unet.train_config import PRESETS
+
+    choose_layers(viewer, *cells)
+    dock = TrainDock(viewer)
+    qtbot.addWidget(dock)
+    until(lambda: dock.settings.ready and dock._worker is None, 60)
+    for name in ("paper", "fast"):
+        radio = dock.settings.preset.radio(name)
+        qtbot.mouseClick(radio, Qt.MouseButton.LeftButton, pos=radio.rect().center())
+        radio.click()
+        assert dock.settings.config() == PRESETS[name]
+    dock.settings.weights.setChecked(False)
+    dock.settings.augment.setChecked(False)
+    config = dock.settings.config()
+    assert config.weights is None
+    assert config.augment == type(config.augment).none()
+
+
+def test_learning_rates_go_in_steps_of_a_half_decade(dock):
+    box = dock.settings.rate
+    box.setValue(0.003)
+    assert box.text() == "0.003"
+    box.stepBy(-1)
+    assert box.text() == "0.001"
+    box.stepBy(-3)
+    assert box.text() == "3e-05"
+    box.lineEdit().setText("2e-4")
+    box.interpretText()
+    assert box.value() == pytest.approx(2e-4)
+    assert dock.settings.config().learning_rate == pytest.approx(2e-4)
+
+
+def test_tiles_are_rounded_to_what_the_network_takes(dock):
+    dock.settings.depth.setValue(4)
+    dock.settings.tile.setValue(565)
+    assert dock.settings.tile.value() == 572
+
+
+def test_the_seed_is_shared_with_the_session(dock):
+    dock.settings.seed.setValue(7)
+    assert dock.session.seed == 7
+    dock.session.seed = 11
+    assert dock.settings.seed.value() == 11
+
+
+def test_every_control_has_a_tooltip(dock):
+    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox
+
+    for kind in (QAbstractButton, QAbstractSpinBox, QComboBox):
+        for control in dock.findChildren(kind):
+            is_hidden_menu_of_a_plot = dock.progress.isAncestorOf(control)
+            if control.objectName().startswith("qt_") or is_hidden_menu_of_a_plot:
+                continue
+            assert control.toolTip(), f"{control} {getattr(control, 'text', str)()}"
+
+
+def test_it_fits_into_320_pixels(dock):
+    assert dock.minimumSizeHint().width() <= 320
+    dock.settings.advanced.toggle.click()
+    assert dock.column.parentWidget().minimumSizeHint().width() <= 320
+
+
+# -- a training ---------------------------------------------------------------------------------
+
+
+def test_a_training_ends_with_a_model_curves_and_a_run_folder(dock, runs):
+    click(dock.start)
+    assert not dock.start.isEnabled()
+    assert dock.start.toolTip() == BUSY
+    finish(dock)
+    assert dock.problem.text() == ""
+    assert dock.progress.line.text().startswith("6 steps in ")
+    assert "best IoU" in dock.progress.line.text()
+    np.testing.assert_array_equal(dock.progress.loss.points("training")[0], np.arange(1, 7))
+    np.testing.assert_array_equal(dock.progress.iou.points("validation")[0], [3, 6])
+    (run,) = list(runs.iterdir())
+    assert dock.session.run == run
+    assert run.name.endswith("-cells-fast")
+    assert {"run.json", "best.safetensors", "last.safetensors"} <= {p.name for p in run.iterdir()}
+    assert dock.session.model is not None
+    assert dock.session.model.run["folder"] == str(run)
+    assert dock.start.isEnabled()
+    assert not dock.saved_row.isHidden()
+    # the rate just measured is used for the next estimate
+    assert "time is known" not in dock.cost.text()
+
+
+def test_the_shown_slice_is_predicted_where_the_image_lies(viewer, cells, qtbot):
+    choose_layers(viewer, *cells, scale=(4, 0.5, 0.5), translate=(0, 10, 20))
+    viewer.dims.set_point(0, 8)  # slice 2
+    dock = TrainDock(viewer)
+    qtbot.addWidget(dock)
+    make_tiny(dock, steps=30)
+    click(dock.start)
+    finish(dock)
+    layer = viewer.layers["cells · prediction"]
+    np.testing.assert_array_equal(layer.scale, (4, 0.5, 0.5))
+    np.testing.assert_array_equal(layer.translate, (0, 10, 20))
+    assert layer.data.dtype == np.uint8
+    shown = layer.data[2]
+    expected = training_job_prediction(dock, 2)
+    np.testing.assert_array_equal(shown, expected)
+    assert not layer.data[[0, 1, 3, 4, 5]].any()
+
+
+def training_job_prediction(dock, i):
+    from napari_unet.predict import predict_labels
+
+    return predict_labels(dock.session.model, dock.session.stack, slices=(i,), device="cpu")[0]
+
+
+def test_live_prediction_can_be_switched_off(dock):
+    dock.live.setChecked(False)
+    click(dock.start)
+    finish(dock)
+    assert [layer.name for layer in dock.viewer.layers] == ["cells", "marks"]
+
+
+def test_pause_holds_and_resume_goes_on(dock):
+    dock.settings.steps.setValue(10_000)
+    click(dock.start)
+    until(lambda: dock.progress.bar.value() > 2)
+    click(dock.pause)
+    until(lambda: dock.progress.line.text().startswith("Paused at step"))
+    held = len(dock._job.losses)
+    pump(0.4)
+    assert len(dock._job.losses) == held
+    assert dock.pause.text() == "&Resume"
+    click(dock.pause)
+    until(lambda: len(dock._job.losses) > held + 2)
+    click(dock.stop)
+    finish(dock)
+
+
+def test_stop_acts_within_a_step_and_keeps_the_model(dock, runs):
+    dock.settings.steps.setValue(10_000)
+    click(dock.start)
+    until(lambda: dock.progress.bar.value() > 5)
+    job = dock._job
+    click(dock.stop)
+    told = len(job.losses)
+    finish(dock)
+    assert len(job.losses) <= told + 1
+    assert "Stopped after" in dock.progress.line.text()
+    assert dock.session.model is not None
+    (run,) = runs.iterdir()
+    assert (run / "state.pt").is_file()
+    assert dock.start.isEnabled()
+
+
+def test_stop_while_paused(dock):
+    dock.settings.steps.setValue(10_000)
+    click(dock.start)
+    until(lambda: dock.progress.bar.value() > 2)
+    click(dock.pause)
+    until(lambda: dock.progress.line.text().startswith("Paused"))
+    click(dock.stop)
+    finish(dock)
+    assert "Stopped after" in dock.progress.line.text()
+
+
+def test_an_interrupted_run_is_resumed_where_it_stopped(dock, runs):
+    dock.settings.steps.setValue(400)
+    click(dock.start)
+    until(lambda: dock.progress.bar.value() > 5)
+    click(dock.stop)
+    finish(dock)
+    (run,) = runs.iterdir()
+    stopped = dock.session.model.run["step"]
+    last = json.loads((run / "history.jsonl").read_text().splitlines()[-1])
+    assert last["event"] != "Finished"
+    dock.start_from.value = run
+    dock._check()
+    assert dock.start.text() == f"Resume {run.name}"
+    click(dock.start)
+    until(lambda: len(dock._job.losses) > 1)
+    assert dock._job.losses[0][0] >= stopped
+    click(dock.stop)
+    finish(dock)
+    assert list(runs.iterdir()) == [run]
+
+
+def test_training_on_starts_from_the_current_model(dock, monkeypatch):
+    import torch
+
+    click(dock.start)
+    finish(dock)
+    first = dock.session.model
+    seen = []
+    original = training_job.TrainingJob.__init__
+    monkeypatch.setattr(
+        training_job.TrainingJob,
+        "__init__",
+        lambda self, request: (seen.append(request.start_from), original(self, request))[1],
+    )
+    dock.start_from.value = "model"
+    dock._check()
+    assert dock.start.text() == "Train on with 5 slices"
+    dock.settings.rate.setValue(1e-7)
+    dock.settings.steps.setValue(1)
+    click(dock.start)
+    finish(dock)
+    assert seen == [first]
+    before = torch.nn.utils.parameters_to_vector(first.network.parameters())
+    after = torch.nn.utils.parameters_to_vector(dock.session.model.network.parameters())
+    assert dock.session.model is not first
+    assert float((before - after).detach().abs().max()) < 1e-5
+
+
+# -- what users do meanwhile --------------------------------------------------------------------
+
+
+def test_painting_deleting_and_renaming_layers_does_not_disturb(dock):
+    viewer = dock.viewer
+    dock.settings.steps.setValue(10_000)
+    click(dock.start)
+    until(lambda: dock.progress.bar.value() > 2)
+    trained = dock._job._trainer.stacks[0].labels
+    before = trained.copy()
+    viewer.layers["marks"].data[:] = 1
+    viewer.layers["marks"].name = "something else"
+    viewer.layers.remove("cells")
+    viewer.layers.remove("something else")
+    step = dock.progress.bar.value()
+    until(lambda: dock.progress.bar.value() > step + 3)
+    np.testing.assert_array_equal(trained, before)
+    click(dock.stop)
+    finish(dock)
+    assert dock.problem.text() == ""
+    assert dock.session.model is not None
+
+
+def test_deleting_the_live_layer_switches_the_live_prediction_off(dock):
+    viewer = dock.viewer
+    dock.settings.steps.setValue(10_000)
+    click(dock.start)
+    until(lambda: "cells · prediction" in viewer.layers)
+    viewer.layers.remove("cells · prediction")
+    until(lambda: not dock.live.isChecked())
+    pump(0.3)
+    assert "cells · prediction" not in viewer.layers
+    dock.live.setChecked(True)
+    until(lambda: "cells · prediction" in viewer.layers)
+    click(dock.stop)
+    finish(dock)
+
+
+def test_closing_the_window_stops_and_saves(viewer, cells, runs):
+    choose_layers(viewer, *cells)
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    make_tiny(dock, steps=10_000)
+    click(dock.start)
+    until(lambda: dock.progress.bar.value() > 2)
+    worker = dock._worker
+    viewer.close()
+    assert not worker.is_running
+    (run,) = runs.iterdir()
+    assert (run / "last.safetensors").is_file()
+    assert (run / "state.pt").is_file()
+
+
+# -- what goes wrong ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "ran out"),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "shapes cannot be"),
+        (CheckpointError("the disk is full: free some space."), "the disk is full"),
+    ],
+)
+def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, said):
+    from napari_unet import learner
+
+    calls = []
+
+    def learn(self, batch):
+        calls.append(batch)
+        if len(calls) > 2:
+            raise raised
+        return 0.5
+
+    monkeypatch.setattr(learner.Learner, "learn", learn)
+    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    click(dock.start)
+    finish(dock)
+    assert said in dock.problem.text()
+    assert "Traceback" not in dock.problem.text()
+    assert dock.start.isEnabled()
+    assert dock.settings.isEnabled()
+    monkeypatch.undo()
+
+
+def test_a_place_that_cannot_be_written_is_one_sentence(dock, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    file = tmp_path / "a file"
+    file.write_text("")
+    dock.place.setText(str(file / "runs"))
+    click(dock.start)
+    finish(dock)
+    assert "could not be written" in dock.problem.text() or "cannot" in dock.problem.text()
+    assert dock.start.isEnabled()
+
+
+def test_labels_of_one_class_are_one_sentence(viewer, cells, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    choose_layers(viewer, cells[0], np.zeros_like(cells[1]))
+    dock = TrainDock(viewer)
+    qtbot.addWidget(dock)
+    make_tiny(dock)
+    if dock.start.isEnabled():
+        dock.start.click()
+        finish(dock)
+    assert dock.problem.text()
+    assert dock.session.model is None
+
+
+def test_a_loss_that_is_no_number_stops_and_says_so(dock, monkeypatch):
+    from napari_unet import learner
+
+    losses = iter([0.5, 0.4, float("nan")])
+    monkeypatch.setattr("napari_unet.widgets.train.show_warning", lambda text: None)
+    original = learner.Learner.learn
+
+    def learn(self, batch):
+        original(self, batch)
+        return next(losses)
+
+    monkeypatch.setattr(learner.Learner, "learn", learn)
+    click(dock.start)
+    finish(dock)
+    assert "no longer a number" in dock.notes.text()
+    assert dock.start.isEnabled()
+    assert dock.session.model is not None
+
+
+# -- opening ------------------------------------------------------------------------------------
+
+
+def test_opening_the_dock_imports_no_torch():
+    code = (
+        "import sys\n"
+        "from napari.components import ViewerModel\n"
+        "from qtpy.QtWidgets import QApplication\n"
+        "app = QApplication([])\n"
+        "from napari_unet.widgets.train import TrainDock\n"
+        "from napari_unet.widgets.predict import PredictDock\n"
+        "from napari_unet.widgets.evaluate import EvaluateDock\n"
+        "viewer = ViewerModel()\n"
+        "docks = [dock(viewer) for dock in (TrainDock, PredictDock, EvaluateDock)]\n"
+        "print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "False", done.stderr
+
+
+# -- small parts --------------------------------------------------------------------------------
+
+
+def test_the_time_share_is_kept():
+    now = [0.0]
+    share = TimeShare(0.2, clock=lambda: now[0])
+    spent = ran = 0.0
+    while now[0] < 1000:
+        if share.affords():
+            now[0] += 3.0
+            spent += 3.0
+            share.charge()
+            ran += 1
+        now[0] += 0.5
+    assert ran > 10
+    assert spent / now[0] == pytest.approx(0.2, abs=0.02)
+
+
+def test_a_slice_just_turned_to_is_predicted_on_credit_but_not_in_debt():
+    now = [0.0]
+    share = TimeShare(0.1, clock=lambda: now[0])
+    assert share.affords()
+    now[0] += 1.0
+    share.charge()
+    assert not share.affords(on_credit=True)
+    now[0] += 9.1
+    assert share.affords(on_credit=True)
+
+
+def test_cost_counts_the_papers_network():
+    paper = NetworkSize(64, 4, 1, 2, 572, 1)
+    assert paper.parameters() == 31_030_658
+    assert forward_flops(paper) == pytest.approx(300.9e9, rel=1e-3)
+    assert training_bytes(paper, "adam") > training_bytes(paper, "sgd")
+
+
+def test_rates_are_kept_between_sessions(tmp_path):
+    file = tmp_path / "cache" / "rates.json"
+    assert Rates(file).seconds("train cpu", 1e9) is None
+    Rates(file).remember("train cpu", 2e9, 4.0)
+    assert Rates(file).seconds("train cpu", 1e9) == 2.0
+    file.write_text("{broken")
+    assert Rates(file).seconds("train cpu", 1e9) is None
+
+
+def test_run_folders_have_names_of_their_own(tmp_path):
+    first = new_run("My cells/2", "fast", tmp_path)
+    assert first.name.endswith("-my-cells-2-fast")
+    first.mkdir()
+    assert new_run("My cells/2", "fast", tmp_path).name == f"{first.name}-2"
+
+
+def test_only_unfinished_runs_can_be_resumed(tmp_path):
+    for name, history in (("a", '{"event": "Step"}\n'), ("b", '{"event": "Finished"}\n')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text("{}")
+        (tmp_path / name / "state.pt").write_text("")
+        (tmp_path / name / "history.jsonl").write_text(history)
+    (tmp_path / "c").mkdir()
+    assert {run.name for run in recent_runs(tmp_path)} == {"a", "b"}
+    assert [run.name for run in interrupted_runs(tmp_path)] == ["a"]
+    assert recent_runs(tmp_path / "nowhere") == []
+
+
+def test_paths_are_shortened_for_people():
+    assert short_path(Path.home() / "x") == str(Path("~") / "x")
+    long = Path("/data/laboratory/microscope/napari-unet/runs/2026-11-23-em-fast")
+    assert short_path(long) == str(Path("/data/…/runs/2026-11-23-em-fast"))
