@@ -431,7 +431,7 @@ def deformed_grid_lines(
     if not _is_number(spacing) or spacing <= 0:
         raise InputError(f"spacing of the grid must be more than 0 px, got {spacing!r}.")
     coords = source_coordinates(deformation, shape, (0.0, 0.0)).numpy()
-    # The field is smooth: every fourth pixel, and the last, place a line to a hundredth of a pixel.
+    # The field is smooth: every fourth pixel, and the last, place a line to a tenth of a pixel.
     rows, cols = (np.unique([*range(0, size, 4), size - 1]) for size in shape)
     lines: list[NDArray[np.float64]] = []
     for values in coords[:, rows[:, None], cols[None, :]].astype(float):
