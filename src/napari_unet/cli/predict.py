@@ -241,7 +241,7 @@ def _tile(asked: int | None, model: TrainedModel) -> int | None:
 
 def _check_target(file: Path) -> None:
     """Find out before computing that the result could not be written."""
-    if file.suffix.lower() not in (".tif", ".tiff"):
-        raise InputError(f"the output must be a .tif or .tiff file, got {file.name!r}; rename it.")
     if file.is_dir():
         raise InputError(f"the output must be a file, but {file} is a folder; name a file in it.")
+    if file.suffix.lower() not in (".tif", ".tiff"):
+        raise InputError(f"the output must be a .tif or .tiff file, got {file.name!r}; rename it.")
