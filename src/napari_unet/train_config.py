@@ -158,10 +158,10 @@ PRESETS: dict[str, TrainConfig] = {
     # Minutes on two CPU cores: a narrow network with batch normalisation, Adam
     # on one cycle. See docs/results.md for how it was found and what it reaches.
     "fast": TrainConfig(
-        network=UNetConfig(depth=4, width=16, dropout=0.0, norm="batch"),
-        steps=1000,
-        tile=380,
-        batch=2,
+        network=UNetConfig(depth=3, width=16, dropout=0.0, norm="batch"),
+        steps=600,
+        tile=284,
+        batch=4,
         optimiser="adam",
         learning_rate=3e-3,
         schedule="one-cycle",
