@@ -121,6 +121,20 @@ def test_a_folder_without_the_data_is_an_error(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_it_says_why_there_is_no_window(monkeypatch):
+    from napari_unet.cli.demo import _no_window
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "not installed" in _no_window()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    assert _no_window() == "there is no screen"
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert _no_window() == ""
+
+
 def test_the_real_demo_is_the_fast_preset_shortened():
     config = demo.demo_config("isbi2012-em")
     assert config.preset == "fast"
