@@ -1,0 +1,152 @@
+"""How smooth the window stays while the network trains: gaps of its event loop.
+
+Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/window_gaps.py``, or without
+xvfb-run where there is a screen. A 10 ms timer of a real viewer notes when it is called while the
+Train dock trains the fast preset with live prediction, and a user turns to another slice every
+second. Exit code 1 when a limit is not kept: p99 of the gaps 25 ms, none over 150 ms; and when
+Stop does not act within one step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("NAPARI_CONFIG", "")
+
+import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_unet import datasets
+from napari_unet.session import session_of
+from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.widgets.train import TrainDock
+
+P99, LONGEST = 25.0, 150.0  # ms
+
+
+class Gaps:
+    """Times between calls of a 10 ms timer, in ms, with the moment of each."""
+
+    def __init__(self) -> None:
+        self.gaps: list[float] = []
+        self._last: float | None = None
+        self._timer = QTimer()
+        self._timer.setInterval(10)
+        self._timer.timeout.connect(self._tick)
+
+    def start(self) -> None:
+        """Begin anew."""
+        self.gaps, self._last = [], None
+        self._timer.start()
+
+    def stop(self) -> dict[str, float]:
+        """Stop, and return median, p99 and longest gap."""
+        self._timer.stop()
+        gaps = np.array(self.gaps)
+        return {
+            "calls": len(gaps),
+            "median_ms": round(float(np.median(gaps)), 1),
+            "p99_ms": round(float(np.percentile(gaps, 99)), 1),
+            "max_ms": round(float(gaps.max()), 1),
+            "over_50_ms": int((gaps > 50).sum()),
+        }
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        if self._last is not None:
+            self.gaps.append(1000 * (now - self._last))
+        self._last = now
+
+
+def wait(seconds: float, until: object = None) -> None:
+    """Let the window live."""
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    timer = QTimer()
+    if callable(until):
+        timer.timeout.connect(lambda: until() and loop.quit())
+        timer.start(20)
+    loop.exec()
+
+
+def open_window(name: str, folder: str) -> tuple[napari.Viewer, TrainDock]:
+    """Open a viewer with a stack and the Train dock, ready to start."""
+    stack = datasets.open(name)
+    viewer = napari.Viewer(show=True)
+    image = viewer.add_image(stack.image, name=stack.name)
+    labels = viewer.add_labels(np.asarray(stack.labels), name="labels", opacity=0.3)
+    session_of(viewer).use_layers(stack_from_layers(image, labels), image, labels)
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Train")
+    dock.place.setText(folder)
+    wait(60, lambda: dock.start.isEnabled())
+    return viewer, dock
+
+
+def measure(name: str, seconds: float, folder: str) -> dict[str, object]:
+    """Train for a while, turning the slices, then stop."""
+    viewer, dock = open_window(name, folder)
+    gaps = Gaps()
+    gaps.start()
+    wait(5)
+    idle = gaps.stop()
+    dock.settings.steps.setValue(100_000)
+    dock.start.click()
+    wait(120, lambda: dock.progress.bar.value() > 1)
+    turn = QTimer()
+    turn.timeout.connect(
+        lambda: viewer.dims.set_current_step(
+            0, (viewer.dims.current_step[0] + 1) % viewer.dims.nsteps[0]
+        )
+    )
+    turn.start(1000)
+    gaps.start()
+    begun, first = time.perf_counter(), dock.progress.bar.value()
+    wait(seconds)
+    result = gaps.stop()
+    turn.stop()
+    rate = (dock.progress.bar.value() - first) / (time.perf_counter() - begun)
+    losses = dock._job.losses if dock._job is not None else []
+    told, pressed = len(losses), time.perf_counter()
+    dock.stop.click()
+    wait(60, lambda: dock._worker is None)
+    report = {
+        "stack": name,
+        "idle": idle,
+        "training": result,
+        "steps_per_s": round(rate, 2),
+        "steps_after_stop": len(losses) - told,
+        "stopped_after_s": round(time.perf_counter() - pressed, 2),
+    }
+    viewer.close()
+    return report
+
+
+def main() -> int:
+    """Print the numbers; 1 when a limit is not kept."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stack", default="synthetic", help="name of a data set")
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        report = measure(options.stack, options.seconds, str(Path(folder)))
+    print(json.dumps(report, indent=1))
+    training = report["training"]
+    kept = (
+        training["p99_ms"] <= P99
+        and training["max_ms"] <= LONGEST
+        and report["steps_after_stop"] <= 1
+    )
+    print(f"limits (p99 {P99:g} ms, max {LONGEST:g} ms, 1 step): {'kept' if kept else 'NOT kept'}")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from qtpy.QtWidgets import QApplication
+
+from napari_unet.errors import InputError
+from napari_unet.labels import LabelScheme
+from napari_unet.session import session_of
+from napari_unet.widgets.error_regions import INVENTED, MERGED, MISSED, SPLIT, error_regions
+from napari_unet.widgets.evaluate import (
+    NO_PREDICTION,
+    SAME,
+    EvaluateDock,
+    _ranges,
+)
+from napari_unet.widgets.evaluation_job import (
+    Doing,
+    ErrorPlane,
+    EvaluationRequest,
+    Row,
+    evaluation_job,
+)
+from napari_unet.widgets.layers import stack_from_layers
+
+from .conftest import until
+
+# -- where it is wrong --------------------------------------------------------------------------
+
+TWO = np.array([[1, 1, 0, 2, 2]] * 4)
+ONE = np.array([[1, 1, 1, 1, 1]] * 4)
+
+
+def test_one_object_over_two_is_a_merge():
+    found = error_regions(ONE, TWO, smallest=1)
+    # both halves are equal; the first is the partner, the other one is merged
+    np.testing.assert_array_equal(found[:, 3:], MERGED)
+    assert not found[:, :3].any()
+
+
+def test_two_objects_in_one_are_a_split():
+    found = error_regions(TWO, ONE, smallest=1)
+    np.testing.assert_array_equal(found[:, 3:], SPLIT)
+    assert not found[:, :3].any()
+
+
+def test_missed_and_invented_objects():
+    nothing = np.zeros_like(TWO)
+    found = error_regions(nothing, TWO, smallest=1)
+    np.testing.assert_array_equal(found, np.where(TWO > 0, MISSED, 0))
+    found = error_regions(TWO, nothing, smallest=1)
+    np.testing.assert_array_equal(found, np.where(TWO > 0, INVENTED, 0))
+
+
+def test_edges_a_pixel_apart_are_no_errors():
+    reference = np.zeros((40, 40), int)
+    reference[2:18, 2:38] = 1
+    reference[20:38, 2:38] = 2
+    prediction = np.zeros_like(reference)
+    prediction[2:19, 2:38] = 5
+    prediction[21:38, 3:38] = 9
+    assert not error_regions(prediction, reference).any()
+
+
+def test_what_is_not_known_is_left_out():
+    known = np.ones(TWO.shape, bool)
+    known[:, 3:] = False
+    assert not error_regions(ONE, TWO, known, smallest=1).any()
+
+
+objects = arrays(np.int32, (7, 9), elements=st.integers(0, 4))
+
+
+@given(objects)
+def test_a_segmentation_has_no_errors_against_itself(ids):
+    assert not error_regions(ids, ids, smallest=1).any()
+
+
+@given(objects, objects, st.permutations(range(1, 5)))
+def test_errors_do_not_depend_on_the_numbers_of_objects(prediction, reference, order):
+    # ties between equally large partners go to the lower number, so only tie-free pairs count
+    numbers = np.array([0, *order])
+    _, counts = np.unique(prediction * 10 + reference, return_counts=True)
+    if len(set(counts)) < len(counts):
+        return
+    before = error_regions(prediction, reference, smallest=1)
+    after = error_regions(numbers[prediction], reference, smallest=1)
+    np.testing.assert_array_equal(before, after)
+
+
+@given(objects, objects)
+def test_kinds_are_where_they_can_be(prediction, reference):
+    found = error_regions(prediction, reference, smallest=1)
+    both = (prediction > 0) & (reference > 0)
+    assert both[np.isin(found, (MERGED, SPLIT))].all()
+    assert (prediction[found == MISSED] == 0).all()
+    assert (reference[found == INVENTED] == 0).all()
+
+
+# -- the job ------------------------------------------------------------------------------------
+
+
+def rows_of(request):
+    return {event.name: event.value for event in evaluation_job(request) if isinstance(event, Row)}
+
+
+def test_scores_of_a_hand_checked_pair():
+    reference = np.array([[1, 1, 0, 0]])
+    prediction = np.array([[1, 0, 1, 0]])
+    scheme = LabelScheme(kind="classes", values=(0, 1))
+    rows = rows_of(EvaluationRequest(prediction, reference, scheme=scheme))
+    assert rows["IoU foreground"] == pytest.approx(1 / 3)
+    assert rows["IoU mean"] == pytest.approx(1 / 3)
+    assert rows["Dice foreground"] == pytest.approx(1 / 2)
+    assert rows["pixel accuracy"] == pytest.approx(1 / 2)
+
+
+def test_only_the_slices_asked_for_count():
+    reference = np.zeros((3, 4, 4), np.uint8)
+    reference[:, :2] = 1
+    prediction = reference.copy()
+    prediction[0] = 1 - prediction[0]
+    scheme = LabelScheme(kind="classes", values=(0, 1))
+    events = list(
+        evaluation_job(EvaluationRequest(prediction, reference, scheme=scheme, slices=(1, 2)))
+    )
+    rows = {event.name: event.value for event in events if isinstance(event, Row)}
+    assert rows["IoU foreground"] == 1
+    assert [e.index for e in events if isinstance(e, ErrorPlane)] == [(1,), (2,)]
+    assert any(isinstance(event, Doing) for event in events)
+
+
+def test_sparse_references_count_only_where_annotated():
+    reference = np.array([[2, 1, 0, 0]])
+    prediction = np.array([[2, 1, 2, 2]])
+    scheme = LabelScheme(kind="objects", annotation="sparse")
+    rows = rows_of(EvaluationRequest(prediction, reference, scheme=scheme))
+    assert rows["pixel accuracy"] == 1
+
+
+def test_instances_of_id_one_are_foreground_for_sparse_references_too():
+    reference = np.array([[2, 2, 1, 1]])
+    instances = np.array([[1, 1, 0, 0]])
+    scheme = LabelScheme(kind="objects", annotation="sparse", gap=False)
+    rows = rows_of(EvaluationRequest(instances, reference, kind="instances", scheme=scheme))
+    assert rows["IoU foreground"] == 1
+
+
+def test_probabilities_above_a_half_are_foreground():
+    reference = np.array([[1, 1, 0, 0]])
+    probabilities = np.array([[0.9, 0.6, 0.4, 0.5]], np.float32)
+    scheme = LabelScheme(kind="classes", values=(0, 1))
+    request = EvaluationRequest(probabilities, reference, kind="probabilities", scheme=scheme)
+    assert rows_of(request)["pixel accuracy"] == 1
+
+
+def test_layers_of_different_shape_are_refused_in_one_sentence():
+    request = EvaluationRequest(np.zeros((2, 3, 3)), np.zeros((3, 3), int))
+    with pytest.raises(InputError, match="same shape"):
+        list(evaluation_job(request))
+
+
+def test_the_challenge_metrics_of_a_perfect_segmentation():
+    reference = np.zeros((2, 24, 24), np.uint8)
+    reference[:, :11] = 1
+    reference[:, 12:] = 1
+    scheme = LabelScheme(kind="classes", values=(0, 1))
+    request = EvaluationRequest(
+        reference.astype(np.float32),
+        reference,
+        kind="probabilities",
+        scheme=scheme,
+        metrics=("overlap", "isbi2012"),
+    )
+    rows = rows_of(request)
+    assert rows["Rand error"] == pytest.approx(0, abs=1e-12)
+    assert rows["pixel error"] == pytest.approx(0, abs=1e-12)
+    assert rows["V_Rand"] == pytest.approx(1)
+
+
+def test_a_long_metric_ends_when_it_is_closed():
+    rng = np.random.default_rng(0)
+    reference = (rng.random((3, 96, 96)) > 0.4).astype(np.uint8)
+    request = EvaluationRequest(
+        rng.random((3, 96, 96), np.float32),
+        reference,
+        kind="probabilities",
+        scheme=LabelScheme(kind="classes", values=(0, 1)),
+        metrics=("overlap", "isbi2012"),
+    )
+    events = evaluation_job(request)
+    for event in events:
+        if isinstance(event, Doing) and event.text.startswith("computing"):
+            break
+    events.close()
+
+
+# -- the dock -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dock(viewer, cells):
+    image, labels = cells
+    placement = {"scale": (4, 0.5, 0.5), "translate": (0, 10, 20)}
+    image_layer = viewer.add_image(image, name="cells", **placement)
+    truth = viewer.add_labels(labels, name="truth", **placement)
+    session_of(viewer).use_layers(stack_from_layers(image_layer, truth), image_layer, truth)
+    dock = EvaluateDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    guess = (labels > 0).astype(np.uint8)
+    guess[5, 40:60] = 1  # a bar across the last slice merges and invents
+    viewer.add_labels(guess, name="guess", **placement)
+    dock.prediction.value = viewer.layers["guess"]
+    dock.reference.value = truth
+    dock._on_layers()
+    return dock
+
+
+def one_line(tip):
+    """A tooltip without the line breaks that keep it narrow."""
+    return " ".join(tip.split())
+
+
+def finish(dock):
+    until(lambda: dock._worker is None, 60)
+
+
+def test_it_says_what_is_missing(viewer, cells, qtbot):
+    dock = EvaluateDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    assert one_line(dock.start.toolTip()) == NO_PREDICTION
+    viewer.add_labels(cells[1], name="truth")
+    assert not dock.start.isEnabled()
+    assert one_line(dock.start.toolTip()) == SAME
+
+
+def test_validation_slices_are_compared_first(dock):
+    assert dock.slices.currentText() == "validation slices (5)"
+    assert dock.start.text() == "Compare 1 slice"
+
+
+def test_other_shapes_are_refused_at_the_field(dock):
+    dock.viewer.add_labels(np.zeros((5, 5), int), name="small")
+    dock.prediction.value = dock.viewer.layers["small"]
+    dock._on_layers()
+    assert not dock.start.isEnabled()
+    assert "shape" in dock.prediction_problem.text()
+
+
+def test_comparing_fills_the_table_and_shows_the_errors(dock):
+    dock.start.click()
+    finish(dock)
+    assert dock.problem.text() == ""
+    names = [dock.table.item(k, 0).text() for k in range(dock.table.rowCount())]
+    assert names == ["IoU foreground", "IoU mean", "Dice foreground", "pixel accuracy"]
+    prediction, truth = dock.viewer.layers["guess"].data[5], dock.viewer.layers["truth"].data[5]
+    from napari_unet.labels import read_target
+
+    target = read_target(truth, dock.session.stack.scheme)
+    inside = target.classes > 0
+    iou = ((prediction > 0) & inside).sum() / ((prediction > 0) | inside).sum()
+    assert dock.table.item(0, 1).text() == f"{iou:.3f}"
+    errors = dock.viewer.layers["cells · errors"]
+    np.testing.assert_array_equal(errors.scale, (4, 0.5, 0.5))
+    np.testing.assert_array_equal(errors.translate, (0, 10, 20))
+    assert errors.data[5].any()
+    assert not errors.data[:5].any()
+    # the window turned to the slice that was compared
+    assert dock._shown(errors) == 5
+    assert "merged" in dock.legend.text()
+
+
+def test_the_table_can_be_copied(dock):
+    dock.start.click()
+    finish(dock)
+    text = dock.copy_table()
+    assert QApplication.clipboard().text() == text
+    assert text.splitlines()[0].split("\t")[0] == "IoU foreground"
+    assert len(text.splitlines()) == 4
+
+
+def test_errors_can_be_left_out(dock):
+    dock.show_errors.setChecked(False)
+    dock.start.click()
+    finish(dock)
+    assert "cells · errors" not in dock.viewer.layers
+    assert dock.table.rowCount() == 4
+
+
+def test_challenge_metrics_run_in_the_background(dock):
+    dock.metrics.value = "isbi2012"
+    dock.start.click()
+    finish(dock)
+    names = [dock.table.item(k, 0).text() for k in range(dock.table.rowCount())]
+    assert "V_Rand" in names
+    assert "warping error" in names
+
+
+def test_an_error_is_one_sentence_and_the_button_is_usable_again(dock, monkeypatch):
+    monkeypatch.setattr("napari_unet.widgets.evaluate.show_error", lambda error: None)
+
+    def fail(*_):
+        raise RuntimeError("shapes do not match\nat all")
+
+    monkeypatch.setattr("napari_unet.widgets.evaluation_job.error_regions", fail)
+    dock.start.click()
+    finish(dock)
+    assert "shapes do not match" in dock.problem.text()
+    assert dock.start.isEnabled()
+
+
+def test_it_fits_into_320_pixels(dock):
+    assert dock.column.parentWidget().minimumSizeHint().width() <= 320
+
+
+def test_slices_are_named_shortly():
+    assert _ranges((24, 25, 26)) == "24–26"
+    assert _ranges((3,)) == "3"
+    assert _ranges((1, 5)) == "1, 5"

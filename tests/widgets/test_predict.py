@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet.labels import LabelScheme
+from napari_unet.session import session_of
+from napari_unet.stack import Intensity, Stack
+from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.widgets.predict import BUSY, NO_IMAGE, NO_MODEL, PredictDock
+from napari_unet.widgets.prediction_job import (
+    ModelRead,
+    Piece,
+    PredictionRequest,
+    prediction_job,
+)
+
+from .conftest import until
+
+
+@pytest.fixture(autouse=True)
+def runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "documents"))
+    return tmp_path / "documents" / "napari-unet" / "runs"
+
+
+def make_model(classes=2, channels=1, scheme=None):
+    """A tiny network with random weights."""
+    import torch
+
+    from napari_unet.model import TrainedModel, UNet, UNetConfig
+
+    config = UNetConfig(in_channels=channels, classes=classes, depth=1, width=2, dropout=0.0)
+    network = UNet(config, torch.Generator().manual_seed(1))
+    limits = Intensity((0.0,) * channels, (255.0,) * channels)
+    scheme = scheme or LabelScheme(kind="classes", values=tuple(range(classes)))
+    return TrainedModel(network.eval(), limits, scheme, "tiny", None, {"step": 7})
+
+
+@pytest.fixture
+def dock(viewer, cells):
+    layer = viewer.add_image(cells[0], name="cells", scale=(4, 0.5, 0.5), translate=(0, 10, 20))
+    session = session_of(viewer)
+    session.use_layers(stack_from_layers(layer), layer)
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    session.model = make_model()
+    return dock
+
+
+def one_line(tip):
+    """A tooltip without the line breaks that keep it narrow."""
+    return " ".join(tip.split())
+
+
+def click(button):
+    assert button.isEnabled(), button.toolTip()
+    button.click()
+
+
+def finish(dock, seconds=60):
+    until(lambda: dock._worker is None, seconds)
+
+
+def expected_labels(dock):
+    from napari_unet.predict import predict_labels
+
+    return predict_labels(dock.session.model, dock.session.stack, device="cpu")
+
+
+# -- before the start ---------------------------------------------------------------------------
+
+
+def test_it_says_what_is_missing(viewer, cells, qtbot):
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    assert one_line(dock.start.toolTip()) == NO_IMAGE
+    viewer.add_image(cells[0], name="cells")
+    dock.image.reset()
+    dock._check()
+    assert not dock.start.isEnabled()
+    assert one_line(dock.start.toolTip()) == NO_MODEL
+
+
+def test_the_button_says_what_it_will_do_and_cost(dock):
+    assert dock.start.text() == "Predict 6 slices"
+    assert "6 slices of 112 × 96 px" in dock.cost.text()
+    assert "6 tiles" in dock.cost.text()
+    dock.extent.radio("slice").click()
+    assert dock.start.text() == "Predict this slice"
+    assert "1 slice of" in dock.cost.text()
+
+
+def test_an_image_of_other_channels_is_refused_at_the_field(dock):
+    dock.session.model = make_model(channels=2)
+    assert not dock.start.isEnabled()
+    assert "2 channels" in dock.image_problem.text()
+    assert one_line(dock.start.toolTip()) == dock.image_problem.text()
+
+
+def test_it_fits_into_320_pixels(dock):
+    dock.advanced.toggle.click()
+    assert dock.column.parentWidget().minimumSizeHint().width() <= 320
+
+
+# -- a prediction -------------------------------------------------------------------------------
+
+
+def test_the_stack_becomes_a_labels_layer_where_the_image_lies(dock):
+    click(dock.start)
+    assert one_line(dock.start.toolTip()) == BUSY
+    finish(dock)
+    assert dock.problem.text() == ""
+    assert dock.line.text().startswith("6 slices in ")
+    assert dock.line.text().endswith(", 6 tiles")
+    layer = dock.viewer.layers["cells · prediction"]
+    np.testing.assert_array_equal(layer.data, expected_labels(dock))
+    np.testing.assert_array_equal(layer.scale, (4, 0.5, 0.5))
+    np.testing.assert_array_equal(layer.translate, (0, 10, 20))
+    assert layer.data.dtype == np.uint8
+    assert dock.start.isEnabled()
+    assert dock.running.isHidden()
+    # the measured rate is used from now on
+    assert dock.cost.text().startswith(("about", "a few seconds"))
+
+
+def test_only_the_slice_shown(dock):
+    dock.viewer.dims.set_point(0, 12)  # slice 3
+    dock.extent.radio("slice").click()
+    click(dock.start)
+    finish(dock)
+    data = dock.viewer.layers["cells · prediction"].data
+    expected = expected_labels(dock)
+    np.testing.assert_array_equal(data[3], expected[3])
+    assert not data[[0, 1, 2, 4, 5]].any()
+    # another slice joins it in the same layer
+    dock.viewer.dims.set_point(0, 0)
+    click(dock.start)
+    finish(dock)
+    data = dock.viewer.layers["cells · prediction"].data
+    np.testing.assert_array_equal(data[[0, 3]], expected[[0, 3]])
+
+
+def test_small_tiles_give_the_same(dock):
+    dock.tile.setValue(60)
+    assert "6 tiles" not in dock.cost.text()
+    click(dock.start)
+    finish(dock)
+    data = dock.viewer.layers["cells · prediction"].data
+    np.testing.assert_array_equal(data, expected_labels(dock))
+
+
+def test_probabilities(dock):
+    from napari_unet.predict import predict_probabilities
+
+    dock.output.value = "probabilities"
+    click(dock.start)
+    finish(dock)
+    layer = dock.viewer.layers["cells · probabilities"]
+    expected = predict_probabilities(dock.session.model, dock.session.stack, device="cpu")
+    np.testing.assert_allclose(layer.data, expected[:, 1], atol=1e-6)
+
+
+def test_probabilities_of_several_classes(dock):
+    dock.session.model = make_model(classes=3)
+    dock.output.value = "probabilities"
+    click(dock.start)
+    finish(dock)
+    assert dock.problem.text() == ""
+    layer = dock.viewer.layers["cells · probabilities"]
+    assert layer.data.shape == (2, 6, 96, 112)
+    np.testing.assert_array_equal(layer.scale, (1, 4, 0.5, 0.5))
+
+
+def test_instances_are_numbered_slice_by_slice(dock):
+    from scipy import ndimage
+
+    dock.output.value = "instances"
+    dock.tile.setValue(60)
+    click(dock.start)
+    finish(dock)
+    layer = dock.viewer.layers["cells · instances"]
+    foreground = expected_labels(dock) > 0
+    for z in range(6):
+        assert layer.data[z].max() == ndimage.label(foreground[z])[1]
+        np.testing.assert_array_equal(layer.data[z] > 0, foreground[z])
+
+
+def test_a_saved_model_becomes_the_current_one(dock, tmp_path):
+    from napari_unet.checkpoint import save_model
+
+    save_model(tmp_path / "run" / "best.safetensors", make_model())
+    dock.session.model = None
+    dock.use_file(tmp_path / "run" / "best.safetensors")
+    assert dock.model.currentText() == "run"
+    click(dock.start)
+    finish(dock)
+    assert dock.session.model is not None
+    assert dock.session.model.name == "tiny"
+    assert "cells · prediction" in dock.viewer.layers
+
+
+# -- cancel, and what goes wrong ----------------------------------------------------------------
+
+
+def slow_tiles(monkeypatch, seconds=0.05, fail_after=None, error=None):
+    """Make every tile take a while, or fail at one."""
+    import time
+
+    from napari_unet import predict as module
+
+    original = module.forward_tiles
+    calls = []
+
+    def slow(*arguments, **options):
+        calls.append(1)
+        if fail_after is not None and len(calls) > fail_after:
+            raise error
+        time.sleep(seconds)
+        return original(*arguments, **options)
+
+    monkeypatch.setattr(module, "forward_tiles", slow)
+
+
+def test_cancel_keeps_the_finished_tiles_and_says_so(dock, monkeypatch):
+    expected = expected_labels(dock)
+    slow_tiles(monkeypatch)
+    dock.tile.setValue(60)
+    click(dock.start)
+    until(lambda: dock._done >= 8)
+    click(dock.cancel)
+    finish(dock, 10)
+    done = dock._done
+    assert f"Stopped after {done} of" in dock.line.text()
+    assert done < dock._total
+    data = dock.viewer.layers["cells · prediction"].data
+    np.testing.assert_array_equal(data[0], expected[0])
+    assert not data[5].any()
+    assert dock.start.isEnabled()
+
+
+def test_deleting_the_result_cancels(dock, monkeypatch):
+    slow_tiles(monkeypatch)
+    dock.tile.setValue(60)
+    click(dock.start)
+    until(lambda: dock._done >= 2)
+    dock.viewer.layers.remove("cells · prediction")
+    finish(dock, 10)
+    assert dock._done < dock._total
+    assert "cells · prediction" not in dock.viewer.layers
+
+
+def test_closing_the_window_cancels(dock, monkeypatch):
+    slow_tiles(monkeypatch)
+    dock.tile.setValue(60)
+    click(dock.start)
+    until(lambda: dock._done >= 1)
+    worker = dock._worker
+    dock.viewer.close()
+    assert not worker.is_running
+
+
+def test_an_error_keeps_the_finished_tiles_and_is_one_sentence(dock, monkeypatch):
+    monkeypatch.setattr("napari_unet.widgets.predict.show_error", lambda error: None)
+    error = RuntimeError("Sizes of tensors must match\nand a long trace")
+    slow_tiles(monkeypatch, 0.0, 3, error)
+    dock.tile.setValue(60)
+    click(dock.start)
+    finish(dock)
+    assert "Sizes of tensors must match" in dock.problem.text()
+    assert "\n" not in dock.problem.text()
+    assert dock.viewer.layers["cells · prediction"].data[0].shape == (96, 112)
+    assert "Stopped after 3" in dock.line.text()
+    assert dock.start.isEnabled()
+    monkeypatch.undo()
+
+
+def test_a_file_that_is_no_model_is_one_sentence(dock, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_unet.widgets.predict.show_error", lambda error: None)
+    (tmp_path / "no.safetensors").write_bytes(b"hello")
+    dock.use_file(tmp_path / "no.safetensors")
+    click(dock.start)
+    finish(dock)
+    assert "not a file of napari-unet" in dock.problem.text()
+    assert dock.start.isEnabled()
+
+
+# -- the job ------------------------------------------------------------------------------------
+
+
+def test_the_job_yields_the_model_then_every_pixel_once():
+    image = np.random.default_rng(0).integers(0, 255, (2, 50, 70)).astype(np.uint8)
+    request = PredictionRequest(make_model(), Stack("x", image, "zyx"), tile=40, device="cpu")
+    events = list(prediction_job(request))
+    assert isinstance(events[0], ModelRead)
+    covered = np.zeros(image.shape, int)
+    for piece in events[1:]:
+        assert isinstance(piece, Piece)
+        covered[(*piece.index, piece.rows, piece.cols)] += 1
+    np.testing.assert_array_equal(covered, 1)
+    assert [piece.done for piece in events[1:]] == list(range(1, len(events)))
