@@ -50,6 +50,14 @@ def viewer(make_napari_viewer: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
+def model(qapp: Any) -> Any:
+    """A viewer without a window: most of what a dock does needs no more."""
+    from napari.components import ViewerModel
+
+    return ViewerModel()
+
+
+@pytest.fixture
 def shown_viewer(make_napari_viewer: Callable[..., Any]) -> Any:
     """A real viewer on the screen."""
     return make_napari_viewer(show=True)

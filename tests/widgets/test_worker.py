@@ -363,6 +363,29 @@ def test_once_makes_one_event_of_a_function():
     assert finish(once(lambda: 42)).named("yielded") == [42]
 
 
+def test_an_abandoned_worker_says_nothing_but_that_it_ended():
+    endless = Endless()
+    worker, log = run(endless)
+    until(lambda: endless.steps > 2)
+    worker.abandon()
+    before = len(log.told)
+    until(lambda: not worker.is_running)
+    assert endless.closed
+    assert log.told[before:] == [("finished", None)]
+
+
+def test_workers_leave_nothing_on_the_window():
+    window = QWidget()
+    for _ in range(3):
+        worker = Worker(once(int))
+        stop_with_window(worker, window)
+        worker.start()
+        worker.abandon()
+        until(lambda w=worker: not w.is_running)
+    pump(0.05)
+    assert not [one for one in window.children() if type(one) is module._Closing]
+
+
 def test_closing_the_window_stops_and_waits():
     window, endless = QWidget(), Endless(0.05)
     worker = Worker(endless)

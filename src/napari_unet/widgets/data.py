@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_unet.errors import InputError
@@ -37,6 +37,7 @@ from napari_unet.widgets.layers import (
     shown_slice,
     stack_from_layers,
 )
+from napari_unet.widgets.sample_job import Cancelled, SampleJob
 from napari_unet.widgets.samples import SAMPLES, stack_layers
 from napari_unet.widgets.validation_choice import ValidationChoice
 from napari_unet.widgets.worker import Worker, once
@@ -44,6 +45,8 @@ from napari_unet.widgets.worker import Worker, once
 __all__ = ["DataDock"]
 
 AXIS_WORDS = {"z": "slices", "t": "time points", "c": "channels", "p": "positions"}
+NOTHING_OPEN = "Open a sample, or drag an image into the viewer."
+LOOK_PERIOD = 30  # ms between findings
 REPAINT_DELAY = 700  # ms after the last brush stroke until the labels are looked at anew
 
 
@@ -53,7 +56,10 @@ class DataDock(Dock):
     def build(self) -> None:
         """Put the controls into the column."""
         self._looking: Worker | None = None
-        self._opening: Worker | None = None
+        self._opening: SampleJob | None = None
+        self._watch = QTimer(self)
+        self._watch.setInterval(200)
+        self._watch.timeout.connect(self._on_watch)
         self._painted: Any = None
         self._build_samples()
         self._build_layers()
@@ -79,7 +85,9 @@ class DataDock(Dock):
     def _build_samples(self) -> None:
         tip = "Data sets of the U-Net paper, fetched once and then kept, and a synthetic one."
         self.sample = Combo([(title, name) for name, title in SAMPLES.items()], tip)
-        self.open_button = button("&Open", "Open this data set as an image and a labels layer.")
+        self.open_button = button(
+            "&Open", "Open this data set as an image and a labels layer; press again to cancel."
+        )
         self.open_button.clicked.connect(self._on_open)
         form = Form()
         form.add("&Sample", Row(self.sample, self.open_button, stretch=0), tip)
@@ -140,31 +148,53 @@ class DataDock(Dock):
     # -- samples ----------------------------------------------------------------------------
 
     def _on_open(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            return
         name = self.sample.value
-        self.open_button.setEnabled(False)
-        self.status.say(f"Opening {SAMPLES[name]} …")
-        self._opening = Worker(once(partial(_open_sample, name)))
-        self._opening.yielded.connect(self._on_opened)
-        self._opening.errored.connect(notices.show_error)
-        self._opening.warned.connect(notices.show_warning)
-        self._opening.finished.connect(self._on_opening_over)
-        self.run(self._opening)
+        self._opening = SampleJob(name)
+        self.open_button.setText("&Cancel")
+        self.sample.setEnabled(False)
+        worker = Worker(once(self._opening.open))
+        worker.yielded.connect(self._on_opened)
+        worker.errored.connect(self._on_open_failed)
+        worker.warned.connect(notices.show_warning)
+        worker.finished.connect(self._on_opening_over)
+        self._watch.start()
+        self._on_watch()
+        self.run(worker)
+
+    def _on_watch(self) -> None:
+        """Show how far a download is."""
+        if self._opening is not None:
+            self.status.say(self._opening.describe())
 
     def _on_opened(self, stack: Stack) -> None:
-        added = [
-            self.viewer._add_layer_from_data(data, meta, kind)[0]
-            for data, meta, kind in stack_layers(stack)
-        ]
+        added = [Layer.create(*one) for one in stack_layers(stack)]
+        for layer in added:
+            self.viewer.add_layer(layer)
         self.image.value = added[0]
         if len(added) > 1:
             self.labels.value = added[1]
         self.viewer.reset_view()
         self._on_image()
 
+    def _on_open_failed(self, error: Exception) -> None:
+        if not isinstance(error, Cancelled):
+            notices.show_error(error)
+
     def _on_opening_over(self) -> None:
-        self.open_button.setEnabled(True)
-        if self.status.text().startswith("Opening"):
-            self.status.say("")
+        self._opening = None
+        self._watch.stop()
+        self.open_button.setText("&Open")
+        self.sample.setEnabled(True)
+        if self._looking is None or not self._looking.is_running:
+            self.status.say("" if self.image.value is not None else NOTHING_OPEN)
+
+    def on_shut(self) -> None:
+        """Cancel a download."""
+        if self._opening is not None:
+            self._opening.cancel()
 
     # -- layers -----------------------------------------------------------------------------
 
@@ -236,7 +266,7 @@ class DataDock(Dock):
         self.zero.setEnabled(self.labels.value is not None)
         if image is None:
             self.session.stack = None
-            self.status.say("Open a sample, or drag an image into the viewer.")
+            self.status.say(NOTHING_OPEN)
             return
         stack = self._quick_stack()
         if stack is None:
@@ -247,7 +277,8 @@ class DataDock(Dock):
         ignore = self.ignore.value()
         ignored = None if ignore < 0 else ignore
         wanted = (self.zero.value, self.kind.value, ignored, self.gap.isChecked())
-        self._looking = Worker(partial(inspect, stack, self._known_scheme(), *wanted))
+        job = partial(inspect, stack, self._known_scheme(), *wanted)
+        self._looking = Worker(job, period=LOOK_PERIOD)
         self._looking.yielded.connect(self._on_found)
         self._looking.errored.connect(self._on_look_failed)
         self._looking.finished.connect(self._on_look_over)
@@ -284,8 +315,8 @@ class DataDock(Dock):
         self.findings.add(Finding("error", notices.sentence(error)))
 
     def _on_look_over(self) -> None:
-        self.status.say("")
-        self.labels_problem.say("")
+        if self._looking is not None and not self._looking.is_running:
+            self.status.say("")
 
     def _on_fix(self, fix: Fix) -> None:
         stack = self.session.stack
@@ -325,16 +356,10 @@ class DataDock(Dock):
         self.findings.clear()
         if stack is None:
             return
-        self._looking = Worker(partial(find, stack))
+        self._looking = Worker(partial(find, stack), period=LOOK_PERIOD)
         self._looking.yielded.connect(self._on_found)
         self._looking.errored.connect(self._on_look_failed)
         self.run(self._looking)
-
-
-def _open_sample(name: str) -> Stack:
-    from napari_unet import datasets
-
-    return datasets.open(name)
 
 
 def _axes_words(axes: str) -> str:

@@ -27,6 +27,7 @@ class FindingList(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.findings: list[Finding] = []
+        self._lines: list[_FindingLine] = []
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(6)
@@ -34,18 +35,19 @@ class FindingList(QWidget):
     def clear(self) -> None:
         """Take all away."""
         self.findings = []
-        while self._column.count():
-            widget = self._column.takeAt(0).widget()
-            if widget is not None:
-                widget.setParent(None)
-                widget.deleteLater()
+        for line in self._lines:
+            self._column.removeWidget(line)
+            line.hide()
+            line.deleteLater()
+        self._lines = []
 
     def add(self, finding: Finding) -> None:
         """Add one, below those that are as grave or graver."""
         rank = _ORDER.index(finding.severity)
         place = sum(_ORDER.index(one.severity) <= rank for one in self.findings)
         self.findings.insert(place, finding)
-        self._column.insertWidget(place, _FindingLine(finding, self))
+        self._lines.insert(place, _FindingLine(finding, self))
+        self._column.insertWidget(place, self._lines[place])
 
     @property
     def error(self) -> str:
@@ -54,7 +56,7 @@ class FindingList(QWidget):
 
     def buttons(self) -> list[QPushButton]:
         """The buttons that put something right, from top to bottom."""
-        return list(self.findChildren(QPushButton))
+        return [one for line in self._lines for one in line.findChildren(QPushButton)]
 
 
 class _FindingLine(QWidget):

@@ -125,7 +125,11 @@ class Note(QLabel):
         self.setText(text)
         if role is not None:
             mark(self, "role", role)
-        self.setVisible(bool(text))
+        if text and self.parent() is None:
+            # Shown with its parent; shown now, it would be a window of its own.
+            self.setAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide, False)
+        else:
+            self.setVisible(bool(text))
 
 
 class Heading(QLabel):

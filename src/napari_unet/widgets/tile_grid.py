@@ -136,7 +136,7 @@ class TileGrid(QWidget):
         """One tile at the size of the screen: image, weights, outlines of labels."""
         rgb = _resized(tile.image, pixels).astype(np.float32)
         inner, where = _inner_pixels(tile, pixels)
-        answered = rgb[where]
+        answered = rgb[where].copy()
         if self.show_weights:
             weights = tile.weights[inner]
             share = weights / max(float(tile.weights.max()), 1e-6)

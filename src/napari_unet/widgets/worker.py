@@ -104,7 +104,7 @@ class Worker(QObject):
         self._latest_only, self._period = latest_only, period
         self._changed = threading.Condition()
         self._queue: deque[tuple[str, Any]] = deque()
-        self._stop = self._pause = self._ended = False
+        self._stop = self._pause = self._ended = self._silent = False
         self._thread = threading.Thread(target=self._work, name="napari-unet", daemon=True)
         self._timer = QTimer(self)
         self._timer.setInterval(period)
@@ -164,8 +164,8 @@ class Worker(QObject):
         return not self.is_running
 
     def abandon(self) -> None:
-        """Stop, and emit nothing more: what it computes is not wanted any longer."""
-        self.blockSignals(True)
+        """Stop, and emit nothing but ``finished``: the answer is not wanted any longer."""
+        self._silent = True
         self.stop()
 
     def shut(self, seconds: float = PATIENCE) -> bool:
@@ -184,8 +184,10 @@ class Worker(QObject):
         deadline = perf_counter() + BUDGET
         delivered = False
         while (item := self._take()) is not None:
-            delivered = True
             name, values = item
+            if self._silent:
+                continue
+            delivered = True
             getattr(self, name).emit(*values)
             if perf_counter() > deadline:
                 break

@@ -1,0 +1,200 @@
+"""The Augmentation dock: the very tiles of the trainer, and the strengths it will use."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from napari_unet.session import session_of
+from napari_unet.splits import split_stack
+from napari_unet.stack import Intensity, Stack
+from napari_unet.widgets.augmentation import DEFAULTS, AugmentationDock
+from napari_unet.widgets.tile_grid import TileGrid
+from napari_unet.widgets.tiles_job import ShownTile, mosaic
+
+from .conftest import until
+
+TILING = (2, 84, 2)  # a shallow network keeps the tiles of the tests small
+
+
+@pytest.fixture
+def stack(model, cells) -> Stack:
+    image, labels = cells
+    layer = model.add_image(image, name="cells", scale=(3, 0.5, 0.5))
+    stack = Stack("cells", image, "zyx", labels=labels, scale=(3, 0.5, 0.5))
+    session = session_of(model)
+    session.tiling = TILING
+    session.use_layers(stack, layer)
+    return stack
+
+
+@pytest.fixture
+def dock(model, stack, qtbot) -> AugmentationDock:
+    dock = AugmentationDock(model)
+    qtbot.addWidget(dock)
+    dock.resize(320, 700)
+    dock.show()
+    settled(dock)
+    return dock
+
+
+def settled(dock) -> None:
+    until(lambda: not dock._job.is_busy, 60)
+
+
+def sampler(dock, stack):
+    from napari_unet.sampling import TileSampler
+    from napari_unet.tiles import border
+
+    session = dock.session
+    depth, tile, batch = session.tiling
+    return TileSampler(
+        (stack,), (split_stack(stack, session.split, border(depth)),), depth=depth, tile=tile,
+        batch=batch, intensity=Intensity.measure(stack), weights=session.weight_config,
+        augment=session.augment_config, seed=session.seed,
+    )  # fmt: skip
+
+
+def assert_trainers_tiles(dock, stack) -> None:
+    drawn = sampler(dock, stack)
+    assert len(dock.picture.tiles) == 9
+    for k, shown in enumerate(dock.picture.tiles):
+        tile = drawn.tile(k // TILING[2], k % TILING[2])
+        assert (shown.step, shown.index) == (k // TILING[2], k % TILING[2])
+        assert np.array_equal(shown.classes, tile.classes.numpy())
+        assert np.array_equal(shown.weights, tile.weights.numpy())
+        assert np.array_equal(shown.image, (tile.image[0].clamp(0, 1) * 255).byte().numpy())
+
+
+def test_the_tiles_are_those_of_the_trainer(dock, stack):
+    assert_trainers_tiles(dock, stack)
+    assert "the first 5 steps of training will see: tiles of 84 px" in dock.note.text()
+    assert "framed 44 px" in dock.note.text()
+
+
+def test_shuffle_draws_others_and_gives_its_seed_to_training(dock, stack):
+    before = dock.picture.tiles[0].image
+    dock.shuffle.click()
+    settled(dock)
+    assert dock.seed.value() == dock.session.seed
+    assert not np.array_equal(dock.picture.tiles[0].image, before)
+    assert_trainers_tiles(dock, stack)
+
+
+def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
+    dock.displacement.box.setValue(0)
+    dock.rotation.box.setValue(0)
+    dock.zoom_out.setValue(1)
+    dock.zoom_in.setValue(1)
+    dock.grey.box.setValue(0)
+    dock.flips.click()
+    settled(dock)
+    config = dock.session.augment_config
+    assert (config.displacement, config.rotation, config.zoom) == (0, 0, (1, 1))
+    assert not config.flips
+    assert config.brightness == config.contrast == config.gamma == 0
+    assert_trainers_tiles(dock, stack)
+    for line in dock.picture.tiles[0].lines:  # nothing is deformed: straight lines
+        assert np.ptp(line[:, 0]) < 1e-6 or np.ptp(line[:, 1]) < 1e-6
+
+
+def test_the_defaults_shown_are_the_trainers():
+    from napari_unet.augment import AugmentConfig
+
+    assert asdict(AugmentConfig()) == DEFAULTS
+
+
+def test_untouched_controls_change_nothing(dock):
+    assert dock._settings() == {}
+    dock.displacement.box.setValue(20)
+    dock.displacement.box.setValue(10)
+    assert dock.session.augment_settings == {}
+
+
+def test_settings_from_elsewhere_are_shown(dock):
+    settings = {"displacement": 4.0, "zoom": (0.9, 1.1), "flips": False, "noise": 0.05,
+                "brightness": 0.05, "contrast": 0.1, "gamma": 0.1}  # fmt: skip
+    dock.session.augment_settings = settings
+    assert dock.displacement.value == 4
+    assert dock.zoom_out.value() == pytest.approx(0.9)
+    assert not dock.flips.isChecked()
+    assert dock.grey.value == 50
+    assert dock._settings() == settings
+
+
+def test_switches_change_the_picture_but_not_the_tiles(dock):
+    tiles = dock.picture.tiles
+    picture = dock.picture.grab().toImage()
+    for box in (dock.weights, dock.labels, dock.mesh):
+        box.click()
+        after = dock.picture.grab().toImage()
+        assert after != picture
+        picture = after
+    assert dock.picture.tiles is tiles
+
+
+def test_a_click_enlarges_a_tile_and_another_shows_all(dock, qtbot):
+    from qtpy.QtCore import QPoint, Qt
+
+    corner = QPoint(dock.picture.width() - 5, 5)
+    qtbot.mouseClick(dock.picture, Qt.MouseButton.LeftButton, pos=corner)
+    assert dock.picture.alone == 2
+    qtbot.mouseClick(dock.picture, Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
+    assert dock.picture.alone is None
+
+
+def test_tiles_can_be_put_beside_the_image_as_layers(dock, model):
+    dock.as_layers.click()
+    names = ["cells · tiles", "cells · tiles weights", "cells · tiles labels", "cells · tiles grid"]
+    for name in names:
+        layer = model.layers[name]
+        assert np.allclose(layer.scale[-2:], (0.5, 0.5))
+        assert layer.translate[-1] > 112 * 0.5
+    dock.as_layers.click()
+    assert sum(one.name in names for one in model.layers) == 4
+
+
+def test_a_mosaic_by_hand():
+    one = ShownTile(
+        image=np.full((4, 4), 7, np.uint8), classes=np.ones((2, 2), np.uint8),
+        weights=np.full((2, 2), 3, np.float32), lines=[np.array([[0.0, 1.0], [3.0, 1.0]])],
+        step=0, index=0, slice_index=0,
+    )  # fmt: skip
+    image, labels, weights, lines = mosaic([one] * 9, gap=1)
+    assert image.shape == labels.shape == weights.shape == (14, 14)
+    assert labels.sum() == 9 * 4
+    assert labels[1, 1] == labels[6, 6] == 1
+    assert labels[0, 0] == 0
+    assert weights[11, 11] == 3
+    assert lines[4].tolist() == [[5, 6], [8, 6]]
+
+
+def test_a_picture_of_colour_tiles(qtbot):
+    one = ShownTile(
+        image=np.full((40, 40, 3), (200, 10, 10), np.uint8), classes=np.zeros((20, 20), np.uint8),
+        weights=np.ones((20, 20), np.float32), lines=[], step=0, index=0, slice_index=0,
+    )  # fmt: skip
+    grid = TileGrid()
+    qtbot.addWidget(grid)
+    grid.show_labels = grid.show_weights = False
+    grid.resize(300, 300)
+    grid.show_tiles([one] * 9)
+    colour = grid.grab().toImage().pixelColor(50, 50)
+    assert (colour.red(), colour.green(), colour.blue()) == (200, 10, 10)
+
+
+def test_without_labels_it_says_what_is_missing(dock, stack):
+    dock.session.stack = replace(stack, labels=None, scheme=None)
+    assert dock.problem.text().startswith("Choose labels in the Data dock first")
+    assert dock.picture.isHidden()
+    assert not dock.shuffle.isEnabled()
+
+
+def test_settings_that_do_not_fit_are_said(dock, stack):
+    dock.session.stack = replace(stack, labels=np.zeros_like(stack.labels))
+    settled(dock)
+    dock.session.split = type(dock.session.split)("slices", slices=tuple(range(6)))
+    settled(dock)
+    assert "at least one labelled slice must be left" in dock.problem.text()

@@ -1,0 +1,373 @@
+"""The Data dock in a real viewer: choose, explain, find, put right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet.findings import Finding, touching_pairs
+from napari_unet.labels import LabelScheme
+from napari_unet.session import session_of
+from napari_unet.splits import SplitConfig
+from napari_unet.widgets.data import DataDock
+from napari_unet.widgets.validation_choice import parse_slices, say_slices
+
+from .conftest import pump, until
+
+
+@pytest.fixture
+def dock(model, cells, opened):
+    """A Data dock with an image and labels."""
+    image, labels = cells
+    model.add_image(image, name="cells", scale=(2, 0.5, 0.5), translate=(1, 2, 3),
+                     units=("um", "um", "um"))  # fmt: skip
+    model.add_labels(labels, name="truth", scale=(2, 0.5, 0.5), translate=(1, 2, 3),
+                      units=("um", "um", "um"))  # fmt: skip
+    return opened(model)
+
+
+@pytest.fixture
+def opened(qtbot):
+    """Open a Data dock for a viewer, and wait until it has looked."""
+
+    def open_dock(viewer) -> DataDock:
+        dock = DataDock(viewer)
+        qtbot.addWidget(dock)
+        dock.show()
+        settled(dock)
+        return dock
+
+    return open_dock
+
+
+def settled(dock):
+    until(lambda: dock._looking is None or not dock._looking.is_running)
+
+
+def texts(dock) -> str:
+    return "\n".join(one.text for one in dock.findings.findings)
+
+
+def test_layers_that_fit_are_chosen_by_themselves(dock, cells):
+    stack = dock.session.stack
+    assert stack.name == "cells"
+    assert stack.axes == "zyx"
+    assert stack.image is dock.image.value.data
+    assert stack.labels is dock.labels.value.data
+    assert stack.scale == (2, 0.5, 0.5)
+    assert stack.translate == (1, 2, 3)
+    assert set(stack.units) == {"micrometer"}
+    assert stack.scheme == LabelScheme("objects")
+    assert dock.validation.mode.currentText() == "last 20 %: slice 5"
+    assert "6 slices, 96 × 112 pixels, uint8" in texts(dock)
+    assert "become 0–1" in texts(dock)
+
+
+def test_an_empty_viewer_says_what_to_do(model, opened):
+    dock = opened(model)
+    assert dock.session.stack is None
+    assert dock.status.text() == "Open a sample, or drag an image into the viewer."
+    assert not dock.zero.isEnabled()
+    assert not dock.validation.isEnabled()
+
+
+def test_touching_objects_are_counted_and_get_their_gap_with_a_click(model, opened):
+    labels = np.zeros((2, 40, 40), np.uint16)
+    labels[:, 5:15, 5:10], labels[:, 5:15, 10:20], labels[0, 30:35, 5:9] = 1, 2, 3
+    model.add_image(np.random.default_rng(0).random(labels.shape), name="im")
+    model.add_labels(labels, name="la")
+    dock = opened(model)
+    assert "2 pairs of objects touch; a gap of one pixel is made" in texts(dock)
+    dock.gap.click()
+    settled(dock)
+    assert not dock.session.stack.scheme.gap
+    (press,) = dock.findings.buttons()
+    assert press.text() == "Make gaps"
+    press.click()
+    settled(dock)
+    assert dock.session.stack.scheme.gap
+    assert dock.gap.isChecked()
+    assert not dock.findings.buttons()
+
+
+def test_pairs_of_touching_objects_by_hand():
+    assert touching_pairs(np.array([[1, 1, 2], [0, 3, 2], [4, 0, 0]], np.int32)) == 4
+    # 1-2, 1-3, 2-3, 3-4 (diagonal)
+    assert touching_pairs(np.array([[1, 0, 2]], np.int32)) == 0
+    assert touching_pairs(np.array([[1, 2]], np.int32), first_object=2) == 0
+
+
+def test_slices_without_labels_are_pointed_out_and_left_out_with_a_click(dock):
+    dock.labels.value.data[3:] = 0
+    dock._look()
+    settled(dock)
+    assert "3 slices of 6 have no label at all" in texts(dock)
+    (press,) = dock.findings.buttons()
+    press.click()
+    settled(dock)
+    assert dock.session.stack.labelled_slices == (0, 1, 2)
+    assert dock.validation.mode.currentText() == "last 20 %: slice 2"
+    assert "3 of 6 slices are annotated" in texts(dock)
+
+
+def test_a_brush_stroke_on_a_slice_left_out_brings_it_in(dock, monkeypatch):
+    dock.labels.value.data[3:] = 0
+    dock._look()
+    settled(dock)
+    dock.findings.buttons()[0].click()
+    settled(dock)
+    dock._repaint.setInterval(10)
+    dock.viewer.dims.set_current_step(0, 4)
+    dock.labels.value.data_setitem((np.array([4, 4]), np.array([10, 11]), np.array([10, 11])), 1)
+    until(lambda: dock.session.stack is not None and 4 in dock.session.stack.labelled_slices)
+
+
+def test_zero_can_mean_not_annotated(dock):
+    data = dock.labels.value.data
+    data[data > 0] += 1
+    data[:, :20] = 1
+    dock.zero.radio("sparse").click()
+    settled(dock)
+    assert dock.session.stack.scheme.annotation == "sparse"
+
+
+def test_masks_of_0_and_255_are_classes(model, cells, opened):
+    image, labels = cells
+    model.add_image(image, name="im")
+    model.add_labels((labels > 0).astype(np.uint8) * 255, name="mask")
+    dock = opened(model)
+    assert dock.session.stack.scheme.kind == "classes"
+    assert dock.session.stack.scheme.values == (0, 255)
+    assert "this is a mask: 0 is background, 255 foreground" in texts(dock)
+    dock.kind.value = "objects"
+    dock.kind.chosen.emit("objects")
+    settled(dock)
+    assert dock.session.stack.scheme.kind == "objects"
+
+
+def test_labels_of_another_size_say_so_below_their_field(dock, model, opened):
+    other = model.add_labels(np.zeros((6, 50, 50), np.uint8), name="other")
+    dock.labels.value = other
+    dock.labels.chosen.emit(other)
+    assert dock.session.stack is None
+    assert "labels must have shape (6, 96, 112)" in dock.labels_problem.text()
+    assert dock.labels.property("invalid")
+    assert not dock.labels_problem.isHidden()
+
+
+def test_empty_labels_are_an_error_with_one_sentence(model, cells, opened):
+    model.add_image(cells[0], name="im")
+    model.add_labels(np.zeros_like(cells[1]), name="empty")
+    dock = opened(model)
+    assert dock.findings.findings[0].severity == "error"
+    assert "all labels are 0" in dock.findings.error
+
+
+def test_a_constant_image_is_an_error(model, opened):
+    model.add_image(np.full((3, 40, 40), 7, np.uint8), name="flat")
+    dock = opened(model)
+    assert "constant" in dock.findings.error
+
+
+def test_removing_renaming_and_adding_layers_is_followed(dock, model, cells, opened):
+    model.layers["cells"].name = "renamed"
+    assert dock.image.currentText() == "renamed"
+    model.layers.remove("truth")
+    settled(dock)
+    assert dock.labels.value is None
+    assert dock.session.stack.labels is None
+    model.layers.remove("renamed")
+    settled(dock)
+    assert dock.session.stack is None
+    assert dock.image.currentText() == "no such layer open"
+    model.add_image(cells[0], name="new")
+    settled(dock)
+    assert dock.session.stack.name == "new"
+
+
+def test_results_of_the_plugin_are_not_offered_as_inputs(dock, model, cells, opened):
+    model.add_labels(cells[1], name="cells · prediction")
+    names = [dock.labels.itemText(k) for k in range(dock.labels.count())]
+    assert names == ["none: nothing to learn from", "truth"]
+
+
+def test_two_docks_of_a_viewer_show_the_same(dock, model, cells, opened):
+    second = opened(model)
+    extra = model.add_image(cells[0][:, ::-1].copy(), name="other image")
+    second.image.value = extra
+    second.image.chosen.emit(extra)
+    settled(second)
+    until(lambda: dock.image.value is extra)
+    assert dock.session.stack.name == "other image"
+
+
+@pytest.mark.parametrize(
+    ("shape", "rgb", "axes"),
+    [((64, 48), False, "yx"), ((5, 64, 48), False, "zyx"), ((2, 5, 64, 48), False, None),
+     ((64, 48, 3), True, "yxc"), ((5, 64, 48, 3), True, "zyxc")],
+)  # fmt: skip
+def test_layers_of_any_axes_become_stacks(model, shape, rgb, axes, opened):
+    data = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    model.add_image(data, rgb=rgb, name="im")
+    dock = opened(model)
+    stack = dock.session.stack
+    assert stack.plane_shape == (64, 48)
+    if axes:
+        assert stack.axes == axes
+
+
+def test_a_multiscale_image_says_which_level_is_used(model, opened):
+    data = np.random.default_rng(0).integers(0, 255, (3, 128, 128), np.uint8)
+    model.add_image([data, data[:, ::2, ::2]], multiscale=True, name="pyramid")
+    dock = opened(model)
+    assert dock.session.stack.plane_shape == (128, 128)
+    assert "2 resolution levels; the finest is used" in texts(dock)
+
+
+def test_dask_stays_lazy(model, opened):
+    da = pytest.importorskip("dask.array")
+    data = da.random.random((3, 64, 64), chunks=(1, 64, 64))
+    model.add_image(data, name="lazy", contrast_limits=(0, 1))
+    dock = opened(model)
+    assert dock.session.stack.image is data
+
+
+def test_labels_of_one_slice_belong_to_the_slice_shown(model, cells, opened):
+    model.add_image(cells[0], name="im")
+    model.dims.set_current_step(0, 4)
+    model.add_labels(cells[1][4], name="one slice")
+    dock = opened(model)
+    assert dock.session.stack.labelled_slices == (4,)
+    assert np.array_equal(dock.session.stack.label_plane(4), cells[1][4])
+
+
+def test_validation_can_be_chosen_slices_a_region_or_nothing(dock, model, opened):
+    choice = dock.validation
+    choice.mode.value = "chosen slices"
+    choice.mode.chosen.emit("chosen slices")
+    choice.slices.setText("0, 2-3")
+    choice.slices.editingFinished.emit()
+    assert dock.session.split == SplitConfig("slices", slices=(0, 2, 3))
+    choice.slices.setText("two")
+    choice.slices.editingFinished.emit()
+    assert "slices must read like 3, 24-29" in choice.slices_problem.text()
+    choice.mode.value = "a region"
+    choice.mode.chosen.emit("a region")
+    shape = model.layers["cells · validation"]
+    assert dock.session.split.region == (72, 96, 0, 112)
+    assert np.allclose(shape.edge_color[0][:3], (0, 1, 1))
+    shape.data = [np.array([[10, 20], [10, 40], [30, 40], [30, 20]]) - 0.5]
+    assert dock.session.split.region == (10, 30, 20, 40)
+
+
+def test_a_validation_that_leaves_nothing_to_train_on_says_so(dock):
+    dock.session.split = SplitConfig("slices", slices=tuple(range(6)))
+    assert "all of them were chosen" in dock.validation.problem.text()
+    dock.session.split = SplitConfig("none")
+    assert dock.validation.note.text().startswith("Nobody will know")
+
+
+@pytest.mark.parametrize(
+    ("text", "slices"),
+    [("3", (3,)), ("3, 24-26", (3, 24, 25, 26)), ("1 2;3 – 4", (1, 2, 3, 4)), ("5-5", (5,))],
+)
+def test_slice_numbers_are_read_and_written(text, slices):
+    assert parse_slices(text) == slices
+    assert parse_slices(say_slices(slices)) == slices
+
+
+def test_open_adds_the_sample_and_chooses_it(model, opened):
+    dock = opened(model)
+    dock.sample.value = "synthetic"
+    dock.open_button.click()
+    assert dock.open_button.text() == "&Cancel"
+    assert dock.status.text() == "Opening Synthetic membranes …"
+    until(lambda: dock._opening is None)
+    settled(dock)
+    assert dock.open_button.text() == "&Open"
+    assert dock.session.stack.labels is not None
+    assert dock.image.value.name == dock.session.stack.name
+    assert dock.session.labels_layer in model.layers
+
+
+def test_a_sample_that_cannot_be_had_is_one_notification(model, monkeypatch, opened):
+    from napari.utils.notifications import notification_manager
+
+    from napari_unet import datasets
+    from napari_unet.errors import DataSetError
+
+    def refuse(name, **_):
+        raise DataSetError("expected a network, got none: connect and try again.")
+
+    monkeypatch.setattr(datasets, "open", refuse)
+    dock = opened(model)
+    dock.open_button.click()
+    until(lambda: dock._opening is None)
+    last = notification_manager.records[-1]
+    assert last.message == "Expected a network, got none: connect and try again."
+    assert dock.status.text() == "Open a sample, or drag an image into the viewer."
+
+
+def test_a_download_shows_how_far_it_is_and_can_be_cancelled(model, monkeypatch, opened):
+    from time import sleep
+
+    from napari_unet import datasets
+
+    cancelled = []
+
+    def slow(name, progress):
+        try:
+            for k in range(1000):
+                progress(10 + k, 1000)
+                sleep(0.01)
+        except Exception as error:
+            cancelled.append(error)
+            raise
+
+    monkeypatch.setattr(datasets, "open", slow)
+    dock = opened(model)
+    dock.open_button.click()
+    until(lambda: dock.status.text().startswith("Fetching ISBI-2012 EM, once: "))
+    dock.open_button.click()
+    until(lambda: dock._opening is None)
+    assert len(cancelled) == 1
+    assert dock.open_button.text() == "&Open"
+
+
+def test_every_control_explains_itself(dock):
+    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit
+
+    for kind in (QAbstractButton, QAbstractSpinBox, QComboBox):
+        for control in dock.findChildren(kind):
+            if not control.objectName().startswith("qt_"):
+                assert control.toolTip(), control
+    assert all(e.toolTip() for e in dock.findChildren(QLineEdit) if e is dock.validation.slices)
+
+
+def test_it_fits_a_narrow_dock_and_both_themes(dock, model, opened):
+    assert dock.minimumSizeHint().width() <= 320
+    model.theme = "light"
+    light = dock.styleSheet()
+    model.theme = "dark"
+    assert dock.styleSheet() != light
+
+
+def test_closing_the_dock_ends_its_listening(viewer, cells):
+    dock = DataDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Data")
+    viewer.add_image(cells[0], name="before")
+    settled(dock)
+    assert session_of(viewer).stack.name == "before"
+    viewer.window.remove_dock_widget(dock)
+    session_of(viewer).stack = None
+    viewer.add_image(cells[0], name="later")
+    assert session_of(viewer).stack is None
+    dock.deleteLater()
+    pump(0.05)
+
+
+def test_findings_are_ordered_by_gravity(dock):
+    dock.findings.clear()
+    for severity in ("info", "error", "warning", "info"):
+        dock.findings.add(Finding(severity, severity))
+    assert [f.severity for f in dock.findings.findings] == ["error", "warning", "info", "info"]
