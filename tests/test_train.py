@@ -1,12 +1,12 @@
 """The trainer: learns, stops, resumes to the same bit, and survives what goes wrong."""
 
-import os
 import signal
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,7 +245,9 @@ KILLED = """
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
     through = Trainer(blobs(), tiny(steps=12))
     list(through.run())
-    script = textwrap.dedent(KILLED.format(tests=os.path.dirname(__file__), run=str(tmp_path / "r")))  # noqa: PTH120
+    script = textwrap.dedent(
+        KILLED.format(tests=str(Path(__file__).parent), run=str(tmp_path / "r"))
+    )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"now\n"
     process.kill()
@@ -267,7 +269,7 @@ def test_another_run_is_never_overwritten(tmp_path):
     list(train(blobs(), tiny(steps=1), tmp_path / "r"))
     with pytest.raises(CheckpointError, match="already holds a run"):
         train(blobs(), tiny(), tmp_path / "r")
-    with pytest.raises(CheckpointError, match="other settings .*seed"):
+    with pytest.raises(CheckpointError, match=r"other settings .*seed"):
         train(blobs(), tiny(seed=1), tmp_path / "r", resume=True)
     with pytest.raises(CheckpointError, match="other images or labels"):
         train(blobs(seed=1), tiny(), tmp_path / "r", resume=True)
@@ -370,9 +372,7 @@ def test_a_full_disk_loses_nothing_before_it(tmp_path, monkeypatch):
     load_model(tmp_path / "r")
 
 
-@pytest.mark.parametrize(
-    "value", [0, 1], ids=["background", "foreground"]
-)
+@pytest.mark.parametrize("value", [0, 1], ids=["background", "foreground"])
 def test_labels_of_a_single_class_are_refused(value):
     labels = np.full((5, 64, 64), value, np.uint8)
     with pytest.raises(InputError):

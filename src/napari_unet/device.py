@@ -70,6 +70,12 @@ class Compute:
         """The memory format as torch's."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
+    def place(self, network: UNet, dtype: torch.dtype = torch.float32) -> UNet:
+        """Move a network to the device, in its memory format and in `dtype`."""
+        network.to(self.device, dtype)
+        network.to(memory_format=self.memory_format)  # type: ignore[call-overload] # torch's stub
+        return network
+
     def describe(self) -> str:
         """Short text for people, such as "CPU, float32, 2 threads"."""
         if self.device == "cpu":
@@ -208,7 +214,7 @@ def _probe_side(network: UNetConfig) -> int:
 
 
 def _time_one(network: UNetConfig, purpose: str, way: Compute, budget: float) -> float:
-    net = UNet(network).to(memory_format=way.memory_format)
+    net = way.place(UNet(network))
     net.train(purpose == "train")
     side = _probe_side(network)
     image = torch.rand(1, network.in_channels, side, side).contiguous(

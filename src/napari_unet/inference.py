@@ -35,9 +35,7 @@ def network_for_inference(network: UNet, compute: Compute) -> UNet:
                 assert isinstance(convolution, nn.Conv2d)
                 block[position - 1] = fuse_conv_bn_eval(convolution, layer)
                 block[position] = nn.Identity()
-    return ready.to(
-        device=compute.device, dtype=compute.torch_dtype, memory_format=compute.memory_format
-    )
+    return compute.place(ready, compute.torch_dtype)
 
 
 @torch.inference_mode()

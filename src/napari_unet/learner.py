@@ -84,7 +84,7 @@ class Learner:
     """
 
     def __init__(self, network: UNet, config: TrainConfig, compute: Compute) -> None:
-        self.network = network.to(compute.device, memory_format=compute.memory_format)
+        self.network = compute.place(network)
         self.config = config
         self.compute = compute
         self.step = 0

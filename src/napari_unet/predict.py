@@ -37,7 +37,7 @@ from napari_unet.stack import Intensity, Stack, guess_axes
 from napari_unet.tiles import TilePlan, TileSlot, plan_tiles, previous_valid_size, read_mirrored
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -164,7 +164,7 @@ def predict(
     mirror_average: bool = False,
     memory: int | None = None,
     compute: Compute | None = None,
-) -> Iterator[PredictedTile]:
+) -> Generator[PredictedTile, None, None]:
     """Predict a stack tile by tile.
 
     Parameters

@@ -55,7 +55,12 @@ def border(depth: int) -> int:
     int
         ``12·2^depth - 8``; 184 at depth 4. Half of it lies on either side.
     """
-    return 12 * 2**depth - 8
+    return 12 * _alignment(depth) - 8
+
+
+def _alignment(depth: int) -> int:
+    """2^depth: where the poolings begin anew."""
+    return 1 << depth
 
 
 def output_size(size: int, depth: int) -> int:
@@ -69,7 +74,7 @@ def output_size(size: int, depth: int) -> int:
     if not _is_valid(size, depth):
         msg = (
             f"a network with {depth} poolings takes tiles of {smallest_input(depth)} + "
-            f"{2**depth}·n pixels, got {size}: use {next_valid_size(size, depth)}"
+            f"{_alignment(depth)}·n pixels, got {size}: use {next_valid_size(size, depth)}"
         )
         raise InputError(msg)
     return size - border(depth)
@@ -82,20 +87,20 @@ def smallest_input(depth: int) -> int:
 
 def next_valid_size(size: int, depth: int) -> int:
     """Smallest side ≥ `size` that passes all poolings without a remainder."""
-    step = 2**depth
+    step = _alignment(depth)
     steps = max(0, -(-(size - smallest_input(depth)) // step))
     return smallest_input(depth) + steps * step
 
 
 def previous_valid_size(size: int, depth: int) -> int:
     """Largest side ≤ `size` that the network can take, or the smallest there is."""
-    step = 2**depth
+    step = _alignment(depth)
     steps = max(0, (size - smallest_input(depth)) // step)
     return smallest_input(depth) + steps * step
 
 
 def _is_valid(size: int, depth: int) -> bool:
-    return size >= smallest_input(depth) and (size - smallest_input(depth)) % 2**depth == 0
+    return size >= smallest_input(depth) and (size - smallest_input(depth)) % _alignment(depth) == 0
 
 
 def mirrored_indices(start: int, stop: int, n: int) -> NDArray[np.intp]:
@@ -122,7 +127,8 @@ def mirrored_indices(start: int, stop: int, n: int) -> NDArray[np.intp]:
         return np.zeros_like(position)
     period = 2 * (n - 1)
     folded = np.mod(position, period)
-    return np.minimum(folded, period - folded)
+    mirrored: NDArray[np.intp] = np.minimum(folded, period - folded)
+    return mirrored
 
 
 def read_mirrored(
@@ -264,7 +270,7 @@ def _candidates(length: int, depth: int, limit: int | None) -> list[tuple[int, i
     axis is worth trying. A side must advance by at least one step of 2^depth,
     except when a single tile covers the axis.
     """
-    step, loss = 2**depth, border(depth)
+    step, loss = _alignment(depth), border(depth)
     whole = next_valid_size(length + loss, depth)
     smallest = min(whole, loss + 4 + step)
     if limit is not None:
@@ -295,7 +301,7 @@ def _lay_out(shape: tuple[int, int], depth: int, height: int, width: int) -> Til
 
 
 def _spans(length: int, side: int, depth: int) -> list[tuple[int, int]]:
-    output, step = side - border(depth), 2**depth
+    output, step = side - border(depth), _alignment(depth)
     count = _tiles_along(length, output, step)
     advance = output - output % step
     return [(k * advance, length if k == count - 1 else (k + 1) * advance) for k in range(count)]

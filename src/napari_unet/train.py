@@ -46,7 +46,7 @@ from napari_unet.train_config import PRESETS, TrainConfig
 from napari_unet.validation import ValidationPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -131,7 +131,7 @@ class Trainer:
         if self.folder is not None:
             self._check_folder(self.folder)
 
-    def run(self) -> Iterator[Event]:
+    def run(self) -> Generator[Event, None, None]:
         """Train; yields an event after everything that happens.
 
         Closing the generator, or an error in it, leaves the best and the last
@@ -506,7 +506,7 @@ def train(
     *,
     resume: bool = False,
     start_from: TrainedModel | None = None,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Train a U-Net; the parameters are those of `Trainer`.
 
     Yields
