@@ -1,0 +1,161 @@
+"""Layer adapters: results lie where their source lies; live layers are written in place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels
+
+from napari_unet.errors import InputError
+from napari_unet.session import session_of
+from napari_unet.stack import Stack
+from napari_unet.widgets.layers import (
+    annotated_slices,
+    find_result,
+    fits,
+    live_dtype,
+    placement,
+    proposed_axes,
+    refresh,
+    result_name,
+    show_image,
+    show_labels,
+    shown_slice,
+    stack_from_layers,
+)
+from napari_unet.widgets.samples import stack_layers
+
+
+def an_image(shape=(3, 20, 30), **options) -> Image:
+    return Image(np.random.default_rng(0).integers(0, 255, shape, np.uint8), name="im", **options)
+
+
+def test_axis_labels_of_the_layer_name_the_axes():
+    assert proposed_axes(an_image())[0] == "zyx"
+    assert proposed_axes(an_image(axis_labels=("t", "y", "x")))[0] == "tyx"
+    assert proposed_axes(an_image(axis_labels=("Channel", "Y", "X")))[0] == "cyx"
+    assert proposed_axes(an_image(axis_labels=("a", "b", "c")))[0] == "zyx"
+    assert proposed_axes(an_image((20, 30, 3), rgb=True))[0] == "yxc"
+
+
+def test_channels_take_their_scale_away():
+    layer = an_image((2, 3, 20, 30), scale=(1, 5, 0.5, 0.4), translate=(0, 10, 20, 30))
+    stack = stack_from_layers(layer, axes="czyx")
+    assert stack.scale == (5, 0.5, 0.4)
+    assert stack.translate == (10, 20, 30)
+    assert stack.channels == 2
+
+
+@pytest.mark.parametrize("ndim", [3, 2])
+def test_a_result_has_scale_position_units_and_axis_labels_of_its_source(model, ndim):
+    source = an_image(
+        scale=(4, 0.5, 0.25), translate=(10, 20, 30), units=("um", "um", "um"),
+        axis_labels=("z", "y", "x"),
+    )  # fmt: skip
+    model.add_layer(source)
+    stack, session = stack_from_layers(source), session_of(model)
+    session.use_layers(stack, source)
+    data = np.zeros(stack.image.shape[-ndim:], np.uint8)
+    layer = show_labels(model, session, stack, "prediction", data)
+    assert layer.name == "im · prediction"
+    assert np.allclose(layer.scale, source.scale[-ndim:])
+    assert np.allclose(layer.translate, source.translate[-ndim:])
+    assert layer.units == source.units[-ndim:]
+    assert layer.axis_labels == source.axis_labels[-ndim:]
+
+
+def test_default_axis_labels_stay_default(model):
+    source = model.add_layer(an_image())
+    stack = stack_from_layers(source)
+    session_of(model).use_layers(stack, source)
+    assert "axis_labels" not in placement(session_of(model), stack)
+
+
+def test_a_result_is_shown_again_in_its_layer_and_the_active_layer_stays(model):
+    source = model.add_layer(an_image())
+    stack, session = stack_from_layers(source), session_of(model)
+    session.use_layers(stack, source)
+    model.layers.selection.active = source
+    first = show_image(model, session, stack, "weights", np.zeros((20, 30), np.float32))
+    again = show_image(model, session, stack, "weights", np.ones((20, 30), np.float32))
+    assert again is first
+    assert again.data.min() == 1
+    assert model.layers.selection.active is source
+    other = show_image(model, session, stack, "weights", np.ones((3, 20, 30), np.float32))
+    assert other is not first
+    assert [one.name for one in model.layers] == ["im", "im · weights"]
+    name = result_name(stack, "weights")
+    assert find_result(model, name, Image, (3, 20, 30)) is other
+    assert find_result(model, name, Labels, (3, 20, 30)) is None
+
+
+def test_live_labels_are_written_in_place(model):
+    source = model.add_layer(an_image())
+    stack, session = stack_from_layers(source), session_of(model)
+    data = np.zeros((20, 30), live_dtype(1))
+    layer = show_labels(model, session, stack, "prediction", data)
+    assert layer.data is data
+    data[3, 4] = 1
+    refresh(layer)
+    assert layer._slice.image.raw[3, 4] == 1
+
+
+def test_small_dtypes_for_live_labels():
+    assert live_dtype(255) is np.uint8
+    assert live_dtype(256) is np.uint16
+    assert live_dtype(65536) is np.uint32
+    with pytest.raises(InputError, match="32 bits"):
+        live_dtype(2**32)
+
+
+@pytest.mark.parametrize("with_layer", [True, False])
+def test_the_slice_shown_follows_scale_and_translate(model, with_layer):
+    layer = model.add_layer(an_image((5, 20, 30), scale=(4, 1, 1), translate=(100, 0, 0)))
+    stack = stack_from_layers(layer)
+    for i in range(5):
+        model.dims.set_point(0, 100 + 4 * i)
+        assert shown_slice(model, stack, layer if with_layer else None) == i
+
+
+def test_the_slice_shown_counts_all_leading_axes_but_channels(model):
+    layer = model.add_layer(an_image((2, 3, 4, 20, 30)))
+    stack = stack_from_layers(layer, axes="tczyx")
+    model.dims.set_point([0, 1, 2], [1, 2, 3])
+    assert shown_slice(model, stack, layer) == 1 * 4 + 3
+    colour = model.add_layer(an_image((2, 20, 30, 3), rgb=True))
+    model.dims.set_point(2, 1)
+    assert shown_slice(model, stack_from_layers(colour), colour) == 1
+
+
+def test_the_slice_shown_is_the_nearest_where_the_viewer_is_outside(model):
+    layer = model.add_layer(an_image((5, 20, 30)))
+    model.add_layer(an_image((50, 20, 30)))
+    model.dims.set_point(0, 40)
+    assert shown_slice(model, stack_from_layers(layer), layer) == 4
+
+
+def test_labels_of_a_few_slices_belong_where_they_lie(model):
+    image = model.add_layer(an_image((6, 20, 30), scale=(2, 1, 1), translate=(10, 0, 0)))
+    few = Labels(np.ones((2, 20, 30), np.uint8), scale=(2, 1, 1), translate=(16, 0, 0))
+    assert annotated_slices(image, few, model) == (3, 4)
+    whole = Labels(np.ones((6, 20, 30), np.uint8))
+    assert annotated_slices(image, whole, model) is None
+    assert fits(few, image)
+    assert not fits(Labels(np.ones((6, 20, 31), np.uint8)), image)
+
+
+def test_a_stack_as_layers_and_back_is_the_same_stack():
+    labels = np.zeros((2, 16, 20), np.uint16)
+    labels[:, 3:9, 4:9] = 2
+    stack = Stack(
+        "s", np.random.default_rng(0).integers(0, 9, (5, 16, 20), np.uint8), "tyx",
+        labels=labels, annotated=(1, 4), scale=(3, 0.5, 0.5), units=("s", "um", "um"),
+    )  # fmt: skip
+    (image, meta, _), (values, labels_meta, _) = stack_layers(stack)
+    layer, drawn = Image(image, **meta), Labels(values, **labels_meta)
+    back = stack_from_layers(layer, drawn, annotated=annotated_slices(layer, drawn, None))
+    assert back.axes == "tyx"
+    assert back.scale == stack.scale
+    assert back.labelled_slices == (1, 4)
+    for i in range(5):
+        assert np.array_equal(back.label_plane(i), stack.label_plane(i))
