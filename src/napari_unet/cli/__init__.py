@@ -17,7 +17,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from napari_unet import __version__
-from napari_unet.cli import data, demo, evaluate, info, predict, train
+from napari_unet.cli import check, data, demo, evaluate, info, predict, reproduce, train
 from napari_unet.cli.progress import Interrupted
 from napari_unet.errors import UNetError
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "main"]
 
-SUBCOMMANDS = (demo, train, predict, evaluate, data, info)
+SUBCOMMANDS = (demo, check, train, predict, evaluate, reproduce, data, info)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,108 @@
+"""``napari-unet check IMAGE LABELS``: what is wrong with a stack, before training on it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.cli.inputs import add_stack_arguments, open_image, open_training_stack
+from napari_unet.cli.progress import show_result
+from napari_unet.errors import UNetError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from napari_unet.preflight import Finding
+    from napari_unet.stack import Stack
+    from napari_unet.train_config import TrainConfig
+
+__all__ = ["add", "run"]
+
+SIGNS = {"error": "error  ", "warning": "warning", "info": "       "}
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "check",
+        parents=[common],
+        help="say what is wrong with an image and its labels, before training",
+        description="Look at an image and its labels as training would take them, and measure "
+        "one training step. The exit code is 2 if training could not begin.",
+    )
+    add_stack_arguments(parser)
+    parser.add_argument("--preset", default="fast", help="of the measured step: fast or paper")
+    parser.add_argument("--device", default="auto", help="of the step: auto, cpu, cuda or mps")
+    parser.add_argument("--no-step", action="store_true", help="measure no training step")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Print and return what was found; ends the program with 2 if training could not begin."""
+    from napari_unet.preflight import find
+
+    config = _config(args)
+    stack = open_training_stack(args) if args.labels or args.sparse else open_image(args)
+    findings = []
+    for finding in find(
+        stack, split=config.split, depth=config.network.depth, labels_scale=_labels_scale(args)
+    ):
+        findings.append(finding)
+        _show(args, finding)
+    step = None
+    if stack.labels is not None and not args.no_step and not _grave(findings):
+        step = _measure(args, stack, config, findings)
+    result = {
+        "image": args.image,
+        "labels": args.labels,
+        "ready": not _grave(findings) and stack.labels is not None,
+        "findings": [one.to_dict() for one in findings],
+        "step": step,
+    }
+    if _grave(findings):
+        if args.json:
+            print(json.dumps(result), flush=True)
+        raise SystemExit(2)
+    return result
+
+
+def _config(args: argparse.Namespace) -> TrainConfig:
+    from napari_unet.train_config import TrainConfig
+
+    return TrainConfig.preset_named(args.preset, device=args.device)
+
+
+def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:
+    """Return the pixel size (y, x) that the labels file states, if there is one."""
+    if args.labels is None:
+        return ()
+    from napari_unet import files
+
+    try:
+        return files.open_image(args.labels).pixel_size
+    except UNetError:  # read another way, or complained about elsewhere
+        return ()
+
+
+def _grave(findings: list[Finding]) -> bool:
+    return any(one.severity == "error" for one in findings)
+
+
+def _measure(
+    args: argparse.Namespace, stack: Stack, config: TrainConfig, findings: list[Finding]
+) -> dict[str, Any] | None:
+    """Measure a step; add what it says to the findings."""
+    from napari_unet.preflight import Finding, measure_step
+
+    cost = None
+    try:
+        cost = measure_step(stack, config)
+        findings.append(cost.finding())
+    except UNetError as error:
+        findings.append(Finding("error", str(error), check="step"))
+    _show(args, findings[-1])
+    return None if cost is None else cost.to_dict()
+
+
+def _show(args: argparse.Namespace, finding: Finding) -> None:
+    show_result(args, f"{SIGNS[finding.severity]}  {finding.text}")

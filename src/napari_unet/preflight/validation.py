@@ -1,0 +1,86 @@
+"""Whether what validates holds every class that is learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_unet.labels import annotated_classes
+from napari_unet.preflight.finding import Finding
+from napari_unet.splits import split_stack
+from napari_unet.stack import sample_blocks
+from napari_unet.tiles import border
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_unet.splits import Split, SplitConfig
+    from napari_unet.stack import Stack
+
+__all__ = ["check_validation"]
+
+
+def check_validation(stack: Stack, config: SplitConfig, depth: int = 4) -> Iterator[Finding]:
+    """Compare the classes that train with those that validate.
+
+    Parameters
+    ----------
+    stack
+        With labels.
+    config
+        What will validate.
+    depth
+        Poolings of the network, which decide the guard band around a validation region.
+
+    Yields
+    ------
+    Finding
+        A warning for every class that only one of the two has.
+
+    Raises
+    ------
+    InputError
+        When the labelled slices cannot be divided as asked.
+    """
+    scheme = stack.scheme
+    assert scheme is not None
+    split = split_stack(stack, config, border(depth))
+    if split.note:
+        yield Finding("info", split.note, check="validation")
+    if not split.validation:
+        return
+    train = _classes(stack, split, training=True)
+    validation = _classes(stack, split, training=False)
+    for k in sorted(train - validation):
+        yield Finding(
+            "warning",
+            f"{scheme.names[k]!r} does not occur in what validates, so nobody will know how well "
+            "it is found; choose other slices or another region for validation.",
+            check="validation",
+        )
+    for k in sorted(validation - train):
+        yield Finding(
+            "warning",
+            f"{scheme.names[k]!r} occurs only in what validates, so the network cannot learn it; "
+            "choose other slices or another region for validation.",
+            check="validation",
+        )
+
+
+def _classes(stack: Stack, split: Split, *, training: bool) -> set[int]:
+    """Return the classes in what trains or validates; read until all were seen."""
+    assert stack.scheme is not None
+    found: set[int] = set()
+    for i, rows, cols in sample_blocks(stack, split.train if training else split.validation):
+        labels = stack.label_crop(i, rows, cols)
+        if split.region is not None:
+            part = split.hidden(rows, cols, split.guard if training else 0)
+            if training and part is not None:
+                keep = labels.astype(bool) | True
+                keep[part] = False
+                labels = labels[keep]
+            elif not training:
+                labels = labels[part] if part is not None else labels[:0]
+        found |= annotated_classes(labels, stack.scheme)
+        if len(found) == stack.scheme.n_classes:
+            break
+    return found
