@@ -121,6 +121,29 @@ def test_no_command_is_an_error_of_the_user(capsys):
     assert ended.value.code == 2
 
 
+def test_a_terminal_gets_a_bar_and_a_log_gets_lines(monkeypatch, capsys):
+    from napari_unet.cli.progress import Bar
+
+    def draw() -> str:
+        bar = Bar(200, "step", done=100)
+        for done in (101, 150, 200):
+            bar.show(done, seconds_left=95, per_second=2.5, said="loss 0.301")
+            if done == 150:
+                bar.say("a remark")
+        bar.close()
+        return capsys.readouterr().err
+
+    assert draw().splitlines() == [
+        "step 101/200 · 2.5/s · loss 0.301 · 1 min 35 s left",
+        "a remark",
+        "step 200/200 · 2.5/s · loss 0.301",
+    ]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    drawn = draw()
+    assert "step 200/200 |████████████████████| 2.5/s · loss 0.301" in drawn
+    assert "a remark" in drawn
+
+
 # ------------------------------------------------------------------------------------ main path
 
 
@@ -371,7 +394,7 @@ def test_an_interrupted_run_is_kept_and_goes_on(trained, tmp_path, capsys):
     """Ctrl-C after the first steps, then --resume: the weights are those of an unbroken run."""
     files = [str(trained / "image.tif"), str(trained / "labels.tif")]
     run, unbroken = tmp_path / "run", tmp_path / "unbroken"
-    options = ["--steps", "300", *TINY]
+    options = ["--steps", "150", *TINY]
     process = subprocess.Popen(
         [sys.executable, "-m", "napari_unet", "train", *files, "-o", str(run), *options],
         stderr=subprocess.PIPE,
@@ -380,7 +403,7 @@ def test_an_interrupted_run_is_kept_and_goes_on(trained, tmp_path, capsys):
     )
     assert process.stderr is not None
     seen = ""
-    while "step 0/300" not in seen:  # the first step is done
+    while "step 1/150" not in seen:  # the first step is done
         character = process.stderr.read(1)
         assert character, seen
         seen += character
@@ -388,9 +411,9 @@ def test_an_interrupted_run_is_kept_and_goes_on(trained, tmp_path, capsys):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert f"-o {run} --resume" in err
-    assert 1 <= steps_of(run) < 300
+    assert 1 <= steps_of(run) < 150
 
-    assert call(capsys, "train", *files, "-o", run, "--resume")["steps"] == 300
+    assert call(capsys, "train", *files, "-o", run, "--resume")["steps"] == 150
     call(capsys, "train", *files, "-o", unbroken, *options)
     first, second = (load_weights(path) for path in (run, unbroken))
     assert all(bool((first[name] == second[name]).all()) for name in first)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -66,9 +67,9 @@ class StopOnInterrupt:
 
 
 class Bar:
-    """A progress bar on standard error: how far, how fast, how long still.
+    """Progress on standard error: how far, how fast, how long still.
 
-    Where standard error is no terminal it prints a line now and then.
+    A bar on a terminal; elsewhere, as in a log file, a line now and then.
 
     Parameters
     ----------
@@ -83,40 +84,47 @@ class Bar:
     SILENT = 30.0  # seconds between two lines in a log file
 
     def __init__(self, total: int, unit: str, done: int = 0):
-        from tqdm import tqdm
+        self._total, self._unit = total, unit
+        self._next_line = 0.0
+        self._bar: Any = None
+        if sys.stderr.isatty():
+            from tqdm import tqdm
 
-        self._live = sys.stderr.isatty()
-        self._bar = tqdm(
-            total=total,
-            initial=done,
-            unit=unit,
-            file=sys.stderr,
-            dynamic_ncols=self._live,
-            bar_format="{unit} {n_fmt}/{total_fmt} |{bar:20}| {desc}",
-            mininterval=0.1 if self._live else self.SILENT,
-            leave=self._live,
-        )
+            layout = "{unit} {n_fmt}/{total_fmt} |{bar:20}| {desc}"
+            self._bar = tqdm(
+                total=total, initial=done, unit=unit, dynamic_ncols=True, bar_format=layout
+            )
 
     def show(self, done: int, seconds_left: float, per_second: float = 0.0, said: str = "") -> None:
         """Show the pieces done so far."""
         parts = [rate(per_second)] if per_second > 0 else []
         parts += [said] if said else []
-        parts += [f"{duration(seconds_left)} left"] if done < self._bar.total else []
-        self._bar.set_description_str(" · ".join(parts), refresh=False)
-        self._bar.update(done - self._bar.n)
+        parts += [f"{duration(seconds_left)} left"] if done < self._total else []
+        if self._bar is not None:
+            self._bar.set_description_str(" · ".join(parts), refresh=False)
+            self._bar.update(done - self._bar.n)
+        elif time.monotonic() >= self._next_line or done == self._total:
+            self._next_line = time.monotonic() + self.SILENT
+            say(" · ".join([f"{self._unit} {done}/{self._total}", *parts]))
 
     def say(self, text: str) -> None:
         """Print a remark above the bar."""
-        self._bar.write(text, file=sys.stderr)
+        if self._bar is None:
+            say(text)
+        else:
+            self._bar.write(text, file=sys.stderr)
 
     def resize(self, total: int) -> None:
         """Change the number of pieces."""
-        self._bar.total = total
+        self._total = total
+        if self._bar is not None:
+            self._bar.total = total
 
     def close(self) -> None:
         """Draw the bar a last time."""
-        self._bar.refresh()
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.refresh()
+            self._bar.close()
 
 
 @contextmanager
