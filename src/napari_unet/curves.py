@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["Curve", "draw_curves", "smooth", "ticks"]
 
 INK, GRID, PAPER = (40, 40, 40), (225, 225, 225), (255, 255, 255)
-COLOURS = {"blue": (0, 114, 178), "orange": (213, 94, 0), "grey": (190, 205, 220)}
+# Told apart by colour-blind readers too.
+COLOURS = {
+    "blue": (0, 114, 178),
+    "orange": (213, 94, 0),
+    "green": (0, 158, 115),
+    "purple": (204, 121, 167),
+    "sky": (86, 180, 233),
+    "grey": (190, 205, 220),
+}
 FINE = 2  # drawn so many times larger, then scaled down: smooth lines
 
 

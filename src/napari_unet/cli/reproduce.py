@@ -1,0 +1,198 @@
+"""``napari-unet reproduce NAME…``: replay the runs of the paper and of its reproduction."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.cli.progress import (
+    Interrupted,
+    StopOnInterrupt,
+    closed_after,
+    say,
+    show_result,
+)
+from napari_unet.cli.train import Monitor
+from napari_unet.errors import InputError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from napari_unet.experiments.attempt import Attempt
+    from napari_unet.experiments.table import Experiment
+
+__all__ = ["add", "run"]
+
+IGNORED = "*.safetensors\n*.pt\n.*.part\n"
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "reproduce",
+        parents=[common],
+        help="replay the experiments of the paper and of its reproduction",
+        description="Replay the experiments of the 2015 paper and of its 2025 reproduction, and "
+        "report what was published beside what came out. An interrupted command goes on where it "
+        "stood; what is done is skipped.",
+    )
+    parser.add_argument(
+        "names",
+        metavar="NAME",
+        nargs="*",
+        help="runs, or em, u373, hela, reproduction, paper, stricter, all",
+    )
+    parser.add_argument("--list", action="store_true", help="say which runs there are")
+    parser.add_argument("--report", action="store_true", help="only draw the report again")
+    parser.add_argument("--steps", type=int, metavar="N", help="shorten every run to N steps")
+    parser.add_argument("--width", type=int, metavar="W", help="W channels instead of 64")
+    parser.add_argument("--seeds", type=int, metavar="K", default=1, help="repeat with K seeds")
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    parser.add_argument("--data", metavar="DIR", type=Path, help="folder of the data sets")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="DIR",
+        type=Path,
+        default=Path("reproduction"),
+        help="where runs, figures and report.md go (default: reproduction)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """List, report, or run and report."""
+    if args.list:
+        return _list(args)
+    if args.report:
+        return _report(args)
+    return _reproduce(args)
+
+
+def _list(args: argparse.Namespace) -> dict[str, Any]:
+    from napari_unet.experiments.table import EXPERIMENTS, GROUPS
+
+    for group, title in GROUPS.items():
+        lines = ["", f"{group}: {title}"]
+        for one in EXPERIMENTS.values():
+            if one.group == group:
+                lines += _lines(one)
+        show_result(args, *lines)
+    return {"runs": [_as_json(one) for one in EXPERIMENTS.values()]}
+
+
+def _lines(one: Experiment) -> list[str]:
+    from napari_unet.experiments.table import SETS
+
+    truth = f", {one.truth} truth" if one.data != "em" else ""
+    lines = [
+        f"  {one.name:<16}{SETS[one.data][0]}: {one.asks}",
+        f"  {'':<16}{one.describe_settings()}{truth}; tested on {_tested(one)}",
+    ]
+    said = _published(one)
+    return [*lines, f"  {'':<16}published: {said}"] if said else lines
+
+
+def _tested(one: Experiment) -> str:
+    if one.held_out in ("random", "last"):
+        return f"a {one.held_out} fifth".replace("a last", "the last")
+    return one.held_out
+
+
+def _published(one: Experiment) -> str:
+    """Return what was published for a run, or for its data set where there is nothing nearer."""
+    from napari_unet.experiments.published import CELLS, EM_CHALLENGE
+
+    if one.published is not None:
+        parts = [f"thresholded IoU {one.published.thresholded_iou:g}"]
+        if one.published.validation_loss is not None:
+            parts.append(f"validation loss {one.published.validation_loss:g}")
+        return ", ".join([*parts, *filter(None, [one.published.remark])])
+    if one.group != "paper":
+        return ""
+    if one.data == "em":
+        values = EM_CHALLENGE["paper, challenge server"]
+        return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items())
+    return f"SEG {CELLS[one.data]['paper, challenge server']:g}"
+
+
+def _as_json(one: Experiment) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "group": one.group,
+        "data": one.data,
+        "asks": one.asks,
+        "truth": one.truth,
+        "held_out": one.held_out,
+        "published": _published(one) or None,
+        "settings": one.settings.to_dict(),
+    }
+
+
+def _reproduce(args: argparse.Namespace) -> dict[str, Any]:
+    from napari_unet.experiments.attempt import Attempt, Effort
+    from napari_unet.experiments.table import choose
+
+    for name in ("steps", "width", "seeds"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise InputError(f"--{name} must be 1 or more, got {value}.")
+    effort = Effort(args.steps, args.width, args.device, args.data)
+    attempts = [
+        Attempt(experiment, seed, args.output, effort)
+        for experiment in choose(args.names)
+        for seed in range(args.seeds)
+    ]
+    done, skipped = [], []
+    with StopOnInterrupt() as stop:
+        for k, attempt in enumerate(attempts, start=1):
+            name = f"{attempt.experiment.name}, seed {attempt.seed}"
+            if attempt.result() is not None:
+                say(f"{k}/{len(attempts)} {name}: done before")
+                skipped.append(name)
+                continue
+            say(f"{k}/{len(attempts)} {name}: {attempt.steps:,} steps in {attempt.folder}")
+            _do(attempt, stop)
+            done.append(name)
+            if k < len(attempts):
+                _report(args, quiet=True)  # so that a long series can be looked at meanwhile
+    return {"done": done, "skipped": skipped, **_report(args)}
+
+
+def _do(attempt: Attempt, stop: StopOnInterrupt) -> None:
+    """Train and measure one run with a progress bar."""
+    from napari_unet.events import Diverged, Finished
+
+    _ignore_models(attempt.folder.parents[2])
+    monitor = Monitor()
+    with closing(monitor), closed_after(attempt.run()) as events:
+        for event in events:
+            monitor.show(event)
+            if stop.requested:
+                break
+            if isinstance(event, Finished | Diverged):
+                monitor.close()
+                say("measuring the last network")
+    if stop.requested:
+        raise Interrupted(
+            f"stopped after step {monitor.step:,}, the run is kept; the same command goes on"
+        )
+
+
+def _ignore_models(output: Path) -> None:
+    """Keep models and training states, hundreds of megabytes a run, out of version control."""
+    from napari_unet.checkpoint import write_atomically
+
+    file = output / ".gitignore"
+    if not file.exists():
+        write_atomically(file, IGNORED.encode())
+
+
+def _report(args: argparse.Namespace, *, quiet: bool = False) -> dict[str, Any]:
+    from napari_unet.experiments.report import write_report
+
+    file = write_report(args.output)
+    if not quiet:
+        show_result(args, f"the report is {file}")
+    return {"report": str(file)}

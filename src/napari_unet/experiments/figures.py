@@ -1,0 +1,178 @@
+"""The figures of the report: training loss, validation loss and IoU side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from napari_unet.checkpoint import RunFolder
+from napari_unet.curves import Curve, draw_curves, smooth
+from napari_unet.experiments.attempt import LOSSES
+from napari_unet.experiments.loss_log import read_losses
+from napari_unet.experiments.table import EXPERIMENTS, SETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from napari_unet.experiments.result import Result
+
+__all__ = ["FIGURES", "Figure", "Row", "draw_figure"]
+
+PANEL = (480, 300)  # px
+COLOURS = ("blue", "orange", "green", "purple", "sky")
+SMOOTHED_OVER = 1 / 40  # of the training
+
+
+@dataclass(frozen=True)
+class Row:
+    """Runs that share one row of three panels.
+
+    Parameters
+    ----------
+    title
+        Above the first panel.
+    runs
+        Names of experiments and what the legend calls them.
+    """
+
+    title: str
+    runs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Rows below one another: one question, every data set."""
+
+    name: str
+    title: str
+    rows: tuple[Row, ...]
+
+
+@dataclass
+class _Course:
+    """The course of one run, as its folder tells it."""
+
+    steps: list[int]
+    losses: list[float]
+    validated: list[int]
+    validation_losses: list[float]
+    ious: list[float]
+
+
+def draw_figure(figure: Figure, results: Mapping[str, Sequence[Result]], output: Path) -> bytes:
+    """Draw the runs of a figure that are done, with their first seed.
+
+    Parameters
+    ----------
+    figure
+        One of `FIGURES`.
+    results
+        By experiment, see `napari_unet.experiments.result.read_results`.
+    output
+        Folder of the runs.
+
+    Returns
+    -------
+    bytes
+        A PNG file; empty when none of its runs is done.
+    """
+    strips = [_row(row, results, output) for row in figure.rows]
+    drawn = [strip for strip in strips if strip is not None]
+    if not drawn:
+        return b""
+    return _png(np.concatenate(drawn))
+
+
+def _row(
+    row: Row, results: Mapping[str, Sequence[Result]], output: Path
+) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
+    losses, validation, ious = [], [], []
+    last = 1
+    for k, (name, legend) in enumerate(row.runs):
+        if name not in results:
+            continue
+        folder = output / "runs" / name / f"seed-{results[name][0].seed}"
+        course, colour = _read_course(folder), COLOURS[k % len(COLOURS)]
+        width = max(1, round(len(course.losses) * SMOOTHED_OVER))
+        losses.append(Curve(legend, course.steps, smooth(course.losses, width), colour))
+        validation.append(Curve("", course.validated, course.validation_losses, colour))
+        ious.append(Curve("", course.validated, course.ious, colour))
+        last = max([last, *course.steps])
+    if not losses:
+        return None
+    span = (0.0, float(last))
+    return np.concatenate(
+        [
+            draw_curves(losses, f"{row.title}: training loss", PANEL, span),
+            draw_curves(validation, "validation loss, whole slices", PANEL, span),
+            draw_curves(ious, "IoU, whole slices", PANEL, span),
+        ],
+        axis=1,
+    )
+
+
+def _read_course(folder: Path) -> _Course:
+    steps, losses = read_losses(folder / LOSSES)
+    events = [e for e in RunFolder(folder).history() if e.get("event") == "Validated"]
+    return _Course(
+        steps,
+        losses,
+        [e["step"] for e in events],
+        [float("nan") if e["loss"] is None else e["loss"] for e in events],
+        [float("nan") if e["iou"] is None else e["iou"] for e in events],
+    )
+
+
+def _png(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    import io
+
+    stream = io.BytesIO()
+    # 64 colours are plenty for thin lines, and the file is a third as large.
+    Image.fromarray(picture).quantize(64).save(stream, "PNG", optimize=True)
+    return stream.getvalue()
+
+
+def _legend(name: str) -> str:
+    """Return what tells a run from the others of its row."""
+    s = EXPERIMENTS[name].settings
+    rate = f"{'SGD' if s.optimiser == 'sgd' else 'Adam'} {s.learning_rate:g}"
+    tiles = f"{s.batch} × {s.tile}²"
+    return f"{rate}, {tiles}" if s.weights is not None else f"{rate}, {tiles}, no weight map"
+
+
+def _by_set(names: Iterable[str]) -> tuple[Row, ...]:
+    """One row for each data set, with the runs of these names that it has."""
+    rows = []
+    for key, (title, _) in SETS.items():
+        runs = [f"{key}-{name}" for name in names if f"{key}-{name}" in EXPERIMENTS]
+        rows.append(Row(title, tuple((name, _legend(name)) for name in runs)))
+    return tuple(rows)
+
+
+def _all_sets(name: str, title: str) -> tuple[Row, ...]:
+    """One row with a run of every data set."""
+    return (Row(title, tuple((f"{key}-{name}", one[0]) for key, one in SETS.items())),)
+
+
+def _held_out(prefix: str, title: str) -> Row:
+    names = [n for n, one in EXPERIMENTS.items() if one.group == "stricter" and one.data == prefix]
+    return Row(title, tuple((name, f"tested on {EXPERIMENTS[name].held_out}") for name in names))
+
+
+FIGURES: tuple[Figure, ...] = (
+    Figure("baselines", "The baselines", _all_sets("baseline", "baseline")),
+    Figure("tiles", "Larger tiles or a larger batch", _by_set(("baseline", "batch16"))),
+    Figure("weights", "Weight map or not", _by_set(("baseline", "no-weights"))[:1]),
+    Figure("optimiser", "SGD or Adam", _by_set(("baseline", "adam", "adam-3e-4"))),
+    Figure("paper", "The paper's own setting", _all_sets("paper", "paper")),
+    Figure(
+        "stricter",
+        "Stricter protocols",
+        tuple(_held_out(key, title) for key, (title, _) in SETS.items()),
+    ),
+)
+"""In the order of the report."""
