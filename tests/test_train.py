@@ -18,6 +18,7 @@ from napari_unet.errors import CheckpointError, DeviceError, InputError
 from napari_unet.labels import LabelScheme
 from napari_unet.learner import weighted_cross_entropy
 from napari_unet.model import UNet, UNetConfig
+from napari_unet.predict import predict_labels
 from napari_unet.splits import SplitConfig
 from napari_unet.stack import Stack
 from napari_unet.synthetic import synthetic_stack
@@ -419,8 +420,6 @@ def test_images_smaller_than_a_tile_are_trained_on():
 
 
 def test_the_network_can_be_used_between_two_events():
-    from napari_unet.predict import predict_labels
-
     trainer = Trainer(blobs(), tiny())
     for event in trainer.run():
         if isinstance(event, Step) and event.step == 2:
@@ -430,3 +429,62 @@ def test_the_network_can_be_used_between_two_events():
     other = Trainer(blobs(), tiny())
     list(other.run())
     assert_same_weights(trainer.model, other.model)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int32, np.float16, np.float64])
+def test_images_of_every_dtype_are_trained_on_and_predicted(dtype):
+    stack = blobs(n=2)
+    image = (stack.image > 120) if dtype is bool else (stack.image // 2).astype(dtype)
+    trainer = Trainer(Stack("s", image, "zyx", labels=stack.labels, scheme=MASK), tiny(steps=2))
+    events = list(trainer.run())
+    assert all(np.isfinite(e.loss) for e in events if isinstance(e, Step))
+    assert predict_labels(trainer.model, trainer.stacks[0], device="cpu").shape == (2, 64, 64)
+
+
+def test_colour_images_are_trained_on_as_three_channels():
+    grey = blobs(n=2)
+    colour = np.stack([grey.image, 255 - grey.image, grey.image // 2], axis=-1)
+    stack = Stack("s", colour, "zyxc", labels=grey.labels, scheme=MASK)
+    trainer = Trainer(stack, tiny(steps=2))
+    list(trainer.run())
+    assert trainer.model.network.config.in_channels == 3
+    assert predict_labels(trainer.model, stack, slices=(1,), device="cpu").shape == (1, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("image", "text"),
+    [(np.full((2, 64, 64), 7, np.uint8), "constant"), (np.full((2, 64, 64), np.nan), "NaN")],
+    ids=["constant", "NaN"],
+)
+def test_images_without_information_are_refused(image, text):
+    stack = Stack("s", image, "zyx", labels=blobs(n=2).labels, scheme=MASK)
+    with pytest.raises(InputError, match=text):
+        list(train(stack, tiny()))
+
+
+def test_three_classes_are_learnt_and_come_back_with_their_label_values():
+    stack = blobs()
+    labels = stack.labels.copy()
+    labels[:, :, 32:][labels[:, :, 32:] == 1] = 7
+    image = stack.image // 2 + 100 * (labels == 7).astype(np.uint8)
+    scheme = LabelScheme(kind="classes", values=(0, 1, 7), names=("ground", "left", "right"))
+    three = Stack("s", image, "zyx", labels=labels, scheme=scheme)
+    trainer = Trainer(three, tiny(steps=60, validate_every=60, augment=AugmentConfig.none()))
+    list(trainer.run())
+    found = predict_labels(trainer.model, three, device="cpu")
+    assert set(np.unique(found)) == {0, 1, 7}
+    assert (found == labels).mean() > 0.9
+
+
+def test_sparse_annotation_trains_on_annotated_pixels_only():
+    stack = blobs()
+    labels = np.zeros_like(stack.labels)
+    labels[:, 8:40, 8:40] = stack.labels[:, 8:40, 8:40] + 1
+    scheme = LabelScheme(kind="classes", annotation="sparse", values=(1, 2))
+    sparse = Stack("s", stack.image, "zyx", labels=labels, scheme=scheme)
+    config = tiny(steps=60, validate_every=60, augment=AugmentConfig.none())
+    trainer = Trainer(sparse, config)
+    *_, validated, _ = trainer.run()
+    assert validated.iou > 0.8
+    found = predict_labels(trainer.model, sparse, device="cpu")
+    assert ((found == 2) == stack.labels).mean() > 0.9, "outside of the annotation too"
