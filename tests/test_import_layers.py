@@ -54,7 +54,7 @@ def test_the_core_can_be_imported_where_neither_napari_nor_qt_is_installed():
 
 
 def test_numpy_modules_import_no_torch():
-    names = ["cli", "datasets", "files", "findings", "instances", "labels", "metrics", "session",
+    names = ["cli", "datasets", "files", "instances", "labels", "metrics", "session",
              "splits", "stack", "tiles", "weights"]  # fmt: skip
     run(
         "import sys, importlib\n"

@@ -87,7 +87,7 @@ class Session:
             augment_settings={},
             split=SplitConfig(),
             seed=0,
-            tiling=(4, 380, 2),
+            tiling=(3, 284, 4),
         )
         self._layers: dict[str, ReferenceType[Any]] = {}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet.findings import Finding, touching_pairs
 from napari_unet.labels import LabelScheme
+from napari_unet.preflight import Finding, touching_pairs
 from napari_unet.session import session_of
 from napari_unet.splits import SplitConfig
 from napari_unet.widgets.data import DataDock
@@ -258,6 +258,16 @@ def test_validation_can_be_chosen_slices_a_region_or_nothing(dock, model, opened
     assert np.allclose(shape.edge_color[0][:3], (0, 1, 1))
     shape.data = [np.array([[10, 20], [10, 40], [30, 40], [30, 20]]) - 0.5]
     assert dock.session.split.region == (10, 30, 20, 40)
+
+
+def test_the_preflight_looks_again_when_validation_changes(dock):
+    labels = dock.labels.value.data
+    labels[5] = 0
+    dock._look()
+    settled(dock)
+    dock.session.split = SplitConfig("slices", slices=(5,))
+    settled(dock)
+    assert "validation" in texts(dock).lower()
 
 
 def test_a_validation_that_leaves_nothing_to_train_on_says_so(dock):

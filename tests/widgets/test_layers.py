@@ -13,6 +13,7 @@ from napari_unet.widgets.layers import (
     annotated_slices,
     find_result,
     fits,
+    go_to_slice,
     live_dtype,
     placement,
     proposed_axes,
@@ -115,6 +116,8 @@ def test_the_slice_shown_follows_scale_and_translate(model, with_layer):
     for i in range(5):
         model.dims.set_point(0, 100 + 4 * i)
         assert shown_slice(model, stack, layer if with_layer else None) == i
+        go_to_slice(model, stack, 4 - i, layer if with_layer else None)
+        assert shown_slice(model, stack, layer) == 4 - i
 
 
 def test_the_slice_shown_counts_all_leading_axes_but_channels(model):
@@ -122,6 +125,9 @@ def test_the_slice_shown_counts_all_leading_axes_but_channels(model):
     stack = stack_from_layers(layer, axes="tczyx")
     model.dims.set_point([0, 1, 2], [1, 2, 3])
     assert shown_slice(model, stack, layer) == 1 * 4 + 3
+    go_to_slice(model, stack, 2, layer)
+    assert model.dims.current_step[:3] == (0, 2, 2)  # the channel shown stays
+    assert shown_slice(model, stack, layer) == 2
     colour = model.add_layer(an_image((2, 20, 30, 3), rgb=True))
     model.dims.set_point(2, 1)
     assert shown_slice(model, stack_from_layers(colour), colour) == 1

@@ -167,6 +167,11 @@ def test_a_slice_without_annotation_has_no_map(dock, model, stack):
     settled(dock)
     assert "slice 5 is not annotated" in dock.note.text().lower()
     assert not model.layers[NAME].visible
+    dock.jump.click()
+    settled(dock)
+    assert dock._shown[1] == 2
+    assert model.layers[NAME].visible
+    assert dock.jump.isHidden()
 
 
 def test_statistics_by_hand():

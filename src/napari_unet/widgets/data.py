@@ -9,8 +9,8 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_unet.errors import InputError
-from napari_unet.findings import Finding, Fix, apply_fix, find
 from napari_unet.labels import LabelScheme
+from napari_unet.preflight import Finding, Fix, apply_fix, find
 from napari_unet.stack import Stack
 from napari_unet.widgets import notices
 from napari_unet.widgets.dock import Dock
@@ -77,6 +77,8 @@ class DataDock(Dock):
         self._repaint.setInterval(REPAINT_DELAY)
         self._repaint.timeout.connect(self._look)
         self.listen(self.session.stack_changed, self._on_stack)
+        self.listen(self.session.split_changed, self._on_split)
+        self.listen(self.session.tiling_changed, self._on_split)
         if self.session.image_layer is not None:
             self._follow_session()
         else:
@@ -107,7 +109,9 @@ class DataDock(Dock):
             "Only painted pixels count. Paint background with label 1, and what is to be found "
             "with 2 and more."
         )
-        self.zero = Choice([("&background", "dense", dense), ("&not annotated", "sparse", sparse)])
+        self.zero = Choice(
+            [("&background", "dense", dense), ("&not annotated", "sparse", sparse)], column=True
+        )
         form = Form()
         self.image_problem = form.add("&Image", self.image)
         self.labels_problem = form.add("&Labels", self.labels)
@@ -277,12 +281,25 @@ class DataDock(Dock):
         ignore = self.ignore.value()
         ignored = None if ignore < 0 else ignore
         wanted = (self.zero.value, self.kind.value, ignored, self.gap.isChecked())
-        job = partial(inspect, stack, self._known_scheme(), *wanted)
+        job = partial(inspect, stack, self._known_scheme(), *wanted, **self._checks())
         self._looking = Worker(job, period=LOOK_PERIOD)
         self._looking.yielded.connect(self._on_found)
         self._looking.errored.connect(self._on_look_failed)
         self._looking.finished.connect(self._on_look_over)
         self.run(self._looking)
+
+    def _checks(self) -> dict[str, Any]:
+        """What the pre-flight wants to know besides the stack."""
+        labels = self.labels.value
+        placed = (
+            {}
+            if labels is None
+            else {
+                "labels_scale": tuple(map(float, labels.scale)),
+                "labels_translate": tuple(map(float, labels.translate)),
+            }
+        )
+        return {"split": self.session.split, "depth": self.session.tiling[0], **placed}
 
     def _quick_stack(self) -> Stack | None:
         """The stack with a placeholder for what its labels mean; or say which field is wrong."""
@@ -325,10 +342,11 @@ class DataDock(Dock):
         if fix == "make gaps":
             self.gap.setChecked(True)  # looks anew
             return
-        fixed = apply_fix(stack, fix)
-        self.labels.value.metadata.setdefault("napari_unet", {})["annotated"] = list(
-            fixed.annotated or ()
-        )
+        if fix in ("read as objects", "read as classes"):
+            self.kind.value = fix.removeprefix("read as ")
+        else:
+            kept = apply_fix(stack, fix).annotated or ()
+            self.labels.value.metadata.setdefault("napari_unet", {})["annotated"] = list(kept)
         self._look()
 
     # -- the session ------------------------------------------------------------------------
@@ -340,6 +358,13 @@ class DataDock(Dock):
             image is not self.image.value or self.session.labels_layer is not self.labels.value
         ):
             self._follow_session()
+
+    def _on_split(self, _: object) -> None:
+        """Validation is checked anew."""
+        if self._looking is None or not self._looking.is_running:
+            self._show_findings_of(self.session.stack)
+        else:
+            self._look()
 
     def _follow_session(self) -> None:
         self.image.value = self.session.image_layer
@@ -356,7 +381,7 @@ class DataDock(Dock):
         self.findings.clear()
         if stack is None:
             return
-        self._looking = Worker(partial(find, stack), period=LOOK_PERIOD)
+        self._looking = Worker(partial(find, stack, **self._checks()), period=LOOK_PERIOD)
         self._looking.yielded.connect(self._on_found)
         self._looking.errored.connect(self._on_look_failed)
         self.run(self._looking)

@@ -8,7 +8,7 @@ from qtpy.QtCore import QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.findings import FIXES, Finding
+from napari_unet.preflight import FIXES, Finding
 from napari_unet.widgets.form import Note, button
 
 __all__ = ["FindingList"]

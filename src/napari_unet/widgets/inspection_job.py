@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_unet.findings import Finding, find
 from napari_unet.labels import LabelScheme, propose_scheme
+from napari_unet.preflight import Finding, find
 from napari_unet.stack import Stack, sample_blocks
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def inspect(
     kind: Kind | None,
     ignore: int | None,
     gap: bool,
+    **checks: Any,
 ) -> Iterator[Stack | Finding]:
     """Decide what the labels mean, then look at everything.
 
@@ -44,6 +45,8 @@ def inspect(
         The label value that weighs nothing; None: there is none.
     gap
         Whether touching objects get a gap.
+    checks
+        See `preflight.find`.
 
     Yields
     ------
@@ -52,7 +55,7 @@ def inspect(
     """
     if stack.labels is None:
         yield replace(stack, scheme=None)
-        yield from find(stack)
+        yield from find(stack, **checks)
         return
     why = ""
     if known is not None and known.annotation == annotation and kind in (None, known.kind):
@@ -65,9 +68,7 @@ def inspect(
             scheme = LabelScheme(kind, annotation, values=values)
     stack = replace(stack, scheme=replace(scheme, gap=gap, ignore=ignore))
     yield stack
-    if why:
-        yield Finding("info", why)
-    yield from find(stack)
+    yield from find(stack, reason=why, **checks)
 
 
 def _values(stack: Stack, annotation: Annotation) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ __all__ = [
     "describe_levels",
     "find_result",
     "fits",
+    "go_to_slice",
     "live_dtype",
     "placement",
     "proposed_axes",
@@ -182,6 +183,17 @@ def shown_slice(viewer: Any, stack: Stack, layer: Layer | None = None) -> int:
         for a, size in zip(stack.leading_axes, stack.leading_shape)
     ]
     return int(np.ravel_multi_index(index, stack.leading_shape)) if index else 0
+
+
+def go_to_slice(viewer: Any, stack: Stack, i: int, layer: Layer | None = None) -> None:
+    """Make the viewer show slice ``i`` of ``stack``; the way back of `shown_slice`."""
+    spatial = stack.axes.replace("c", "")
+    axes = spatial if layer is None else stack.axes[: layer.ndim]
+    offset = viewer.dims.ndim - len(axes)
+    for axis, index in zip(stack.leading_axes, stack.index(i)):
+        k = spatial.index(axis)
+        place = stack.translate[k] + index * stack.scale[k]
+        viewer.dims.set_point(offset + axes.index(axis), place)
 
 
 # -- to layers ------------------------------------------------------------------------------

@@ -241,4 +241,6 @@ class TrainSettings(QWidget):
         self._tell()
 
     def _tell(self) -> None:
+        if self.ready:  # the Augmentation dock shows the tiles that will be drawn
+            self._session.tiling = (self.depth.value(), self.tile.value(), self.batch.value())
         self.changed.emit()

@@ -90,11 +90,12 @@ class ValidationChoice(QWidget):
         if len(labelled) < 2:
             return f"a strip of {fraction:.0%}".replace("%", " %")
         n = min(max(1, round(fraction * len(labelled))), len(labelled) - 1)
-        return (
-            f"{words}: slices {say_slices(labelled[-n:])}"
-            if n > 1
-            else (f"{words}: slice {labelled[-1]}")
-        )
+        chosen = labelled[-n:]
+        if n == 1:
+            return f"{words}: slice {chosen[0]}"
+        if chosen[-1] - chosen[0] == n - 1:
+            return f"{words}: slices {say_slices(chosen)}"
+        return f"{words}: {n} slices, {chosen[0]}–{chosen[-1]}"
 
     def _check(self, stack: Stack | None) -> Split | None:
         """Say what is wrong with the choice, or what it means."""

@@ -19,13 +19,20 @@ from napari_unet.widgets.form import (
     Form,
     Note,
     SliderField,
+    button,
     check_box,
     decimal_box,
     set_tip,
 )
 from napari_unet.widgets.histogram import Histogram
 from napari_unet.widgets.latest import Latest
-from napari_unet.widgets.layers import find_result, result_name, show_image, shown_slice
+from napari_unet.widgets.layers import (
+    find_result,
+    go_to_slice,
+    result_name,
+    show_image,
+    shown_slice,
+)
 from napari_unet.widgets.theme import WEIGHT_COLORMAP
 from napari_unet.widgets.weights_job import WeightMap, measure_class_weights, slice_weights
 
@@ -63,7 +70,11 @@ class WeightsDock(Dock):
         self.histogram = Histogram()
         self.note = Note()
         self.problem = Note(role="problem")
-        for widget in (self.visible, self.problem, self.histogram, self.note):
+        tip = "Shows the annotated slice that is nearest to the one shown."
+        self.jump = button("&Go to an annotated slice", tip)
+        self.jump.clicked.connect(self._on_jump)
+        self.jump.hide()
+        for widget in (self.visible, self.problem, self.histogram, self.note, self.jump):
             self.column.addWidget(widget)
         self._take_config(self.session.weight_config)
         self.listen(self.session.weight_config_changed, self._on_session_config)
@@ -235,6 +246,8 @@ class WeightsDock(Dock):
         if stack is None or self._shown is None or self._shown[0] is not stack:
             return
         self.histogram.show_statistics(found.statistics)
+        self.histogram.setVisible(True)
+        self.jump.hide()
         words = f"Slice {found.slice_index}"
         weights = self._known.get("class weights")
         if weights is not None and self.session.weight_config.preset != "fiji":
@@ -261,10 +274,21 @@ class WeightsDock(Dock):
         self._layer = layer
 
     def _on_error(self, error: Exception) -> None:
-        self.histogram.show_statistics(None)
-        self.note.say(notices.sentence(error))
+        text = notices.sentence(error)
+        self.note.say(text[:1].upper() + text[1:])
+        self.histogram.setVisible(False)
+        stack = self.session.stack
+        self.jump.setVisible(stack is not None and bool(stack.labelled_slices))
         if self._layer is not None:
             self._layer.visible = False
+
+    def _on_jump(self) -> None:
+        """Show the annotated slice that is nearest to the one shown."""
+        stack = self.session.stack
+        if stack is not None and stack.labelled_slices:
+            shown = shown_slice(self.viewer, stack, self.session.image_layer)
+            nearest = min(stack.labelled_slices, key=lambda i: abs(i - shown))
+            go_to_slice(self.viewer, stack, nearest, self.session.image_layer)
 
 
 def _compute(

@@ -82,7 +82,9 @@ def slice_weights(
     """
     assert stack.scheme is not None
     if i not in stack.labelled_slices:
-        raise InputError(f"slice {i} is not annotated, so it has no weight map: choose another.")
+        raise InputError(
+            f"slice {i} is not annotated, so it has no weight map: go to an annotated one."
+        )
     target = read_target(stack.label_plane(i), stack.scheme)
     weights = target_weights(target, config, class_weights if config.balance else None)
     return WeightMap(i, weights, describe(weights))
