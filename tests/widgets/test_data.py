@@ -106,6 +106,7 @@ def test_slices_without_labels_are_pointed_out_and_left_out_with_a_click(dock):
     press.click()
     settled(dock)
     assert dock.session.stack.labelled_slices == (0, 1, 2)
+    assert dock.validation.note.text() == ""
     assert dock.validation.mode.currentText() == "last 20 %: slice 2"
     assert "3 of 6 slices are annotated" in texts(dock)
 
@@ -248,6 +249,7 @@ def test_validation_can_be_chosen_slices_a_region_or_nothing(dock, model, opened
     choice.slices.setText("0, 2-3")
     choice.slices.editingFinished.emit()
     assert dock.session.split == SplitConfig("slices", slices=(0, 2, 3))
+    assert choice.note.text() == "Slices 0, 2–3 validate."
     choice.slices.setText("two")
     choice.slices.editingFinished.emit()
     assert "slices must read like 3, 24-29" in choice.slices_problem.text()

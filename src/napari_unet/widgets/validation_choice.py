@@ -95,7 +95,7 @@ class ValidationChoice(QWidget):
             return f"{words}: slice {chosen[0]}"
         if chosen[-1] - chosen[0] == n - 1:
             return f"{words}: slices {say_slices(chosen)}"
-        return f"{words}: {n} slices, {chosen[0]}–{chosen[-1]}"
+        return f"{words}: {n} slices"  # which ones is said below
 
     def _check(self, stack: Stack | None) -> Split | None:
         """Say what is wrong with the choice, or what it means."""
@@ -112,6 +112,8 @@ class ValidationChoice(QWidget):
             self.note.say(split.note)
         elif not split.validation:
             self.note.say("Nobody will know how well the network does on images it has not seen.")
+        elif split.validation[-1] - split.validation[0] != len(split.validation) - 1:
+            self.note.say(f"Slices {say_slices(split.validation)} validate.")
         return split
 
     # -- choosing ---------------------------------------------------------------------------
