@@ -177,6 +177,7 @@ def _quiet_plot() -> Any:
     plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     plot.setMouseEnabled(x=False, y=False)
     plot.hideButtons()
+    plot.plotItem.layout.setContentsMargins(0, 8, 6, 0)  # room for half of the topmost number
     plot.getAxis("left").setWidth(34)
     plot.getAxis("bottom").setHeight(20)
     return plot

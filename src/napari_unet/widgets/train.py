@@ -329,7 +329,8 @@ class TrainDock(Dock):
             self.live.setChecked(False)
 
     def _on_drained(self) -> None:
-        if self._job is not None:
+        ending = self._worker is None or self._worker.is_paused or not self.stop.isEnabled()
+        if self._job is not None and not ending:
             self.progress.follow(self._job.losses)
         if self._live is not None:
             self._live.draw()
@@ -370,6 +371,8 @@ class TrainDock(Dock):
             self.progress.line.say("Pausing after this step …")
 
     def _on_paused(self) -> None:
+        assert self._job is not None
+        self.progress.follow(self._job.losses, now=True)
         self.progress.line.say(f"Paused at step {self.progress.bar.value():,}.")
 
     def _on_stop(self) -> None:
@@ -391,6 +394,8 @@ class TrainDock(Dock):
                 step_flops(self._size),
                 ended.seconds_per_step,
             )
+        if self._job is not None:
+            self.progress.follow(self._job.losses, now=True)
         self.progress.line.say(self._summary(ended))
 
     def _summary(self, ended: Ended) -> str:

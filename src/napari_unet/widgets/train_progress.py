@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["LiveLayer", "TrainProgress"]
 
 REDRAW = 0.4
-"""Seconds between two drawings of the curves; each takes about 10 ms of the window's time."""
+"""Seconds between two looks. Drawing curves takes about 10 ms of the window's time, and whatever
+changes anywhere in a window with a canvas makes Qt compose the whole window anew."""
 
 SIDE_BY_SIDE = 400
 """Width in pixels from which both curves fit beside each other."""
@@ -62,6 +63,7 @@ class TrainProgress(QWidget):
         layout.addLayout(self._plots)
         self._drawn = 0.0
         self._taken = 0
+        self._latest: Step | None = None
         self._pace: deque[tuple[float, int]] = deque(maxlen=25)
 
     def begin(self) -> None:
@@ -75,10 +77,14 @@ class TrainProgress(QWidget):
     def interrupt(self) -> None:
         """Forget the pace: it was paused."""
         self._pace.clear()
+        self._latest = None
 
     def step(self, event: Step) -> None:
-        """Tell how far it is."""
+        """Take note of how far it is; `follow` shows it."""
         self._pace.append((monotonic(), event.step))
+        self._latest = event
+
+    def _say(self, event: Step) -> None:
         self.bar.setRange(0, event.steps)
         self.bar.setValue(event.step)
         parts = [f"step {event.step:,}/{event.steps:,}", rate(self._rate(event))]
@@ -92,7 +98,7 @@ class TrainProgress(QWidget):
         self.iou.append("validation", [event.step], [event.iou])
 
     def follow(self, losses: Sequence[tuple[int, float]], *, now: bool = False) -> None:
-        """Draw the losses that came since the last time.
+        """Show how far it is, and draw the losses that came since the last time.
 
         Parameters
         ----------
@@ -107,6 +113,9 @@ class TrainProgress(QWidget):
         self._taken += len(new)
         if new:
             self.loss.append("training", *zip(*new))
+        if self._latest is not None:
+            self._say(self._latest)
+            self._latest = None
         self.loss.redraw()
         self.iou.redraw()
         self._drawn = monotonic()
@@ -125,6 +134,8 @@ class TrainProgress(QWidget):
         super().resizeEvent(event)
 
     def _rate(self, event: Step) -> float:
+        if not self._pace:
+            return 1 / max(event.seconds, 1e-9)
         (t0, s0), (t1, s1) = self._pace[0], self._pace[-1]
         return (s1 - s0) / (t1 - t0) if t1 > t0 + 0.2 else 1 / max(event.seconds, 1e-9)
 

@@ -148,7 +148,7 @@ class TrainingJob:
                         yield tile
         finally:
             live.close()
-            events.close()  # type: ignore[attr-defined]
+            events.close()
         # A generator that was closed before its first event has prepared nothing.
         step = trainer.learner.step if started else 0
         model = _model_to_keep(trainer, request.run) if step else None

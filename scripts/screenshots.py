@@ -1,0 +1,151 @@
+"""Make the pictures of the docks in docs/images, by using them.
+
+Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshots.py``, or without
+xvfb-run where there is a screen. With ``NAPARI_UNET_DATA`` the pictures show the ISBI-2012 stack,
+without it the synthetic one. ``--steps`` says how long the network learns before its picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+os.environ["NAPARI_CONFIG"] = ""
+
+import napari
+import numpy as np
+from PIL import Image
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_unet import datasets
+from napari_unet.session import session_of
+from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.widgets.unet import UNetDock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+LONGEST_WAIT = 3600.0  # s
+
+
+def wait(seconds: float, until: Callable[[], bool] | None = None) -> None:
+    """Let the window live for a while, or until something is true."""
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    timer = QTimer()
+    if until is not None:
+        timer.timeout.connect(lambda: until() and loop.quit())
+        timer.start(50)
+    loop.exec()
+
+
+class Studio:
+    """One viewer with the U-Net dock, and a camera.
+
+    Parameters
+    ----------
+    name : str
+        The data set to show.
+    folder : Path
+        Where the pictures go.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.folder = folder
+        self.viewer = napari.Viewer(show=True)
+        self.viewer.window.resize(1400, 900)
+        stack = datasets.open(name)
+        self.image = self.viewer.add_image(stack.image, name=stack.name)
+        self.labels = self.viewer.add_labels(np.asarray(stack.labels), name="labels", opacity=0.3)
+        self.unet = UNetDock(self.viewer)
+        self.viewer.window.add_dock_widget(self.unet, name="U-Net", area="right")
+        session = session_of(self.viewer)
+        made = stack_from_layers(self.image, self.labels)
+        session.use_layers(made, self.image, self.labels)
+        self.viewer.dims.set_current_step(0, made.n_slices - 3)
+
+    def show(self, tab: str, **visible: bool) -> Any:
+        """Turn to a tab, and show the layers whose name ends so."""
+        for layer in self.viewer.layers:
+            for name, shown in visible.items():
+                if layer.name.endswith(name):
+                    layer.visible = shown
+        return self.unet.show_tab(tab)
+
+    def shoot(self, name: str) -> None:
+        """Save the whole window as a picture."""
+        wait(0.6)
+        picture = self.viewer.screenshot(canvas_only=False, flash=False)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).convert("RGB").save(self.folder / f"{name}.png", optimize=True)
+        print(f"{name}.png {picture.shape[1]} × {picture.shape[0]}", flush=True)
+
+
+def data_weights_augmentation(studio: Studio) -> None:
+    """Show the docks that need no network."""
+    studio.show("Data", labels=True)
+    studio.shoot("data")
+    studio.show("Weights", labels=False)
+    wait(30, lambda: any(layer.name.endswith("weights") for layer in studio.viewer.layers))
+    studio.shoot("weights")
+    studio.show("Augment", weights=False)
+    wait(5)
+    studio.shoot("augmentation")
+
+
+def train(studio: Studio, steps: int, place: str) -> None:
+    """Train, with a picture on the way."""
+    dock = studio.show("Train", labels=False, weights=False)
+    for layer in list(studio.viewer.layers):
+        if layer.name.split(" · ")[-1] not in (studio.image.name, "labels"):
+            layer.visible = False
+    wait(60, lambda: dock.start.isEnabled())
+    dock.place.setText(place)
+    dock.settings.steps.setValue(steps)
+    dock.settings.validate_every.setValue(max(1, steps // 12))
+    dock.start.click()
+    wait(LONGEST_WAIT, lambda: dock.progress.bar.value() >= 0.7 * steps)
+    studio.shoot("train")
+    wait(LONGEST_WAIT, lambda: dock.start.isEnabled())
+
+
+def predict_evaluate(studio: Studio) -> None:
+    """Predict the stack and compare it with the labels."""
+    dock = studio.show("Predict")
+    wait(1)
+    dock.start.click()
+    wait(LONGEST_WAIT, lambda: dock._worker is None)
+    studio.shoot("predict")
+    dock = studio.show("Evaluate", prediction=False)
+    wait(1)
+    dock.start.click()
+    wait(LONGEST_WAIT, lambda: dock._worker is None)
+    studio.shoot("evaluate")
+
+
+def main() -> None:
+    """Make all pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    real = bool(os.environ.get("NAPARI_UNET_DATA"))
+    parser.add_argument("--stack", default="isbi2012-em" if real else "synthetic")
+    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("-o", "--output", type=Path, default=IMAGES)
+    options = parser.parse_args()
+    studio = Studio(options.stack, options.output)
+    wait(1)
+    data_weights_augmentation(studio)
+    with tempfile.TemporaryDirectory() as place:
+        train(studio, options.steps, place)
+        predict_evaluate(studio)
+    studio.viewer.theme = "light"
+    studio.show("Train")
+    studio.shoot("train-light")
+    studio.viewer.close()
+
+
+if __name__ == "__main__":
+    main()
