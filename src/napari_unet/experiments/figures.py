@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,10 @@ from napari_unet.experiments.loss_log import read_losses
 from napari_unet.experiments.table import EXPERIMENTS, SETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_unet.experiments.result import Result
 
@@ -45,11 +48,30 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """Rows below one another: one question, every data set."""
+    """Rows below one another: one question, every data set.
+
+    Parameters
+    ----------
+    name
+        Of the file.
+    title
+        Above the figure.
+    rows
+        Left out where fewer than `least` of their runs are done.
+    least
+        2 where a row compares.
+    """
 
     name: str
     title: str
     rows: tuple[Row, ...]
+    least: int = 1
+
+    def drawn(self, done: Collection[str]) -> tuple[Row, ...]:
+        """Return the rows that can be drawn of the runs that are done."""
+        return tuple(
+            row for row in self.rows if sum(name in done for name, _ in row.runs) >= self.least
+        )
 
 
 @dataclass
@@ -78,18 +100,13 @@ def draw_figure(figure: Figure, results: Mapping[str, Sequence[Result]], output:
     Returns
     -------
     bytes
-        A PNG file; empty when none of its runs is done.
+        A PNG file; empty when nothing of it can be drawn.
     """
-    strips = [_row(row, results, output) for row in figure.rows]
-    drawn = [strip for strip in strips if strip is not None]
-    if not drawn:
-        return b""
-    return _png(np.concatenate(drawn))
+    strips = [_row(row, results, output) for row in figure.drawn(results)]
+    return _png(np.concatenate(strips)) if strips else b""
 
 
-def _row(
-    row: Row, results: Mapping[str, Sequence[Result]], output: Path
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None:
+def _row(row: Row, results: Mapping[str, Sequence[Result]], output: Path) -> NDArray[np.uint8]:
     losses, validation, ious = [], [], []
     last = 1
     for k, (name, legend) in enumerate(row.runs):
@@ -102,8 +119,6 @@ def _row(
         validation.append(Curve("", course.validated, course.validation_losses, colour))
         ious.append(Curve("", course.validated, course.ious, colour))
         last = max([last, *course.steps])
-    if not losses:
-        return None
     span = (0.0, float(last))
     return np.concatenate(
         [
@@ -127,9 +142,7 @@ def _read_course(folder: Path) -> _Course:
     )
 
 
-def _png(picture: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    import io
-
+def _png(picture: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
     # 64 colours are plenty for thin lines, and the file is a third as large.
     Image.fromarray(picture).quantize(64).save(stream, "PNG", optimize=True)
@@ -140,7 +153,7 @@ def _legend(name: str) -> str:
     """Return what tells a run from the others of its row."""
     s = EXPERIMENTS[name].settings
     rate = f"{'SGD' if s.optimiser == 'sgd' else 'Adam'} {s.learning_rate:g}"
-    tiles = f"{s.batch} × {s.tile}²"
+    tiles = f"{s.batch} tiles of {s.tile} px"  # the font has neither × nor ²
     return f"{rate}, {tiles}" if s.weights is not None else f"{rate}, {tiles}, no weight map"
 
 
@@ -165,9 +178,9 @@ def _held_out(prefix: str, title: str) -> Row:
 
 FIGURES: tuple[Figure, ...] = (
     Figure("baselines", "The baselines", _all_sets("baseline", "baseline")),
-    Figure("tiles", "Larger tiles or a larger batch", _by_set(("baseline", "batch16"))),
-    Figure("weights", "Weight map or not", _by_set(("baseline", "no-weights"))[:1]),
-    Figure("optimiser", "SGD or Adam", _by_set(("baseline", "adam", "adam-3e-4"))),
+    Figure("tiles", "Larger tiles or a larger batch", _by_set(("baseline", "batch16")), 2),
+    Figure("weights", "Weight map or not", _by_set(("baseline", "no-weights"))[:1], 2),
+    Figure("optimiser", "SGD or Adam", _by_set(("baseline", "adam", "adam-3e-4")), 2),
     Figure("paper", "The paper's own setting", _all_sets("paper", "paper")),
     Figure(
         "stricter",

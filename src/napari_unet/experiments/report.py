@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from napari_unet.experiments.figures import Figure
     from napari_unet.experiments.result import Result
 
 __all__ = ["write_report"]
@@ -49,7 +50,7 @@ def write_report(output: Path) -> Path:
         picture = draw_figure(figure, results, output)
         if picture:
             write_atomically(output / "figures" / f"{figure.name}.png", picture)
-            figures.append(f"### {figure.title}\n\n![{figure.title}](figures/{figure.name}.png)")
+            figures.append(_figure_text(figure, results))
     text = PAGE.format(
         extent=_extent(results),
         replayed=sections.replayed(results),
@@ -65,6 +66,17 @@ def write_report(output: Path) -> Path:
     return file
 
 
+def _figure_text(figure: Figure, results: Mapping[str, Sequence[Result]]) -> str:
+    """Return heading, picture, and how far its runs went."""
+    names = [name for row in figure.drawn(results) for name, _ in row.runs if name in results]
+    went: dict[str, list[str]] = {}
+    for name in dict.fromkeys(names):
+        went.setdefault(sections.as_run(results[name][:1]), []).append(f"`{name}`")
+    caption = "; ".join(f"{', '.join(some)}: {said}" for said, some in went.items())
+    picture = f"![{figure.title}](figures/{figure.name}.png)"
+    return f"### {figure.title}\n\n{picture}\n\n{caption}."
+
+
 def _extent(results: Mapping[str, Sequence[Result]]) -> str:
     """Say how many runs there are and whether they are full."""
     runs = [one for some in results.values() for one in some]
@@ -76,9 +88,9 @@ def _extent(results: Mapping[str, Sequence[Result]]) -> str:
     if not short:
         return f"{said}, every one in full."
     return (
-        f"{said}. **{len(short)} of {len(runs)} are shortened**: fewer steps or fewer channels "
-        "than the full run, as each table says. Their values show that everything works; they "
-        "say nothing about what the full runs reach."
+        f"{said}. **Shortened trainings: {len(short)} of {len(runs)}**, with fewer steps or fewer "
+        "channels than the full run, as each table says. Their values do not tell what the full "
+        "runs reach."
     )
 
 
@@ -87,21 +99,22 @@ PAGE = """# The paper and its reproduction, replayed
 {extent}
 
 Every value is of the network after the *last* step, never of the best one, which would have been
-chosen by what it is measured on. With several seeds: mean ± standard deviation (number of seeds).
+chosen by what it is measured on. Several seeds, folds or sequences give mean ± standard deviation
+(number of them).
 
 ## The 13 runs of the reproduction
 
 Published values are final ones read off the reproduction's plots. Ours are measured in its way:
-thresholded IoU and weighted loss on augmented tiles of the run's own size. Neither is what it
-seems; see *The same numbers both ways*.
+thresholded IoU and weighted loss on augmented tiles of the run's own size. Both mislead; see
+*The same numbers both ways*.
 
 {replayed}
 
 ## Figures
 
-Training loss is smoothed over the last fortieth of the training. Validation is on whole slices
-that are not augmented, so its curves can be compared within a row, and IoU is the plain one.
-Losses with and without the weight map have different units.
+Of the first seed. Training loss is a running mean over a fortieth of the training. Validation is
+on whole slices that are not augmented, so its curves can be compared within a row, and IoU is the
+plain one. Losses with and without the weight map have different units.
 
 {figures}
 
@@ -111,7 +124,8 @@ Published values are of the challenges' hidden test data; ours are of slices hel
 published training data, so they are near, not the same. EM: the best of 11 thresholds, as the
 challenge does. Cells: SEG on the gold segmentation and DET on the tracking markers, both of the
 held-out frames that have gold truth; objects are the 4-connected parts of probability above 0.5,
-nothing filled and nothing left out. Rows of a random split flatter (next section but one).
+nothing filled and nothing left out. Runs of the reproduction have
+a random split, which flatters (see *The same numbers both ways*).
 
 {field}
 

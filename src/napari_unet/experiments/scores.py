@@ -7,7 +7,7 @@ Legend: ``C`` channels, ``K`` classes, ``(H, W)`` input tile, ``(h, w)`` output 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_unet.augment import Deformation
     from napari_unet.device import Compute
     from napari_unet.model import UNet
     from napari_unet.validation import ValidationPlane
 
 __all__ = ["TILES_PER_SLICE", "Example", "Tally", "cut_tiles", "read_tiles", "read_whole"]
+
+Order: TypeAlias = Literal["nearest", "linear"]
 
 TILE_STREAM = 11  # tells these random numbers from others drawn with the same seed
 TILES_PER_SLICE = 4
@@ -149,8 +152,7 @@ def cut_tiles(
             key = [seed, TILE_STREAM, plane.stack_index, plane.slice_index, k]
             place, deform = (np.random.default_rng([*key, part]) for part in (0, 1))
             centre = _centre(plane.classes.shape, side, place)
-            coords = source_coordinates(draw(augment, deform), (side, side), centre)
-            yield _cut(plane, coords, border(depth) // 2)
+            yield _cut(plane, draw(augment, deform), centre, side, border(depth) // 2)
 
 
 def _centre(shape: tuple[int, ...], side: int, rng: np.random.Generator) -> tuple[float, float]:
@@ -162,15 +164,24 @@ def _centre(shape: tuple[int, ...], side: int, rng: np.random.Generator) -> tupl
     return corner[0] + (side - 1) / 2, corner[1] + (side - 1) / 2
 
 
-def _cut(plane: ValidationPlane, coords: Tensor, margin: int) -> Example:
+def _cut(
+    plane: ValidationPlane,
+    deformation: Deformation,
+    centre: tuple[float, float],
+    side: int,
+    margin: int,
+) -> Example:
+    coords = source_coordinates(deformation, (side, side), centre)
     inner = coords[:, margin:-margin, margin:-margin]
+    # A plain crop needs no interpolation, and stays exact without it.
+    smooth: Order = "nearest" if deformation.on_grid else "linear"
 
-    def sample(values: NDArray[Any], where: Tensor, order: Any) -> Tensor:
+    def sample(values: NDArray[Any], where: Tensor, order: Order) -> Tensor:
         planes = torch.from_numpy(np.ascontiguousarray(values, np.float32))
         return resample(planes, where, order)
 
     return Example(
-        image=sample(plane.image, coords, "linear"),
+        image=sample(plane.image, coords, smooth),
         classes=sample(plane.classes[None], inner, "nearest")[0].long(),
-        weights=sample(plane.weights[None], inner, "linear")[0],
+        weights=sample(plane.weights[None], inner, smooth)[0],
     )

@@ -91,14 +91,14 @@ def field(results: Results) -> str:
 
 def _field_em(results: Results) -> str:
     rows = [
-        [name, "full", "30 hidden", *(number(v.get(key), d) for key, _, d in EM_COLUMNS)]
+        [name, "published", "30 hidden", *(number(v.get(key), d) for key, _, d in EM_COLUMNS)]
         for name, v in EM_CHALLENGE.items()
     ]
     for one in EXPERIMENTS.values():
         some = results.get(one.name, ())
         if one.data == "em" and (some or one.group == "reproduction"):
             rows.append(_em_row(f"`{one.name}`", some))
-    folds = _folds(results)
+    folds = _apart(results, "em")
     if folds:
         rows.append(_em_row(f"mean of {len(folds)} folds", folds))
     head = ["run", "as run", "slices", *(title for _, title, _ in EM_COLUMNS)]
@@ -119,16 +119,11 @@ def _field_mean(some: Sequence[Result], key: str, digits: int) -> str:
     return mean_text([one.scores.field.get(key, float("nan")) for one in some], digits)
 
 
-def _folds(results: Results) -> list[Result]:
-    """One result of every fold: the first seed."""
-    return [
-        results[n][0] for n, one in EXPERIMENTS.items() if one.question == "folds" and n in results
-    ]
-
-
 def _field_cells(results: Results) -> Iterable[str]:
     for key, published in CELLS.items():
-        rows = [[name, "full", "hidden", number(seg, 4), NONE] for name, seg in published.items()]
+        rows = [
+            [name, "published", "hidden", number(seg, 4), NONE] for name, seg in published.items()
+        ]
         for one in EXPERIMENTS.values():
             some = results.get(one.name, ())
             if one.data == key and (some or one.group == "reproduction"):
@@ -150,21 +145,32 @@ def _cell_row(name: str, some: Sequence[Result]) -> list[str]:
 
 def stricter(results: Results) -> str:
     """The fair protocols, and the paper's setting, on slices apart from those that train."""
-    columns = (("rand_error", "Rand error"), ("v_rand", "V_Rand"), ("seg", "SEG"), ("det", "DET"))
     rows = []
     for one in [*_group("paper"), *_group("stricter")]:
-        some = results.get(one.name, ())
-        rows.append(
-            [
-                f"`{one.name}`",
-                one.held_out,
-                as_run(some),
-                _of(some, lambda r: r.scores.whole.iou),
-                *(_field_mean(some, key, 4) for key, _ in columns),
-            ]
-        )
-    head = ["run", "tested on", "as run", "IoU", *(title for _, title in columns)]
+        held_out = "last fifth" if one.held_out == "last" else one.held_out
+        rows.append(_stricter_row(f"`{one.name}`", held_out, results.get(one.name, ())))
+    for key, (title, _) in SETS.items():
+        some = _apart(results, key)
+        if len(some) > 1:
+            rows.append(_stricter_row(f"{title}, mean", f"{len(some)} runs", some))
+    head = ["run", "tested on", "as run", "IoU", "Rand error", "V_Rand", "SEG", "DET"]
     return table(head, rows)
+
+
+def _stricter_row(name: str, held_out: str, some: Sequence[Result]) -> list[str]:
+    return [
+        name,
+        held_out,
+        as_run(some),
+        _of(some, lambda r: r.scores.whole.iou),
+        *(_field_mean(some, key, 4) for key in ("rand_error", "v_rand", "seg", "det")),
+    ]
+
+
+def _apart(results: Results, data: str) -> list[Result]:
+    """The first seed of every stricter run of a data set."""
+    chosen = [one.name for one in _group("stricter") if one.data == data]
+    return [results[name][0] for name in chosen if name in results]
 
 
 def leak(results: Results) -> str:
@@ -172,11 +178,7 @@ def leak(results: Results) -> str:
     rows = []
     for key, (title, _) in SETS.items():
         random = list(results.get(f"{key}-baseline", ()))
-        apart = [
-            results[n][0]
-            for n, one in EXPERIMENTS.items()
-            if one.group == "stricter" and one.data == key and n in results
-        ]
+        apart = _apart(results, key)
         name = "rand_error" if key == "em" else "seg"
         rows.append(
             [
