@@ -137,11 +137,12 @@ def _check_slices(stack: Stack, counts: list[tuple[int, Counts]]) -> Iterator[Fi
     empty = [i for i, has in marked.items() if not has]
     assert stack.scheme is not None
     if stack.scheme.annotation == "dense" and 0 < len(empty) < len(marked):
+        have, are = ("has", "is") if len(empty) == 1 else ("have", "are")
         yield Finding(
             "warning",
-            f"{count(len(empty), 'slice')} of {len(marked)} have no label at all "
-            f"({listed(empty)}) and are taken as background throughout; leave them out if nobody "
-            "has annotated them.",
+            f"{count(len(empty), 'slice')} of {len(marked)} {have} no label at all "
+            f"({listed(empty)}) and {are} taken as background throughout; leave out what nobody "
+            "has annotated.",
             "leave out empty slices" if can_leave_out(stack) else None,
             check="empty",
         )
