@@ -67,6 +67,11 @@ class Figure:
     rows: tuple[Row, ...]
     least: int = 1
 
+    @property
+    def file(self) -> str:
+        """Name of the picture."""
+        return f"{self.name}.png"
+
     def drawn(self, done: Collection[str]) -> tuple[Row, ...]:
         """Return the rows that can be drawn of the runs that are done."""
         return tuple(
@@ -119,7 +124,7 @@ def _row(row: Row, results: Mapping[str, Sequence[Result]], output: Path) -> NDA
         validation.append(Curve("", course.validated, course.validation_losses, colour))
         ious.append(Curve("", course.validated, course.ious, colour))
         last = max([last, *course.steps])
-    span = (0.0, float(last))
+    span = (0.0, 1.05 * last)  # room for the last number of the axis
     return np.concatenate(
         [
             draw_curves(losses, f"{row.title}: training loss", PANEL, span),
@@ -144,8 +149,8 @@ def _read_course(folder: Path) -> _Course:
 
 def _png(picture: NDArray[np.uint8]) -> bytes:
     stream = io.BytesIO()
-    # 64 colours are plenty for thin lines, and the file is a third as large.
-    Image.fromarray(picture).quantize(64).save(stream, "PNG", optimize=True)
+    # 256 colours are plenty for thin lines, and the file is much smaller.
+    Image.fromarray(picture).quantize(256).save(stream, "PNG", optimize=True)
     return stream.getvalue()
 
 

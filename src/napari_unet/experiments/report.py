@@ -47,9 +47,11 @@ def write_report(output: Path) -> Path:
         )
     figures = []
     for figure in FIGURES:
-        picture = draw_figure(figure, results, output)
-        if picture:
-            write_atomically(output / "figures" / f"{figure.name}.png", picture)
+        picture, file = draw_figure(figure, results, output), output / "figures" / figure.file
+        if not picture:
+            file.unlink(missing_ok=True)  # of an earlier report
+        else:
+            write_atomically(file, picture)
             figures.append(_figure_text(figure, results))
     text = PAGE.format(
         extent=_extent(results),
@@ -73,7 +75,7 @@ def _figure_text(figure: Figure, results: Mapping[str, Sequence[Result]]) -> str
     for name in dict.fromkeys(names):
         went.setdefault(sections.as_run(results[name][:1]), []).append(f"`{name}`")
     caption = "; ".join(f"{', '.join(some)}: {said}" for said, some in went.items())
-    picture = f"![{figure.title}](figures/{figure.name}.png)"
+    picture = f"![{figure.title}](figures/{figure.file})"
     return f"### {figure.title}\n\n{picture}\n\n{caption}."
 
 
@@ -124,8 +126,8 @@ Published values are of the challenges' hidden test data; ours are of slices hel
 published training data, so they are near, not the same. EM: the best of 11 thresholds, as the
 challenge does. Cells: SEG on the gold segmentation and DET on the tracking markers, both of the
 held-out frames that have gold truth; objects are the 4-connected parts of probability above 0.5,
-nothing filled and nothing left out. Runs of the reproduction have
-a random split, which flatters (see *The same numbers both ways*).
+nothing filled and nothing left out. The reproduction's runs have a random split, which flatters
+(see *The same numbers both ways*).
 
 {field}
 
