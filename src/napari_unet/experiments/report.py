@@ -45,18 +45,10 @@ def write_report(output: Path) -> Path:
         raise InputError(
             f"expected finished runs in {output / 'runs'}, but there is none: run one."
         )
-    figures = []
-    for figure in FIGURES:
-        picture, file = draw_figure(figure, results, output), output / "figures" / figure.file
-        if not picture:
-            file.unlink(missing_ok=True)  # of an earlier report
-        else:
-            write_atomically(file, picture)
-            figures.append(_figure_text(figure, results))
     text = PAGE.format(
         extent=_extent(results),
         replayed=sections.replayed(results),
-        figures="\n\n".join(figures),
+        figures=_figures(results, output),
         field=sections.field(results),
         stricter=sections.stricter(results),
         leak=sections.leak(results),
@@ -66,6 +58,19 @@ def write_report(output: Path) -> Path:
     file = output / "report.md"
     write_atomically(file, text.encode())
     return file
+
+
+def _figures(results: Mapping[str, Sequence[Result]], output: Path) -> str:
+    """Draw what can be drawn; return the text around it."""
+    texts = []
+    for figure in FIGURES:
+        picture, file = draw_figure(figure, results, output), output / "figures" / figure.file
+        if picture:
+            write_atomically(file, picture)
+            texts.append(_figure_text(figure, results))
+        else:
+            file.unlink(missing_ok=True)  # of an earlier report
+    return "\n\n".join(texts)
 
 
 def _figure_text(figure: Figure, results: Mapping[str, Sequence[Result]]) -> str:
