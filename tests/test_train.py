@@ -205,7 +205,7 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path):
     folder = RunFolder(tmp_path / "run")
     assert TrainConfig.from_dict(folder.description()["config"]) == trainer.config
     assert [h["event"] for h in folder.history()] == [
-        type(e).__name__ for e in events if not isinstance(e, Prepared | Step)
+        type(e).__name__ for e in events if not isinstance(e, Prepared)
     ]
     assert_same_weights(load_model(tmp_path / "run" / "last.safetensors"), trainer.model)
     assert folder.description()["data"][0]["name"] == "blobs"
@@ -469,7 +469,9 @@ def test_three_classes_are_learnt_and_come_back_with_their_label_values():
     image = stack.image // 2 + 100 * (labels == 7).astype(np.uint8)
     scheme = LabelScheme(kind="classes", values=(0, 1, 7), names=("ground", "left", "right"))
     three = Stack("s", image, "zyx", labels=labels, scheme=scheme)
-    trainer = Trainer(three, tiny(steps=60, validate_every=60, augment=AugmentConfig.none()))
+    network = UNetConfig(depth=1, width=8, dropout=0.0, norm="batch")
+    config = tiny(network=network, steps=80, validate_every=80, augment=AugmentConfig.none())
+    trainer = Trainer(three, config)
     list(trainer.run())
     found = predict_labels(trainer.model, three, device="cpu")
     assert set(np.unique(found)) == {0, 1, 7}

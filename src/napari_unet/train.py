@@ -267,7 +267,7 @@ class Trainer:
         step, steps = self.learner.step, self.config.steps
         left = self._pace.seconds_left(seconds, steps - step)
         rate = self.config.learning_rate_at(step)
-        return Step(step, steps, loss, rate, seconds, left, waited)
+        return self._record(Step(step, steps, loss, rate, seconds, left, waited))
 
     def _validated(self) -> Validated:
         begun = time.perf_counter()
