@@ -329,8 +329,13 @@ class TrainDock(Dock):
             self.live.setChecked(False)
 
     def _on_drained(self) -> None:
-        ending = self._worker is None or self._worker.is_paused or not self.stop.isEnabled()
-        if self._job is not None and not ending:
+        is_ending = self._worker is None or self._worker.is_paused or not self.stop.isEnabled()
+        if not is_ending and self.progress.is_due:
+            self._look()
+
+    def _look(self) -> None:
+        """Show what has come since the last look, all in one painting of the window."""
+        if self._job is not None:
             self.progress.follow(self._job.losses)
         if self._live is not None:
             self._live.draw()
@@ -371,8 +376,7 @@ class TrainDock(Dock):
             self.progress.line.say("Pausing after this step …")
 
     def _on_paused(self) -> None:
-        assert self._job is not None
-        self.progress.follow(self._job.losses, now=True)
+        self._look()
         self.progress.line.say(f"Paused at step {self.progress.bar.value():,}.")
 
     def _on_stop(self) -> None:
@@ -394,8 +398,7 @@ class TrainDock(Dock):
                 step_flops(self._size),
                 ended.seconds_per_step,
             )
-        if self._job is not None:
-            self.progress.follow(self._job.losses, now=True)
+        self._look()
         self.progress.line.say(self._summary(ended))
 
     def _summary(self, ended: Ended) -> str:
@@ -416,10 +419,7 @@ class TrainDock(Dock):
     def _on_over(self) -> None:
         """Make everything usable again, however the training ended."""
         failed = self.problem.text()
-        if self._job is not None:
-            self.progress.follow(self._job.losses, now=True)
-        if self._live is not None:
-            self._live.draw()
+        self._look()
         self._job = self._worker = None
         self.progress.end()
         self.settings.setEnabled(True)

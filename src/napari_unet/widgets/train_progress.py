@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_unet.widgets.form import Note
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveLayer", "TrainProgress"]
 
-REDRAW = 0.4
-"""Seconds between two looks. Drawing curves takes about 10 ms of the window's time, and whatever
-changes anywhere in a window with a canvas makes Qt compose the whole window anew."""
+SHARE = 0.02
+"""Part of the window's time that showing a training may take. Whatever changes in a window with a
+canvas makes Qt compose the whole window anew: 2 ms with a graphics card, 35 ms without."""
+
+LOOKS = 0.4, 2.0
+"""Least and longest time between two looks at a training, in seconds."""
 
 SIDE_BY_SIDE = 400
 """Width in pixels from which both curves fit beside each other."""
@@ -61,9 +65,10 @@ class TrainProgress(QWidget):
         layout.addWidget(self.bar)
         layout.addWidget(self.line)
         layout.addLayout(self._plots)
-        self._drawn = 0.0
+        self._shown = self._cost = 0.0
         self._taken = 0
         self._latest: Step | None = None
+        self._is_validated = False
         self._pace: deque[tuple[float, int]] = deque(maxlen=25)
 
     def begin(self) -> None:
@@ -96,29 +101,43 @@ class TrainProgress(QWidget):
         """Add a point to the validation curves."""
         self.loss.append("validation", [event.step], [event.loss])
         self.iou.append("validation", [event.step], [event.iou])
+        self._is_validated = True
 
-    def follow(self, losses: Sequence[tuple[int, float]], *, now: bool = False) -> None:
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for another look; the slower the window draws, the fewer."""
+        shortest, longest = LOOKS
+        pause = min(max(shortest, self._cost / SHARE), longest)
+        return monotonic() - self._shown >= pause
+
+    def follow(self, losses: Sequence[tuple[int, float]]) -> None:
         """Show how far it is, and draw the losses that came since the last time.
 
         Parameters
         ----------
         losses : sequence of (int, float)
             All steps and losses so far.
-        now : bool
-            Draw although the last drawing was a moment ago: the end of a training.
         """
-        if not now and monotonic() - self._drawn < REDRAW:
-            return
+        self._shown = monotonic()
         new = losses[self._taken : len(losses)]
         self._taken += len(new)
         if new:
             self.loss.append("training", *zip(*new))
+        self.setUpdatesEnabled(False)  # everything is painted once, not one after the other
         if self._latest is not None:
             self._say(self._latest)
             self._latest = None
-        self.loss.redraw()
-        self.iou.redraw()
-        self._drawn = monotonic()
+        if new or self._is_validated:
+            self.loss.redraw()
+        if self._is_validated:
+            self.iou.redraw()
+        self._is_validated = False
+        self.setUpdatesEnabled(True)
+        QTimer.singleShot(0, self._on_painted)
+
+    def _on_painted(self) -> None:
+        # Painting comes before timers, so this is what the look cost, other delays included.
+        self._cost = 0.5 * (self._cost + monotonic() - self._shown)
 
     def end(self) -> None:
         """Show that nothing is running."""
