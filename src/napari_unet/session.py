@@ -7,7 +7,7 @@ value emits ``<name>_changed(value)``; assigning an equal one emits nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from psygnal import Signal
@@ -32,6 +32,12 @@ class Session:
     ----------
     stack : Stack or None
         What is shown, trained on and predicted.
+    added : tuple of Stack
+        What the next run learns from besides.
+    common_pixel : bool
+        Whether the next run resamples its stacks to a common pixel size.
+    intensity : {"stack", "image"}
+        Whether the next run takes the grey-value limits of the whole stack, or of every slice.
     model : TrainedModel or None
         What predicts.
     run : Path or None
@@ -50,6 +56,9 @@ class Session:
     """
 
     stack_changed = Signal(object)
+    added_changed = Signal(object)
+    common_pixel_changed = Signal(bool)
+    intensity_changed = Signal(str)
     model_changed = Signal(object)
     run_changed = Signal(object)
     weight_config_changed = Signal(object)
@@ -60,6 +69,9 @@ class Session:
 
     _signals: ClassVar[dict[str, str]] = {
         "stack": "stack_changed",
+        "added": "added_changed",
+        "common_pixel": "common_pixel_changed",
+        "intensity": "intensity_changed",
         "model": "model_changed",
         "run": "run_changed",
         "weight_config": "weight_config_changed",
@@ -70,6 +82,9 @@ class Session:
     }
 
     stack: Stack | None
+    added: tuple[Stack, ...]
+    common_pixel: bool
+    intensity: Literal["stack", "image"]
     model: TrainedModel | None
     run: Path | None
     weight_config: WeightConfig
@@ -81,6 +96,9 @@ class Session:
     def __init__(self) -> None:
         self.__dict__.update(
             stack=None,
+            added=(),
+            common_pixel=False,
+            intensity="stack",
             model=None,
             run=None,
             weight_config=WeightConfig(),
@@ -101,6 +119,18 @@ class Session:
         self.__dict__[name] = value
         if not (old is value or old == value):
             getattr(self, self._signals[name]).emit(value)
+
+    @property
+    def stacks(self) -> tuple[Stack, ...]:
+        """What the next run learns from: the current stack if it has labels, then the added ones.
+
+        The current stack stands for an added one of the same image, because its labels may be
+        read otherwise by now.
+        """
+        stack = self.stack
+        if stack is None or stack.labels is None:
+            return self.added
+        return (stack, *(one for one in self.added if one.image is not stack.image))
 
     @property
     def augment_config(self) -> AugmentConfig:

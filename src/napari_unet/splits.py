@@ -7,7 +7,7 @@ guard band around it as wide as the network sees.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,13 +16,13 @@ from napari_unet.errors import InputError
 from napari_unet.labels import annotated_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_unet.stack import Stack
 
-__all__ = ["Region", "Split", "SplitConfig", "split_stack"]
+__all__ = ["Region", "Split", "SplitConfig", "restrict", "split_stack", "split_stacks"]
 
 Region = tuple[int, int, int, int]  # y0, y1, x0, x1; y1 and x1 are the first outside
 MODES = ("last", "slices", "region", "random", "none")
@@ -218,6 +218,53 @@ def split_stack(stack: Stack, config: SplitConfig, guard: int) -> Split:
         order = np.random.default_rng([config.seed, RANDOM_STREAM]).permutation(labelled)
         return Split(tuple(sorted(order[count:].tolist())), tuple(sorted(order[:count].tolist())))
     return Split(labelled[:-count], labelled[-count:])
+
+
+def split_stacks(stacks: Sequence[Stack], config: SplitConfig, guard: int) -> tuple[Split, ...]:
+    """Divide every stack of a training, each by itself.
+
+    Chosen slices and a region are looked for in each stack. One that does not have them trains
+    as a whole, as long as another one validates.
+
+    Parameters
+    ----------
+    stacks
+        One or more, with labels.
+    config, guard
+        As in `split_stack`.
+
+    Raises
+    ------
+    InputError
+        As `split_stack`, if no stack has the chosen slices or the region, and where one stack
+        would have nothing to train on.
+    """
+    if len(stacks) == 1 or config.mode not in ("slices", "region"):
+        return tuple(split_stack(stack, config, guard) for stack in stacks)
+    parts = [restrict(config, stack) for stack in stacks]
+    if all(part.mode == "none" for part in parts):
+        split_stack(stacks[0], config, guard)  # says what is wrong
+    return tuple(split_stack(stack, part, guard) for stack, part in zip(stacks, parts))
+
+
+def restrict(config: SplitConfig, stack: Stack) -> SplitConfig:
+    """Return a choice of slices or a region as far as a stack has them; mode "none" if not at all.
+
+    Parameters
+    ----------
+    config
+        What was chosen for several stacks.
+    stack
+        One of them, with labels.
+    """
+    if config.mode == "slices":
+        slices = tuple(sorted(set(config.slices) & set(stack.labelled_slices)))
+        return replace(config, slices=slices) if slices else SplitConfig("none")
+    if config.mode != "region" or config.region is None:
+        return config
+    _, y1, _, x1 = config.region
+    Y, X = stack.plane_shape
+    return config if y1 <= Y and x1 <= X else SplitConfig("none")
 
 
 def _chosen(labelled: tuple[int, ...], slices: tuple[int, ...]) -> Split:

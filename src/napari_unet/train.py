@@ -34,20 +34,24 @@ from napari_unet.events import (
     Step,
     Validated,
 )
+from napari_unet.intensity import training_limits
 from napari_unet.labels import check_annotation
 from napari_unet.learner import Learner, OutOfMemoryError
 from napari_unet.measure import measure
 from napari_unet.model import TrainedModel, UNet
 from napari_unet.sampling import TileSampler
-from napari_unet.splits import split_stack
+from napari_unet.several import check_alike
+from napari_unet.splits import split_stacks
 from napari_unet.stack import Intensity, Stack
 from napari_unet.tiles import border, previous_valid_size, smallest_input
 from napari_unet.train_config import PRESETS, TrainConfig
 from napari_unet.validation import ValidationPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 __all__ = [
     "PRESETS",
@@ -68,6 +72,9 @@ E = TypeVar("E", bound=Event)
 
 SLICES_CHECKED = 64
 """Labelled slices that are looked at for a second class before training."""
+
+PIXELS_AT_ONCE = 2**24
+"""Pixels of labels read at once in that search."""
 
 FREE_ON_RESUME = ("steps", "device", "validate_every", "checkpoint_every", "preset")
 """Settings that may change when a run is resumed."""
@@ -117,7 +124,7 @@ class Trainer:
         self.scheme = self.stacks[0].scheme
         self.config = _fit_config(config, self.stacks[0], start_from)
         guard = border(self.config.network.depth)
-        self.splits = tuple(split_stack(stack, config.split, guard) for stack in self.stacks)
+        self.splits = split_stacks(self.stacks, config.split, guard)
         self.folder = None if run is None else RunFolder(run)
         self.resume = resume
         self.start_from = start_from
@@ -195,13 +202,7 @@ class Trainer:
     def _limits(self) -> Intensity:
         if self.start_from is not None:
             return self.start_from.intensity
-        measured = [Intensity.measure(stack, mode=self.config.intensity) for stack in self.stacks]
-        # Several stacks share one pair of limits, so that equal grey values stay equal.
-        return replace(
-            measured[0],
-            low=tuple(np.min([one.low for one in measured], axis=0).tolist()),
-            high=tuple(np.max([one.high for one in measured], axis=0).tolist()),
-        )
+        return training_limits(self.stacks, self.splits, self.config.intensity)
 
     def _first_network(self) -> UNet:
         network = UNet(self.config.network, torch.Generator().manual_seed(self.config.seed))
@@ -453,26 +454,19 @@ def check_stacks(stacks: Sequence[Stack]) -> None:
         Without labels, with labels of a single class, or when channels or
         classes differ between stacks.
     """
-    if not stacks:
-        msg = "training needs at least one stack with labels, got none: choose one"
-        raise InputError(msg)
-    first = stacks[0]
+    check_alike(stacks)
     for stack in stacks:
-        if stack.labels is None or stack.scheme is None:
-            msg = f"{stack.name!r} has no labels: choose a labels layer or file to train on"
-            raise InputError(msg)
-        if stack.channels != first.channels:
-            msg = (
-                f"all stacks of a training need the same channels, but {first.name!r} has "
-                f"{first.channels} and {stack.name!r} {stack.channels}: leave one out"
-            )
-            raise InputError(msg)
-        assert first.scheme is not None
-        if stack.scheme.n_classes != first.scheme.n_classes:
-            msg = f"{stack.name!r} has other classes than {first.name!r}: leave one out"
-            raise InputError(msg)
-        chosen = stack.labelled_slices[:SLICES_CHECKED]
-        check_annotation((stack.label_plane(i) for i in chosen), stack.scheme)
+        assert stack.scheme is not None
+        check_annotation(_labels_to_check(stack), stack.scheme)
+
+
+def _labels_to_check(stack: Stack) -> Iterator[NDArray[np.int32]]:
+    """Read labels in bands of rows, so that a large plane is never in memory as a whole."""
+    Y, X = stack.plane_shape
+    band = max(1, PIXELS_AT_ONCE // X)
+    for i in stack.labelled_slices[:SLICES_CHECKED]:
+        for y in range(0, Y, band):
+            yield stack.label_crop(i, slice(y, min(y + band, Y)), slice(0, X))
 
 
 def _check_same_run(folder: RunFolder, config: TrainConfig, stacks: Sequence[Stack]) -> None:

@@ -182,6 +182,7 @@ class TrainSettings(QWidget):
             weights=self._session.weight_config if self.weights.isChecked() else None,
             augment=augment if self.augment.isChecked() else AugmentConfig.none(),
             split=self._session.split,
+            intensity=self._session.intensity,
             validate_every=self.validate_every.value(),
             seed=self.seed.value(),
             device=self.device.value,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.several import to_common_pixel
 from napari_unet.widgets.live_prediction import LivePrediction, LiveTile
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class TrainingRequest:
     Attributes
     ----------
     stack : Stack
-        Image and labels.
+        Image and labels; the slice being shown is one of its.
     config : TrainConfig
         How to train; a resumed run goes on with the settings it was begun with.
     run : Path or None
@@ -42,6 +43,10 @@ class TrainingRequest:
         Go on with the interrupted run in that folder.
     start_from : TrainedModel or None
         Continue from this model instead of random weights.
+    others : tuple of Stack
+        Further stacks to learn from, with labels.
+    common_pixel : bool
+        Resample the others to the pixel size of the stack.
     """
 
     stack: Stack
@@ -49,6 +54,13 @@ class TrainingRequest:
     run: Path | None
     resume: bool = False
     start_from: TrainedModel | None = None
+    others: tuple[Stack, ...] = ()
+    common_pixel: bool = False
+
+    def stacks(self) -> tuple[Stack, ...]:
+        """Return what the trainer gets: labels of their own, pixels of a common size if wanted."""
+        stacks = tuple(snapshot(stack) for stack in (self.stack, *self.others))
+        return to_common_pixel(stacks) if self.common_pixel else stacks
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,16 +134,16 @@ class TrainingJob:
         from napari_unet.train import Step, Trainer
 
         request = self._request
-        stack = snapshot(request.stack)
+        stacks = request.stacks()
         self._trainer = trainer = Trainer(
-            stack,
+            stacks,
             _stored_config(request) if request.resume else request.config,
             request.run,
             resume=request.resume,
             start_from=request.start_from,
             spare_cores=1,
         )
-        live = LivePrediction(stack, lambda: None if self._stop.is_set() else self.live_slice)
+        live = LivePrediction(stacks[0], lambda: None if self._stop.is_set() else self.live_slice)
         events = trainer.run()
         started = False
         try:
