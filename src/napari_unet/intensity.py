@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.splits import Split
     from napari_unet.stack import Stack
 
-__all__ = ["Block", "Intensity", "read_sample", "sample_blocks"]
+__all__ = ["Block", "Intensity", "read_sample", "sample_blocks", "training_limits"]
 
 Block: TypeAlias = tuple[int, slice, slice]
 
@@ -136,6 +137,8 @@ class Intensity:
         stack: Stack,
         percentiles: tuple[float, float] = (0.5, 99.5),
         mode: Literal["stack", "image"] = "stack",
+        *,
+        split: Split | None = None,
     ) -> Intensity:
         """Measure the limits on a stack.
 
@@ -150,6 +153,9 @@ class Intensity:
             Of all grey values of a channel.
         mode
             Kept in the result.
+        split
+            Leaves out every pixel that validates, so that nothing of it
+            reaches training. None: all pixels count.
 
         Raises
         ------
@@ -157,7 +163,7 @@ class Intensity:
             When a value is NaN or infinite, or the whole image has one grey value.
         """
         _check_percentiles(percentiles)
-        values = read_sample(stack, sample_blocks(stack))
+        values = _seen_values(stack, split)
         low, high = _percentile_limits(values, percentiles)
         if np.all(low == high):
             raise InputError(
@@ -176,6 +182,58 @@ class Intensity:
     def from_dict(cls, data: dict[str, Any]) -> Intensity:
         """Rebuild from ``to_dict``."""
         return cls(**data)
+
+
+def training_limits(
+    stacks: Sequence[Stack],
+    splits: Sequence[Split],
+    mode: Literal["stack", "image"] = "stack",
+) -> Intensity:
+    """Measure the limits that a training on these stacks uses.
+
+    Several stacks share one pair of limits per channel, the widest, so that
+    equal grey values stay equal. Pixels that validate take no part.
+
+    Parameters
+    ----------
+    stacks
+        All with the same channels.
+    splits
+        One per stack.
+    mode
+        Kept in the result.
+
+    Raises
+    ------
+    InputError
+        When a value is NaN or infinite, also where it validates, or when what
+        trains has one grey value only.
+    """
+    for stack, split in zip(stacks, splits):
+        if split.region is None:  # else they are read with the slices that train
+            read_sample(stack, sample_blocks(stack, split.validation))
+    measured = [Intensity.measure(a, mode=mode, split=b) for a, b in zip(stacks, splits)]
+    return replace(
+        measured[0],
+        low=tuple(np.min([one.low for one in measured], axis=0).tolist()),
+        high=tuple(np.max([one.high for one in measured], axis=0).tolist()),
+    )
+
+
+def _seen_values(stack: Stack, split: Split | None) -> NDArray[Any]:
+    """Grey values (C, n) of a sample of the pixels that do not validate."""
+    if split is None:
+        return read_sample(stack, sample_blocks(stack))
+    if split.region is None:
+        seen = sorted(set(range(stack.n_slices)) - set(split.validation))
+        return read_sample(stack, sample_blocks(stack, seen))
+    values = read_sample(stack, sample_blocks(stack), split)
+    if values.shape[1] == 0:
+        raise InputError(
+            f"the validation region {split.region} leaves no pixel of {stack.name!r} to measure "
+            "the grey values on: draw a smaller region."
+        )
+    return values
 
 
 def sample_blocks(stack: Stack, slices: Sequence[int] | None = None) -> Iterator[Block]:
@@ -218,18 +276,30 @@ def _sample_spans(n: int) -> list[slice]:
     return [slice(a, a + SAMPLE_BLOCK) for a in starts]
 
 
-def read_sample(stack: Stack, blocks: Iterator[Block]) -> NDArray[Any]:
-    """Read the grey values (C, n) of blocks; all of them are finite or it is an ``InputError``."""
-    parts = []
+def read_sample(stack: Stack, blocks: Iterator[Block], split: Split | None = None) -> NDArray[Any]:
+    """Read the grey values (C, n) of blocks, but for those in the region that ``split`` hides.
+
+    Raises
+    ------
+    InputError
+        When one of them, hidden or not, is NaN or infinite.
+    """
+    parts = [np.empty((stack.channels, 0), stack.dtype)]
     for i, rows, cols in blocks:
-        part = stack.image_crop(i, rows, cols).reshape(stack.channels, -1)
+        part = stack.image_crop(i, rows, cols)
         if part.dtype.kind == "f" and not np.isfinite(part).all():
             bad = "NaN" if np.isnan(part).any() else "infinite"
             raise InputError(
                 f"expected finite grey values, but slice {i} of {stack.name!r} contains {bad} "
                 "pixels: replace them, for example with the darkest value."
             )
-        parts.append(part)
+        hidden = None if split is None else split.hidden(rows, cols)
+        if hidden is None:
+            parts.append(part.reshape(stack.channels, -1))
+        else:
+            seen = np.ones(part.shape[1:], bool)
+            seen[hidden] = False
+            parts.append(part[:, seen])
     return np.concatenate(parts, axis=1)
 
 

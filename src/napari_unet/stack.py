@@ -371,8 +371,14 @@ class Stack:
         return painted
 
     def _painted_slices(self) -> tuple[int, ...]:
-        rows, cols = (slice(0, n) for n in self.plane_shape)
-        return tuple(i for i in range(self.n_slices) if self._read_labels(i, rows, cols).any())
+        return tuple(i for i in range(self.n_slices) if self._is_painted(i))
+
+    def _is_painted(self, i: int) -> bool:
+        """Look in bands of rows, so that a large plane is never in memory as a whole."""
+        Y, X = self.plane_shape
+        band = max(1, SAMPLE_PIXELS // X)
+        bands = (slice(y, min(y + band, Y)) for y in range(0, Y, band))
+        return any(self._read_labels(i, rows, slice(0, X)).any() for rows in bands)
 
     def with_labels(
         self,
