@@ -11,9 +11,11 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit
 
 from napari_unet import events as told
 from napari_unet.errors import UNetError
-from napari_unet.splits import split_stack
+from napari_unet.several import check_alike, to_common_pixel
+from napari_unet.splits import split_stacks
 from napari_unet.tiles import border
 from napari_unet.widgets.cost import NetworkSize, Rates, step_flops, training_bytes
+from napari_unet.widgets.cost_line import CostLine, describe_cost
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.form import (
     Combo,
@@ -37,6 +39,7 @@ from napari_unet.widgets.worker import Worker, once
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_unet.preflight import StepCost
     from napari_unet.train_config import TrainConfig
 
 __all__ = ["TrainDock"]
@@ -66,11 +69,16 @@ class TrainDock(Dock):
         self._live: LiveLayer | None = None
         self._size: NetworkSize | None = None
         self._best: tuple[int, float] | None = None
+        self._measuring: Worker | None = None
+        self._measured: tuple[Any, StepCost] | None = None
         self._build_settings()
         self._build_actions()
         self._build_progress()
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.model_changed, self._offer_starts)
+        self.listen(self.session.added_changed, self._on_stack)
+        self.listen(self.session.common_pixel_changed, self._check)
+        self.listen(self.session.intensity_changed, self._check)
         self.listen(self.session.split_changed, self._check)
         self.listen(self.session.weight_config_changed, self._check)
         self.listen(self.session.augment_config_changed, self._check)
@@ -101,7 +109,8 @@ class TrainDock(Dock):
     def _build_actions(self) -> None:
         self.start = PrimaryButton("Train", START_TIP)
         self.start.clicked.connect(self._on_start)
-        self.cost = Note()
+        self.cost = CostLine()
+        self.cost.wanted.connect(self._on_measure)
         self.problem = Problem(self.start)
         self.pause = button("&Pause", "Hold after this step and give the memory back.")
         self.pause.clicked.connect(self._on_pause)
@@ -134,7 +143,8 @@ class TrainDock(Dock):
     # -- before the start -------------------------------------------------------------------
 
     def _on_stack(self, _stack: object = None) -> None:
-        if self.session.stack is not None and not self.settings.ready and self._worker is None:
+        any_stack = self.session.stack is not None or self.session.added
+        if any_stack and not self.settings.ready and self._worker is None:
             # Torch takes a second or two to load: not while the dock is being opened.
             QTimer.singleShot(0, self._load)
         self._offer_starts()
@@ -182,18 +192,20 @@ class TrainDock(Dock):
             self.problem.say(sentence(error))
 
     def _reason(self) -> str | None:
-        stack = self.session.stack
-        if stack is None:
-            return NO_STACK
-        if stack.labels is None or stack.scheme is None:
-            return NO_LABELS
+        if not self.session.stacks:
+            return NO_STACK if self.session.stack is None else NO_LABELS
+        check_alike(self.session.stacks)
         return None if self.settings.ready else LOADING
 
     def _say_cost(self) -> None:
-        stack, config = self.session.stack, self.settings.config()
-        assert stack is not None
+        stacks, config = self.session.stacks, self.settings.config()
+        stack = stacks[0]
         assert stack.scheme is not None
-        split = split_stack(stack, config.split, guard=border(config.network.depth))
+        splits = split_stacks(stacks, config.split, guard=border(config.network.depth))
+        train, validation = (
+            sum(len(slices) for slices in parts)
+            for parts in ([s.train for s in splits], [s.validation for s in splits])
+        )
         network = config.network
         self._size = NetworkSize(
             network.width,
@@ -204,7 +216,9 @@ class TrainDock(Dock):
             config.batch,
         )
         start = self.start_from.value
-        slices = count(len(split.train), "slice")
+        slices = count(train, "slice")
+        if len(stacks) > 1:
+            slices += f" of {len(stacks)} stacks"
         self.start.setText(
             f"Resume {start.name}"
             if isinstance(start, Path)
@@ -220,9 +234,56 @@ class TrainDock(Dock):
         time = "time is known after the first steps"
         if seconds is not None:
             time = about(seconds)
-        memory = size(training_bytes(self._size, config.optimiser))
-        shares = f"{len(split.train)} + {len(split.validation)} slices"
-        self.cost.say(f"{time}, {memory}, {shares} (training + validation)")
+        costs = f"{time}, {size(training_bytes(self._size, config.optimiser))}"
+        if self._measured is not None and self._measured[0] == self._to_measure(config):
+            costs = describe_cost(self._measured[1])
+        shares = f"{train} + {validation} slices (training + validation)"
+        self.cost.say(f"{costs}, {shares}", can_measure=True)
+
+    # -- measuring a step ---------------------------------------------------------------------
+
+    def _to_measure(self, config: TrainConfig) -> tuple[Any, ...]:
+        """What a measured step depends on."""
+        return (*map(id, self.session.stacks), self.session.common_pixel, config)
+
+    def _on_measure(self) -> None:
+        """Take two steps in the background, to know what the training will cost."""
+        if self._job is not None or self._measuring is not None:
+            return
+        try:
+            config = self.settings.config()
+        except UNetError:
+            return  # said below the button already
+        stacks, wanted = self.session.stacks, self._to_measure(config)
+        common = self.session.common_pixel
+
+        def measure() -> tuple[Any, StepCost]:
+            from napari_unet.preflight import measure_step
+
+            ready = to_common_pixel(stacks) if common else stacks
+            return wanted, measure_step(ready, config, spare_cores=1)
+
+        self._measuring = Worker(once(measure))
+        self._measuring.yielded.connect(self._on_measured)
+        self._measuring.errored.connect(self._on_error)
+        self._measuring.finished.connect(self._on_measuring_over)
+        self.cost.measure.setEnabled(False)
+        self.cost.say("Measuring one step …", can_measure=True)
+        self.run(self._measuring)
+
+    def _on_measured(self, measured: tuple[Any, StepCost]) -> None:
+        self._measured = measured
+        if self._size is not None and measured[0] == self._to_measure(self.settings.config()):
+            task = f"train {self.settings.device.value}"
+            self.rates.remember(task, step_flops(self._size), measured[1].seconds_per_step)
+
+    def _on_measuring_over(self) -> None:
+        failed = self.problem.text()
+        self._measuring = None
+        self.cost.measure.setEnabled(True)
+        self._check()
+        if failed:
+            self.problem.say(failed)
 
     def _on_seed(self, seed: int) -> None:
         self.settings.seed.setValue(seed)
@@ -246,9 +307,11 @@ class TrainDock(Dock):
     # -- while it runs ----------------------------------------------------------------------
 
     def _on_start(self) -> None:
-        stack = self.session.stack
-        if stack is None or self._job is not None:
+        if not self.session.stacks or self._job is not None:
             return
+        stack = self.session.stacks[0]
+        if self._measuring is not None:
+            self._measuring.abandon()
         try:
             request = self._request(self.settings.config())
         except UNetError as error:
@@ -269,13 +332,16 @@ class TrainDock(Dock):
         self.run(self._worker)
 
     def _request(self, config: TrainConfig) -> TrainingRequest:
-        stack, start = self.session.stack, self.start_from.value
-        assert stack is not None
-        if isinstance(start, Path):
-            return TrainingRequest(stack, config, start, resume=True)
-        run = new_run(stack.name, config.preset, self._place())
+        (stack, *others), start = self.session.stacks, self.start_from.value
+        resume = isinstance(start, Path)
         return TrainingRequest(
-            stack, config, run, start_from=self.session.model if start == "model" else None
+            stack,
+            config,
+            start if resume else new_run(stack.name, config.preset, self._place()),
+            resume=resume,
+            start_from=self.session.model if start == "model" else None,
+            others=tuple(others),
+            common_pixel=self.session.common_pixel,
         )
 
     def _show_running(self, request: TrainingRequest) -> None:
