@@ -14,19 +14,18 @@ column.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812  the name that torch's users know
 
 from napari_unet.errors import InputError
+from napari_unet.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -45,7 +44,7 @@ MAX_GRID = 64  # more control points than this are no smooth deformation any mor
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class AugmentConfig(Settings):
     """How strongly tiles are deformed and their grey values changed.
 
     Parameters
@@ -75,6 +74,8 @@ class AugmentConfig:
     InputError
         If a value is out of its range.
     """
+
+    described_as: ClassVar[str] = "augmentation settings"
 
     displacement: float = 10.0
     grid: int = 3
@@ -109,24 +110,6 @@ class AugmentConfig:
             displacement=0.0, rotation=0.0, zoom=(1.0, 1.0), flips=False,
             brightness=0.0, contrast=0.0, gamma=0.0, noise=0.0,
         )  # fmt: skip
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the configuration as plain JSON types."""
-        return asdict(self) | {"zoom": list(self.zoom)}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> AugmentConfig:
-        """Return the configuration that ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            If a field is unknown or its value is not allowed.
-        """
-        unknown = sorted(set(plain) - {field.name for field in fields(cls)})
-        if unknown:
-            raise InputError(f"augmentation has no setting {unknown[0]!r}: remove it.")
-        return cls(**plain)
 
 
 def _is_number(value: object) -> bool:

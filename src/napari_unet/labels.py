@@ -7,16 +7,17 @@ classes.
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy import ndimage
 
 from napari_unet.errors import InputError
+from napari_unet.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -45,7 +46,7 @@ SAMPLED_SIDE = 2048
 
 
 @dataclass(frozen=True)
-class LabelScheme:
+class LabelScheme(Settings):
     """What the values of a labels array mean.
 
     Parameters
@@ -75,6 +76,8 @@ class LabelScheme:
     InputError
         If the settings contradict one another.
     """
+
+    described_as: ClassVar[str] = "label schemes"
 
     kind: Literal["objects", "classes"] = "objects"
     annotation: Literal["dense", "sparse"] = "dense"
@@ -161,28 +164,6 @@ class LabelScheme:
         dtype = np.uint8 if max(self.values) <= 255 else np.uint16
         table: NDArray[Any] = np.asarray(self.values, dtype)
         return np.take(table, np.asarray(classes))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the scheme as plain JSON types."""
-        plain = asdict(self)
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in plain.items()}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> LabelScheme:
-        """Return the scheme that ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            If a field is unknown or its value is not allowed.
-        """
-        unknown = sorted(set(plain) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise InputError(f"a label scheme has no field {unknown[0]!r}; remove it.")
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()
-        }
-        return cls(**fields)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,14 @@ Legend: B tiles, C channels, K classes, (H, W) input, (h, w) output pixels.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from napari_unet.errors import InputError
+from napari_unet.settings import Settings
 from napari_unet.tiles import border, output_size
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["TrainedModel", "UNet", "UNetConfig", "forward_flops"]
 
 
 @dataclass(frozen=True)
-class UNetConfig:
+class UNetConfig(Settings):
     """Shape of a U-Net; the defaults are the paper's.
 
     Attributes
@@ -43,6 +44,8 @@ class UNetConfig:
         Batch normalisation between convolution and ReLU. The paper has none;
         it lets a small network learn in minutes.
     """
+
+    described_as: ClassVar[str] = "network settings"
 
     in_channels: int = 1
     classes: int = 2
@@ -68,15 +71,6 @@ class UNetConfig:
         if self.norm not in ("none", "batch"):
             msg = f"norm must be 'none' or 'batch', got {self.norm!r}"
             raise InputError(msg)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> UNetConfig:
-        """The inverse of `to_dict`."""
-        return cls(**values)
 
 
 class UNet(nn.Module):

@@ -7,16 +7,17 @@ guard band around it as wide as the network sees.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from napari_unet.errors import InputError
 from napari_unet.labels import annotated_classes
+from napari_unet.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,7 +33,7 @@ CHECKED_PIXELS = 2**26  # a larger plane is not searched for classes
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(Settings):
     """How labelled slices are divided between training and validation.
 
     Parameters
@@ -56,6 +57,8 @@ class SplitConfig:
     InputError
         If a setting is not usable, or mode "slices" or "region" lacks its own.
     """
+
+    described_as: ClassVar[str] = "validation settings"
 
     mode: Literal["last", "slices", "region", "random", "none"] = "last"
     fraction: float = 0.2
@@ -82,28 +85,6 @@ class SplitConfig:
             raise InputError(f"seed must be 0 or more, got {self.seed}.")
         if self.region is not None:
             _check_region(self.region)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain JSON types."""
-        plain = asdict(self)
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in plain.items()}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> SplitConfig:
-        """Return the settings that ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            If a field is unknown or its value is not allowed.
-        """
-        unknown = sorted(set(plain) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise InputError(f"validation settings have no field {unknown[0]!r}; remove it.")
-        fields: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()
-        }
-        return cls(**fields)
 
 
 @dataclass(frozen=True)

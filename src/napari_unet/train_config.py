@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from napari_unet.augment import AugmentConfig
 from napari_unet.errors import InputError
 from napari_unet.model import UNetConfig
+from napari_unet.settings import Settings
 from napari_unet.splits import SplitConfig
 from napari_unet.tiles import output_size
 from napari_unet.weights import WeightConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["PRESETS", "TrainConfig"]
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """Everything that decides the result of a run, besides the data.
 
     Attributes
@@ -61,6 +65,8 @@ class TrainConfig:
     preset : str
         The preset these settings came from, for the record.
     """
+
+    described_as: ClassVar[str] = "training settings"
 
     network: UNetConfig = field(default_factory=UNetConfig)
     steps: int = 4000
@@ -132,20 +138,22 @@ class TrainConfig:
         progress = (step - rise) / max(1, self.steps - rise)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> TrainConfig:
-        """The inverse of `to_dict`."""
-        parts = dict(values)
-        parts["network"] = UNetConfig.from_dict(parts["network"])
-        parts["augment"] = AugmentConfig.from_dict(parts["augment"])
-        parts["split"] = SplitConfig.from_dict(parts["split"])
-        if parts["weights"] is not None:
-            parts["weights"] = WeightConfig.from_dict(parts["weights"])
-        return cls(**parts)
+    def from_dict(cls, plain: Mapping[str, Any]) -> TrainConfig:
+        """Return the settings that ``to_dict`` wrote, with those nested in them."""
+        parts = dict(plain)
+        for name, kind in NESTED.items():
+            if parts.get(name) is not None:
+                parts[name] = kind.from_dict(parts[name])
+        return super().from_dict(parts)
+
+
+NESTED: dict[str, type[Settings]] = {
+    "network": UNetConfig,
+    "augment": AugmentConfig,
+    "split": SplitConfig,
+    "weights": WeightConfig,
+}
 
 
 def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:

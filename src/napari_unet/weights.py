@@ -17,17 +17,18 @@ morphometry, Nature Methods 16 (2019), and its Fiji plugin.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from napari_unet.distances import two_nearest
 from napari_unet.errors import InputError
 from napari_unet.labels import LabelScheme, Target, integer_labels, read_target, separate_touching
+from napari_unet.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -46,7 +47,7 @@ TOLERANCE = 1e-3  # of the weight
 
 
 @dataclass(frozen=True)
-class WeightConfig:
+class WeightConfig(Settings):
     """How weight maps are made.
 
     Parameters
@@ -67,6 +68,8 @@ class WeightConfig:
     InputError
         If the preset is unknown or a number is not usable.
     """
+
+    described_as: ClassVar[str] = "weight map settings"
 
     preset: Preset = "paper"
     w0: float | None = None
@@ -96,24 +99,6 @@ class WeightConfig:
     def resolved_sigma(self) -> float:
         """σ in px: the one given, else the preset's."""
         return DEFAULTS[self.preset][1] if self.sigma is None else self.sigma
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the settings as plain JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> WeightConfig:
-        """Return the settings that ``to_dict`` wrote.
-
-        Raises
-        ------
-        InputError
-            If a field is unknown or its value is not allowed.
-        """
-        unknown = sorted(set(plain) - set(cls.__dataclass_fields__))
-        if unknown:
-            raise InputError(f"weight map settings have no field {unknown[0]!r}; remove it.")
-        return cls(**plain)
 
 
 def _check_number(name: str, value: float, low: float, high: float) -> None:
