@@ -56,6 +56,51 @@ def test_tiled_equals_one_pass(y, x, depth, tile, batch):
     assert (whole.argmax(0) == tiled.argmax(0))[margin].all()
 
 
+@given(
+    y=st.integers(1, 130),
+    x=st.integers(1, 130),
+    depth=st.integers(0, 3),
+    tile=st.integers(1, 140),
+    mirror=st.booleans(),
+    data=st.data(),
+)
+@settings(deadline=None, max_examples=40)
+def test_a_region_equals_that_part_of_the_whole(y, x, depth, tile, mirror, data):
+    y0, x0 = data.draw(st.integers(0, y - 1)), data.draw(st.integers(0, x - 1))
+    region = (y0, data.draw(st.integers(y0 + 1, y)), x0, data.draw(st.integers(x0 + 1, x)))
+    net = random_network(depth)
+    image = np.random.default_rng(y * x).random((y, x), dtype=np.float32)
+    options = {"compute": CPU, "mirror_average": mirror}
+    whole = predict_probabilities(net, image, "yx", **options)
+    part = predict_probabilities(net, image, "yx", region=region, tile=tile, **options)
+    assert np.abs(part - whole[:, region[0] : region[1], region[2] : region[3]]).max() <= 1e-5
+
+
+def test_a_region_reads_and_computes_only_what_it_needs():
+    class Array:
+        shape, dtype, ndim = (2, 5000, 5000), np.dtype(np.uint8), 3
+        read = 0
+
+        def __getitem__(self, at):
+            Array.read += 1
+            assert at[0] == 1
+            assert 800 <= at[1].start < at[1].stop <= 1250
+            assert 1800 <= at[2].start < at[2].stop <= 2250
+            return np.ones((at[1].stop - at[1].start, at[2].stop - at[2].start), np.uint8)
+
+    stack = Stack("s", Array(), "zyx")
+    options = {"slices": (1,), "region": (903, 1107, 1901, 2100)}
+    labels = predict_labels(model(), stack, compute=CPU, **options)
+    assert labels.shape == (1, 204, 199)
+    assert Array.read == plan(model(), stack, **options).total == 1
+
+
+@pytest.mark.parametrize("region", [(0, 0, 0, 5), (5, 3, 0, 5), (-1, 3, 0, 5), (0, 3, 0, 65)])
+def test_a_region_that_is_not_there_is_named(region):
+    with pytest.raises(InputError, match="a region must be"):
+        predict_labels(model(), np.zeros((64, 64), np.uint8), "yx", region=region)
+
+
 def test_depth_four_in_many_tiles_equals_one_pass():
     net = random_network(4, norm="none")
     image = np.random.default_rng(0).random((300, 270), dtype=np.float32)

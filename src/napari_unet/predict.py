@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.splits import Region
+
 __all__ = [
     "PredictedTile",
     "PredictionPlan",
@@ -119,6 +121,7 @@ def plan(
     tile: int | None = None,
     *,
     slices: Sequence[int] | None = None,
+    region: Region | None = None,
     memory: int | None = None,
     compute: Compute | None = None,
 ) -> PredictionPlan:
@@ -134,6 +137,9 @@ def plan(
         Largest side of an input tile; 2048 when omitted.
     slices : sequence of int, optional
         Flat indices; all when omitted.
+    region : (int, int, int, int), optional
+        ``y0, y1, x0, x1`` of the plane, y1 and x1 the first outside; the whole
+        plane when omitted.
     memory : int, optional
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
@@ -144,7 +150,11 @@ def plan(
     per_pixel = bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
     budget = memory or int(MEMORY_SHARE * available_memory(compute.device))
     tiles = plan_tiles(
-        stack.plane_shape, config.depth, tile or LARGEST_TILE, max_pixels=budget // per_pixel
+        stack.plane_shape,
+        config.depth,
+        tile or LARGEST_TILE,
+        max_pixels=budget // per_pixel,
+        region=region,
     )
     count = stack.n_slices if slices is None else len(slices)
     used = tiles.input[0] * tiles.input[1] * per_pixel
@@ -157,6 +167,7 @@ def predict(
     axes: str | None = None,
     *,
     slices: Sequence[int] | None = None,
+    region: Region | None = None,
     tile: int | None = None,
     batch: int = 1,
     device: str = "auto",
@@ -177,6 +188,9 @@ def predict(
         Axes of an array, such as ``"zyx"``; guessed when omitted.
     slices : sequence of int, optional
         Flat indices of the slices to predict, in this order; all when omitted.
+    region : (int, int, int, int), optional
+        ``y0, y1, x0, x1``: only these pixels of each slice are predicted, and
+        come out as they do in the prediction of the whole slice.
     tile : int, optional
         Largest side of an input tile; rounded down to what the network takes.
     batch : int
@@ -201,7 +215,8 @@ def predict(
     Raises
     ------
     InputError
-        If the image has other channels than the model, or a slice is not there.
+        If the image has other channels than the model, or a slice or region is
+        not there.
     DeviceError
         If even the smallest tile does not fit into memory.
     """
@@ -217,7 +232,9 @@ def predict(
         msg = f"a batch needs at least 1 tile, got {batch}: give 1 or more"
         raise InputError(msg)
     compute = compute or choose(device, network.config, purpose="predict")
-    laid_out = plan(network, stack, tile, slices=chosen, memory=memory, compute=compute)
+    laid_out = plan(
+        network, stack, tile, slices=chosen, region=region, memory=memory, compute=compute
+    )
     limit_threads(compute)
     run = _Run(stack, model, compute, logits=logits, mirror_average=mirror_average)
     yield from run.tiles(chosen, laid_out.tiles, batch)
@@ -281,11 +298,8 @@ class _Run:
                     ahead = reader.submit(self._read, groups[number + 1])
                 result = self._forward(images)
                 for (i, slot), tile in zip(group, result):
-                    height, width = (
-                        slot.rows.stop - slot.rows.start,
-                        slot.cols.stop - slot.cols.start,
-                    )
-                    yield i, slot, tile[:, :height, :width]
+                    inside = slot.within_output(self.network.config.depth)
+                    yield i, slot, tile[:, *inside]
 
     def _read(self, group: Sequence[tuple[int, TileSlot]]) -> torch.Tensor:
         images = [self._read_tile(i, slot) for i, slot in group]
@@ -335,7 +349,7 @@ class _Run:
             )
         depth = self.network.config.depth
         side = previous_valid_size(max(plan.input) * 7 // 10, depth)
-        smaller = plan_tiles(plan.shape, depth, side)
+        smaller = plan_tiles(plan.shape, depth, side, region=plan.region)
         if max(smaller.input) >= max(plan.input):
             msg = (
                 f"memory on {self.compute.describe()} does not hold a single tile of "
@@ -356,16 +370,14 @@ def predict_probabilities(
     Returns
     -------
     ndarray, leading axes of the stack + (K, Y, X), float32
-        With `slices`, one leading axis that counts them.
+        With `slices`, one leading axis that counts them; with `region`, only
+        its rows and columns.
     """
     stack = image if isinstance(image, Stack) else _as_stack(image, axes)
-    chosen = options.get("slices")
-    classes = _network(model).config.classes
-    where = {i: n for n, i in enumerate(range(stack.n_slices) if chosen is None else chosen)}
-    result = np.empty((len(where), classes, *stack.plane_shape), np.float32)
+    planes = _Planes(stack, options, (_network(model).config.classes,), np.dtype(np.float32))
     for tile in predict(model, stack, **options):
-        result[where[tile.slice_index], :, tile.rows, tile.cols] = tile.probabilities
-    return result if chosen is not None else result.reshape(*stack.leading_shape, *result.shape[1:])
+        planes.put(tile, tile.probabilities)
+    return planes.result()
 
 
 def predict_labels(
@@ -379,16 +391,44 @@ def predict_labels(
     -------
     ndarray, leading axes of the stack + (Y, X), uint8 or uint16
         Values of ``model.scheme.values``; with `slices`, one leading axis that
-        counts them.
+        counts them; with `region`, only its rows and columns.
     """
     stack = image if isinstance(image, Stack) else _as_stack(image, axes)
-    chosen = options.get("slices")
-    where = {i: n for n, i in enumerate(range(stack.n_slices) if chosen is None else chosen)}
-    result = np.zeros((len(where), *stack.plane_shape), model.scheme.encode([0]).dtype)
+    planes = _Planes(stack, options, (), model.scheme.encode([0]).dtype)
     for tile in predict(model, stack, **options):
-        labels = model.scheme.encode(tile.probabilities.argmax(0))
-        result[where[tile.slice_index], tile.rows, tile.cols] = labels
-    return result if chosen is not None else result.reshape(*stack.leading_shape, *result.shape[1:])
+        planes.put(tile, model.scheme.encode(tile.probabilities.argmax(0)))
+    return planes.result()
+
+
+class _Planes:
+    """Collects tiles of the chosen slices and region."""
+
+    def __init__(
+        self, stack: Stack, options: dict[str, Any], channels: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        chosen = options.get("slices")
+        self._where = {
+            i: n for n, i in enumerate(range(stack.n_slices) if chosen is None else chosen)
+        }
+        self._leading = stack.leading_shape if chosen is None else (len(self._where),)
+        Y, X = stack.plane_shape
+        y0, y1, x0, x1 = options.get("region") or (0, Y, 0, X)
+        self._origin = y0, x0
+        # A region that is not there is refused by `predict`, before anything is put here.
+        shape = (max(0, min(y1, Y) - y0), max(0, min(x1, X) - x0))
+        self._planes: NDArray[Any] = np.empty((len(self._where), *channels, *shape), dtype)
+
+    def put(self, tile: PredictedTile, values: NDArray[Any]) -> None:
+        """Take the values of a tile: (..., h, w)."""
+        rows, cols = (
+            slice(part.start - first, part.stop - first)
+            for part, first in zip((tile.rows, tile.cols), self._origin)
+        )
+        self._planes[self._where[tile.slice_index], ..., rows, cols] = values
+
+    def result(self) -> NDArray[Any]:
+        """All slices, in the leading axes of the stack where all are there."""
+        return self._planes.reshape(*self._leading, *self._planes.shape[1:])
 
 
 def _network(model: TrainedModel | UNet) -> UNet:

@@ -181,6 +181,20 @@ class TileSlot:
     input_rows: tuple[int, int]
     input_cols: tuple[int, int]
 
+    def within_output(self, depth: int) -> tuple[slice, slice]:
+        """Rows and columns of `rows` and `cols` in the output tile of the network."""
+        loss = border(depth) // 2
+        return (
+            slice(
+                self.rows.start - self.input_rows[0] - loss,
+                self.rows.stop - self.input_rows[0] - loss,
+            ),
+            slice(
+                self.cols.start - self.input_cols[0] - loss,
+                self.cols.stop - self.input_cols[0] - loss,
+            ),
+        )
+
 
 @dataclass(frozen=True)
 class TilePlan:
@@ -193,18 +207,22 @@ class TilePlan:
     input : (int, int)
         Height and width of every input tile.
     slots : tuple of TileSlot
-        Row by row; together they cover the plane exactly once.
+        Row by row; together they cover the plane, or the region, exactly once.
+    region : (int, int, int, int), optional
+        ``y0, y1, x0, x1`` where only a part of the plane is covered.
     """
 
     shape: tuple[int, int]
     input: tuple[int, int]
     slots: tuple[TileSlot, ...]
+    region: tuple[int, int, int, int] | None = None
 
     @property
     def waste(self) -> float:
-        """Pixels computed for each pixel of the plane: ``(1 + border/T)²`` for output T."""
+        """Pixels computed for each pixel asked for: ``(1 + border/T)²`` for output T."""
         tile = self.input[0] * self.input[1]
-        return len(self.slots) * tile / (self.shape[0] * self.shape[1])
+        y0, y1, x0, x1 = self.region or (0, self.shape[0], 0, self.shape[1])
+        return len(self.slots) * tile / ((y1 - y0) * (x1 - x0))
 
 
 def plan_tiles(
@@ -212,8 +230,9 @@ def plan_tiles(
     depth: int,
     tile: int | None = None,
     max_pixels: int | None = None,
+    region: tuple[int, int, int, int] | None = None,
 ) -> TilePlan:
-    """Cover a plane with aligned output tiles at the least computation.
+    """Cover a plane, or a region of it, with aligned output tiles at the least computation.
 
     Parameters
     ----------
@@ -227,6 +246,10 @@ def plan_tiles(
     max_pixels : int, optional
         Largest area of an input tile, in pixels: the memory budget. Without
         `tile` and `max_pixels` the plane goes through in one pass.
+    region : (int, int, int, int), optional
+        ``y0, y1, x0, x1``, y1 and x1 the first outside; the whole plane when
+        omitted. Tiles begin at the multiple of 2^depth before it, so that its
+        pixels come out as they do in the whole plane.
 
     Returns
     -------
@@ -237,14 +260,18 @@ def plan_tiles(
     Raises
     ------
     InputError
-        If the limit does not hold even the smallest tile, or a side is 0.
+        If the limit does not hold even the smallest tile, a side is 0, or the
+        region is empty or reaches beyond the plane.
     """
     if min(shape) < 1:
         msg = f"a plane needs at least one pixel a side, got {shape[0]} × {shape[1]}"
         raise InputError(msg)
+    y0, y1, x0, x1 = _checked_region(region, shape)
+    step = _alignment(depth)
+    y0, x0 = y0 - y0 % step, x0 - x0 % step
     limit = None if tile is None else previous_valid_size(tile, depth)
-    rows = _candidates(shape[0], depth, limit)
-    cols = _candidates(shape[1], depth, limit)
+    rows = _candidates(y1 - y0, depth, limit)
+    cols = _candidates(x1 - x0, depth, limit)
     best: tuple[int, int, int] | None = None
     for height, down in rows:
         for width, across in cols:
@@ -260,7 +287,22 @@ def plan_tiles(
             f"but only {max_pixels} were allowed: allow more memory or use fewer poolings"
         )
         raise InputError(msg)
-    return _lay_out(shape, depth, best[1], best[2])
+    return _lay_out(shape, region, depth, best[1], best[2])
+
+
+def _checked_region(
+    region: tuple[int, int, int, int] | None, shape: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    if region is None:
+        return 0, shape[0], 0, shape[1]
+    y0, y1, x0, x1 = region
+    if not (0 <= y0 < y1 <= shape[0] and 0 <= x0 < x1 <= shape[1]):
+        msg = (
+            f"a region must be y0 < y1 and x0 < x1 inside the plane of {shape[0]} × {shape[1]} "
+            f"pixels, got rows {y0} to {y1} and columns {x0} to {x1}: choose another"
+        )
+        raise InputError(msg)
+    return region
 
 
 def _candidates(length: int, depth: int, limit: int | None) -> list[tuple[int, int]]:
@@ -289,15 +331,27 @@ def _tiles_along(length: int, output: int, step: int) -> int:
     return 1 + -(-(length - output) // advance)
 
 
-def _lay_out(shape: tuple[int, int], depth: int, height: int, width: int) -> TilePlan:
+def _lay_out(
+    shape: tuple[int, int],
+    region: tuple[int, int, int, int] | None,
+    depth: int,
+    height: int,
+    width: int,
+) -> TilePlan:
+    y0, y1, x0, x1 = _checked_region(region, shape)
+    step = _alignment(depth)
+    top, left = y0 - y0 % step, x0 - x0 % step
     slots = [
         TileSlot(
-            slice(y0, y1), slice(x0, x1), _window(y0, height, depth), _window(x0, width, depth)
+            slice(max(y0, top + a), top + b),
+            slice(max(x0, left + c), left + d),
+            _window(top + a, height, depth),
+            _window(left + c, width, depth),
         )
-        for y0, y1 in _spans(shape[0], height, depth)
-        for x0, x1 in _spans(shape[1], width, depth)
+        for a, b in _spans(y1 - top, height, depth)
+        for c, d in _spans(x1 - left, width, depth)
     ]
-    return TilePlan(shape, (height, width), tuple(slots))
+    return TilePlan(shape, (height, width), tuple(slots), region)
 
 
 def _spans(length: int, side: int, depth: int) -> list[tuple[int, int]]:
