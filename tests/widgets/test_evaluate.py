@@ -2,15 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.errors import InputError
 from napari_unet.labels import LabelScheme
 from napari_unet.session import session_of
-from napari_unet.widgets.error_regions import INVENTED, MERGED, MISSED, SPLIT, error_regions
 from napari_unet.widgets.evaluate import (
     NO_PREDICTION,
     SAME,
@@ -18,6 +14,7 @@ from napari_unet.widgets.evaluate import (
     _ranges,
 )
 from napari_unet.widgets.evaluation_job import (
+    ERROR_KINDS,
     Doing,
     ErrorPlane,
     EvaluationRequest,
@@ -27,78 +24,6 @@ from napari_unet.widgets.evaluation_job import (
 from napari_unet.widgets.layers import stack_from_layers
 
 from .conftest import until
-
-# -- where it is wrong --------------------------------------------------------------------------
-
-TWO = np.array([[1, 1, 0, 2, 2]] * 4)
-ONE = np.array([[1, 1, 1, 1, 1]] * 4)
-
-
-def test_one_object_over_two_is_a_merge():
-    found = error_regions(ONE, TWO, smallest=1)
-    # both halves are equal; the first is the partner, the other one is merged
-    np.testing.assert_array_equal(found[:, 3:], MERGED)
-    assert not found[:, :3].any()
-
-
-def test_two_objects_in_one_are_a_split():
-    found = error_regions(TWO, ONE, smallest=1)
-    np.testing.assert_array_equal(found[:, 3:], SPLIT)
-    assert not found[:, :3].any()
-
-
-def test_missed_and_invented_objects():
-    nothing = np.zeros_like(TWO)
-    found = error_regions(nothing, TWO, smallest=1)
-    np.testing.assert_array_equal(found, np.where(TWO > 0, MISSED, 0))
-    found = error_regions(TWO, nothing, smallest=1)
-    np.testing.assert_array_equal(found, np.where(TWO > 0, INVENTED, 0))
-
-
-def test_edges_a_pixel_apart_are_no_errors():
-    reference = np.zeros((40, 40), int)
-    reference[2:18, 2:38] = 1
-    reference[20:38, 2:38] = 2
-    prediction = np.zeros_like(reference)
-    prediction[2:19, 2:38] = 5
-    prediction[21:38, 3:38] = 9
-    assert not error_regions(prediction, reference).any()
-
-
-def test_what_is_not_known_is_left_out():
-    known = np.ones(TWO.shape, bool)
-    known[:, 3:] = False
-    assert not error_regions(ONE, TWO, known, smallest=1).any()
-
-
-objects = arrays(np.int32, (7, 9), elements=st.integers(0, 4))
-
-
-@given(objects)
-def test_a_segmentation_has_no_errors_against_itself(ids):
-    assert not error_regions(ids, ids, smallest=1).any()
-
-
-@given(objects, objects, st.permutations(range(1, 5)))
-def test_errors_do_not_depend_on_the_numbers_of_objects(prediction, reference, order):
-    # ties between equally large partners go to the lower number, so only tie-free pairs count
-    numbers = np.array([0, *order])
-    _, counts = np.unique(prediction * 10 + reference, return_counts=True)
-    if len(set(counts)) < len(counts):
-        return
-    before = error_regions(prediction, reference, smallest=1)
-    after = error_regions(numbers[prediction], reference, smallest=1)
-    np.testing.assert_array_equal(before, after)
-
-
-@given(objects, objects)
-def test_kinds_are_where_they_can_be(prediction, reference):
-    found = error_regions(prediction, reference, smallest=1)
-    both = (prediction > 0) & (reference > 0)
-    assert both[np.isin(found, (MERGED, SPLIT))].all()
-    assert (prediction[found == MISSED] == 0).all()
-    assert (reference[found == INVENTED] == 0).all()
-
 
 # -- the job ------------------------------------------------------------------------------------
 
@@ -131,6 +56,43 @@ def test_only_the_slices_asked_for_count():
     assert rows["IoU foreground"] == 1
     assert [e.index for e in events if isinstance(e, ErrorPlane)] == [(1,), (2,)]
     assert any(isinstance(event, Doing) for event in events)
+
+
+def test_a_merge_and_an_invented_object_are_found_where_they_are():
+    reference = np.zeros((2, 20, 30), np.uint8)
+    reference[1, 2:8, 2:10] = 1
+    reference[1, 2:8, 12:20] = 2
+    prediction = np.zeros_like(reference)
+    prediction[1, 2:8, 2:20] = 1
+    prediction[1, 12:18, 2:10] = 1
+    scheme = LabelScheme(kind="objects")
+    events = evaluation_job(EvaluationRequest(prediction, reference, scheme=scheme))
+    first, second = (event for event in events if isinstance(event, ErrorPlane))
+    assert first.errors == ()
+    assert not first.values.any()
+    assert {error.kind for error in second.errors} == {"false merge", "invented"}
+    merged = second.values == 1 + ERROR_KINDS.index("false merge")
+    assert merged.sum() == 6 * 8
+    assert set(np.unique(reference[1][merged])) <= {1, 2}
+    invented = second.values == 1 + ERROR_KINDS.index("invented")
+    assert invented.sum() == 6 * 8
+    assert invented[12:18, 2:10].all()
+
+
+def test_cell_and_object_metrics_of_a_perfect_segmentation():
+    reference = np.zeros((1, 20, 20), np.uint8)
+    reference[0, 2:8, 2:8] = 3
+    reference[0, 12:18, 2:8] = 5
+    for name, expected in (("ctc", ("SEG", "DET")), ("objects", ("AP 0.5", "AP 0.75", "AP 0.9"))):
+        request = EvaluationRequest(
+            reference,
+            reference,
+            kind="instances",
+            scheme=LabelScheme(kind="objects"),
+            metrics=("overlap", name),
+        )
+        rows = rows_of(request)
+        assert [rows[key] for key in expected] == [1.0] * len(expected)
 
 
 def test_sparse_references_count_only_where_annotated():
@@ -270,7 +232,26 @@ def test_comparing_fills_the_table_and_shows_the_errors(dock):
     assert not errors.data[:5].any()
     # the window turned to the slice that was compared
     assert dock._shown(errors) == 5
-    assert "merged" in dock.legend.text()
+    assert "false merge" in dock.legend.text()
+
+
+def test_choosing_an_error_leads_to_it(dock):
+    dock.slices.value = tuple(range(6))
+    dock.slices.setCurrentIndex(1)  # all labelled slices
+    dock.start.click()
+    finish(dock)
+    table = dock.errors.table
+    assert not dock.errors.isHidden()
+    areas = [int(table.item(k, 2).text().split()[0].replace(",", "")) for k in range(3)]
+    assert areas == sorted(areas, reverse=True)
+    dock.viewer.dims.set_point(0, 0)
+    table.setCurrentCell(0, 0)
+    index, error = dock._found[0]
+    assert dock._shown(dock.viewer.layers["truth"]) == index[0]
+    scene = getattr(dock.viewer, "scene", dock.viewer)
+    centre = np.asarray(scene.camera.center)[-2:]
+    expected = np.array(error.position) * 0.5 + (10, 20)
+    np.testing.assert_allclose(centre, expected)
 
 
 def test_the_table_can_be_copied(dock):
@@ -302,10 +283,10 @@ def test_challenge_metrics_run_in_the_background(dock):
 def test_an_error_is_one_sentence_and_the_button_is_usable_again(dock, monkeypatch):
     monkeypatch.setattr("napari_unet.widgets.evaluate.show_error", lambda error: None)
 
-    def fail(*_):
+    def fail(*_, **__):
         raise RuntimeError("shapes do not match\nat all")
 
-    monkeypatch.setattr("napari_unet.widgets.evaluation_job.error_regions", fail)
+    monkeypatch.setattr("napari_unet.widgets.evaluation_job.metrics.error_map", fail)
     dock.start.click()
     finish(dock)
     assert "shapes do not match" in dock.problem.text()

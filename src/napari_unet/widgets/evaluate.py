@@ -21,8 +21,9 @@ from napari_unet.errors import UNetError
 from napari_unet.splits import split_stack
 from napari_unet.widgets import theme
 from napari_unet.widgets.dock import Dock
-from napari_unet.widgets.error_regions import INVENTED, MERGED, MISSED, SPLIT
+from napari_unet.widgets.error_list import ErrorList
 from napari_unet.widgets.evaluation_job import (
+    ERROR_KINDS,
     METRICS,
     Doing,
     ErrorPlane,
@@ -52,6 +53,8 @@ from napari_unet.widgets.worker import Worker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_unet.metrics import SegmentationError
+
 __all__ = ["EvaluateDock"]
 
 NO_PREDICTION = "Choose a prediction: a layer that Predict made, or any labels layer."
@@ -59,20 +62,8 @@ NO_REFERENCE = "Choose the reference: a labels layer that was drawn or checked b
 SAME = "Prediction and reference are the same layer: choose another one."
 BUSY = "A comparison is running."
 TIP = "Compare in the background: scores in the table, errors as a layer."
-COLOURS = {
-    None: "transparent",
-    0: "transparent",
-    MERGED: theme.MERGE,
-    SPLIT: theme.SPLIT,
-    MISSED: theme.MISSED,
-    INVENTED: theme.INVENTED,
-}
-LEGEND = (
-    (("merged", theme.MERGE), ("split", theme.SPLIT)),
-    (
-        ("missed", theme.MISSED),
-        ("invented", theme.INVENTED),
-    ),
+KIND_COLOURS = dict(
+    zip(ERROR_KINDS, (theme.MERGE, theme.SPLIT, theme.MISSED, theme.INVENTED), strict=True)
 )
 
 
@@ -91,6 +82,7 @@ class EvaluateDock(Dock):
         self._errors: Any = None
         self._source: Any = None
         self._compared: list[tuple[int, ...]] = []
+        self._found: list[tuple[tuple[int, ...], SegmentationError]] = []
         self._build_choices()
         self._build_actions()
         self._build_results()
@@ -166,7 +158,9 @@ class EvaluateDock(Dock):
         self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.table.hide()
         self.copy.hide()
-        for widget in (self.table, Row(self.copy), self.legend):
+        self.errors = ErrorList()
+        self.errors.chosen.connect(self._go_to)
+        for widget in (self.table, Row(self.copy), self.legend, self.errors):
             self.column.addWidget(widget)
 
     # -- before the start -------------------------------------------------------------------
@@ -253,6 +247,8 @@ class EvaluateDock(Dock):
         self._source = self.reference.value
         self._errors = None
         self._compared.clear()
+        self._found.clear()
+        self.errors.show_errors([])
         self.table.setRowCount(0)
         self.problem.say("")
         self.legend.say("")
@@ -324,6 +320,7 @@ class EvaluateDock(Dock):
         if tuple(self._errors.data.shape[-2:]) == plane.values.shape:
             self._errors.data[plane.index] = plane.values
             self._compared.append(plane.index)
+            self._found += [(plane.index, error) for error in plane.errors]
 
     def _make_layer(self) -> Labels:
         """Show an empty layer "NAME · errors" where the reference lies."""
@@ -340,7 +337,7 @@ class EvaluateDock(Dock):
             translate=source.translate,
             units=source.units,
             axis_labels=source.axis_labels,
-            colormap=DirectLabelColormap(color_dict=COLOURS),
+            colormap=_error_colours(),
             opacity=0.8,
         )
         active = self.viewer.layers.selection.active
@@ -374,6 +371,8 @@ class EvaluateDock(Dock):
         if self._errors is not None:
             self.legend.say(_legend())
             self._show_compared()
+            self._found.sort(key=lambda found: -found[1].severity)
+            self.errors.show_errors(self._found)
         self._check()
         self.problem.say(failed)
 
@@ -386,6 +385,17 @@ class EvaluateDock(Dock):
             first = self._errors.data_to_world((*self._compared[0], 0, 0))
             for axis in range(len(leading)):
                 self.viewer.dims.set_point(self.viewer.dims.ndim - len(first) + axis, first[axis])
+
+    def _go_to(self, index: tuple[int, ...], error: SegmentationError) -> None:
+        """Show the slice of an error, with the error in the middle."""
+        if self._source is None:
+            return
+        point = self._source.data_to_world((*index, *error.position))
+        shown = self.viewer.dims.ndim
+        for axis, value in enumerate(point[:-2]):
+            self.viewer.dims.set_point(shown - len(point) + axis, value)
+        scene = getattr(self.viewer, "scene", self.viewer)  # napari before 0.9 has no scene
+        scene.camera.center = (0.0, *point[-2:])
 
     def copy_table(self) -> str:
         """Put the table on the clipboard, one line per score, and return it."""
@@ -407,8 +417,15 @@ def _ranges(slices: tuple[int, ...]) -> str:
     return ", ".join(map(str, slices[:6])) + (" …" if len(slices) > 6 else "")
 
 
+def _error_colours() -> DirectLabelColormap:
+    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    for k, kind in enumerate(ERROR_KINDS):
+        colours[k + 1] = KIND_COLOURS[kind]
+    return DirectLabelColormap(color_dict=colours)
+
+
 def _legend() -> str:
     words = [
-        f'<span style="color:{colour}">■</span> {name}' for pair in LEGEND for name, colour in pair
+        f'<span style="color:{colour}">■</span> {kind}' for kind, colour in KIND_COLOURS.items()
     ]
     return "&nbsp; ".join(words)

@@ -13,14 +13,15 @@ from scipy import ndimage
 from napari_unet import metrics
 from napari_unet.errors import InputError
 from napari_unet.labels import propose_scheme, read_target
-from napari_unet.widgets.error_regions import error_regions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
     from napari_unet.labels import LabelScheme, Target
+    from napari_unet.metrics.error_map import ErrorKind
 
 __all__ = [
+    "ERROR_KINDS",
     "Doing",
     "ErrorPlane",
     "EvaluationRequest",
@@ -28,6 +29,8 @@ __all__ = [
     "evaluation_job",
     "offered_metrics",
 ]
+
+ERROR_KINDS: tuple[ErrorKind, ...] = ("false merge", "false split", "missed", "invented")
 
 Kind = Literal["labels", "instances", "probabilities"]
 
@@ -38,6 +41,11 @@ ISBI = (
 METRICS = {
     "overlap": ("IoU, Dice, pixel accuracy", "How well the areas agree, pixel by pixel."),
     "isbi2012": ("ISBI-2012 (membranes)", ISBI),
+    "ctc": (
+        "Cell Tracking Challenge",
+        "SEG: how well cells are outlined; DET: how many are found.",
+    ),
+    "objects": ("objects (average precision)", "Objects found, by how well they must fit."),
 }
 """Name of each group of metrics: what it is called, what it says."""
 
@@ -90,10 +98,21 @@ class Row:
 
 @dataclass(frozen=True, eq=False)
 class ErrorPlane:
-    """Where one slice is wrong: values of `error_regions`, shape (Y, X), uint8."""
+    """Where one slice is wrong.
+
+    Attributes
+    ----------
+    index : tuple of int
+        Leading index of the slice.
+    values : ndarray, shape (Y, X), uint8
+        1 + the place of the kind of error in `ERROR_KINDS`; 0 where nothing is wrong.
+    errors : tuple of SegmentationError
+        The gravest first; their slice index is 0.
+    """
 
     index: tuple[int, ...]
     values: np.ndarray
+    errors: tuple[metrics.SegmentationError, ...] = ()
 
 
 @dataclass(eq=False)
@@ -137,7 +156,7 @@ def evaluation_job(request: EvaluationRequest) -> Iterator[Doing | Row | ErrorPl
         classes, objects, foreground = read
         table += metrics.confusion(classes, target.classes, scheme.n_classes, target.known)
         if request.regions:
-            yield ErrorPlane(index, error_regions(objects, target.objects, target.known))
+            yield _error_plane(index, objects, target)
         if request.metrics != ("overlap",):
             planes.objects.append(objects)
             planes.foreground.append(foreground)
@@ -185,6 +204,14 @@ def _checked_shape(request: EvaluationRequest) -> tuple[int, ...]:
             "two layers of the same image."
         )
     return theirs
+
+
+def _error_plane(index: tuple[int, ...], objects: np.ndarray, target: Target) -> ErrorPlane:
+    found = metrics.error_map(objects, target.objects, target.known)
+    values = np.zeros(objects.shape, np.uint8)
+    for k, kind in enumerate(ERROR_KINDS):
+        values[found.layers[kind][0] > 0] = k + 1
+    return ErrorPlane(index, values, found.errors)
 
 
 def _read_prediction(
@@ -242,5 +269,28 @@ def _isbi_rows(planes: _Planes, progress: Callable[[int, int], None]) -> list[Ro
     ]
 
 
-GROUPS = {"isbi2012": _isbi_rows}
+def _cell_rows(planes: _Planes, progress: Callable[[int, int], None]) -> list[Row]:
+    truth = [target.objects for target in planes.targets]
+    known = [target.known for target in planes.targets]
+    seg = metrics.ctc_seg(planes.objects, truth, known)
+    progress(1, 2)
+    det = metrics.ctc_det(planes.objects, truth, known)
+    return [
+        Row("SEG", seg, "mean IoU of reference cells with what covers most of them; 1 is perfect"),
+        Row("DET", det, "1 − cost of adding, removing and parting cells; 1 is perfect"),
+    ]
+
+
+def _object_rows(planes: _Planes, progress: Callable[[int, int], None]) -> list[Row]:
+    truth = [target.objects for target in planes.targets]
+    known = [target.known for target in planes.targets]
+    rows = []
+    for k, threshold in enumerate((0.5, 0.75, 0.9)):
+        progress(k, 3)
+        value = metrics.average_precision(planes.objects, truth, threshold, known)
+        rows.append(Row(f"AP {threshold:g}", value, f"objects that fit with IoU ≥ {threshold:g}"))
+    return rows
+
+
+GROUPS = {"isbi2012": _isbi_rows, "ctc": _cell_rows, "objects": _object_rows}
 """Metrics that need all slices at once."""

@@ -1,0 +1,78 @@
+"""The errors of a segmentation as a list, the gravest first; a click leads to one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_unet.widgets.form import Heading, Note
+from napari_unet.widgets.quantities import count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_unet.metrics import SegmentationError
+
+__all__ = ["ErrorList"]
+
+LISTED = 200
+"""Errors in the list; more than anybody looks through."""
+
+
+class ErrorList(QWidget):
+    """A table of errors; hidden while there is none."""
+
+    chosen = Signal(tuple, object)
+    """Leading index of the slice, and the error that was clicked or moved to by keyboard."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._errors: list[tuple[tuple[int, ...], SegmentationError]] = []
+        self.table = QTableWidget(0, 3)
+        self.table.setHorizontalHeaderLabels(["error", "slice", "area"])
+        self.table.setToolTip("Choose an error to see it, the largest first.")
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setMinimumHeight(160)
+        head, side = self.table.horizontalHeader(), self.table.verticalHeader()
+        assert head is not None
+        assert side is not None
+        side.hide()
+        head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table.currentCellChanged.connect(self._on_row)
+        self.note = Note()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (Heading("Where it is wrong"), self.table, self.note):
+            layout.addWidget(widget)
+        self.hide()
+
+    def show_errors(self, errors: Sequence[tuple[tuple[int, ...], SegmentationError]]) -> None:
+        """List errors with the leading index of their slices, the gravest first."""
+        self._errors = list(errors[:LISTED])
+        self.table.blockSignals(True)
+        self.table.setRowCount(len(self._errors))
+        for row, (index, error) in enumerate(self._errors):
+            where = " ".join(map(str, index)) or "–"
+            for column, text in enumerate((error.kind, where, f"{error.severity:,} px")):
+                self.table.setItem(row, column, QTableWidgetItem(text))
+        self.table.setCurrentCell(-1, -1)
+        self.table.blockSignals(False)
+        left = len(errors) - len(self._errors)
+        self.note.say(f"and {count(left, 'smaller one')}" if left else "")
+        self.setVisible(bool(errors))
+
+    def _on_row(self, row: int, *_: int) -> None:
+        if 0 <= row < len(self._errors):
+            self.chosen.emit(*self._errors[row])
