@@ -232,7 +232,7 @@ def test_comparing_fills_the_table_and_shows_the_errors(dock):
     assert not errors.data[:5].any()
     # the window turned to the slice that was compared
     assert dock._shown(errors) == 5
-    assert "false merge" in dock.legend.text()
+    assert "invented" in dock.legend.text()
 
 
 def test_choosing_an_error_leads_to_it(dock):

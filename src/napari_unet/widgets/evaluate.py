@@ -426,6 +426,7 @@ def _error_colours() -> DirectLabelColormap:
 
 def _legend() -> str:
     words = [
-        f'<span style="color:{colour}">■</span> {kind}' for kind, colour in KIND_COLOURS.items()
+        f'<span style="color:{colour}">■</span>&nbsp;{kind.replace(" ", "&nbsp;")}'
+        for kind, colour in KIND_COLOURS.items()
     ]
-    return "&nbsp; ".join(words)
+    return " &nbsp;".join(words)
