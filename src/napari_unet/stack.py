@@ -448,6 +448,7 @@ def from_multiscale(
     level: int = 0,
     labels: Any | None = None,
     scale: Sequence[float] = (),
+    translate: Sequence[float] = (),
     **described: Any,
 ) -> Stack:
     """Make a stack of one level of a multiscale image.
@@ -463,6 +464,8 @@ def from_multiscale(
     scale
         Of level 0, per axis without "c"; that of another level follows from
         the ratio of the sizes.
+    translate
+        Of level 0, the centre of its first pixel; all levels have the same outline.
     described
         Any other field of ``Stack``.
 
@@ -479,10 +482,14 @@ def from_multiscale(
     sizes = [(f, n) for a, f, n in zip(axes, finest.shape, chosen.shape) if a != "c"]
     base = tuple(scale) or (1.0,) * len(sizes)
     scale = tuple(s * f / n for s, (f, n) in zip(base, sizes))
+    start = tuple(translate) or (0.0,) * len(sizes)
+    translate = tuple(t + (s - b) / 2 for t, s, b in zip(start, scale, base))
     if isinstance(labels, list | tuple):
         wanted = tuple(n for _, n in sizes)
         labels = next((one for one in labels if tuple(one.shape) == wanted), labels[0])
-    return Stack(name, chosen, axes, labels=labels, scale=scale, **described)
+    return Stack(
+        name, chosen, axes, labels=labels, scale=scale, translate=translate, **described
+    )
 
 
 def guess_axes(

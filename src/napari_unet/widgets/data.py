@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_unet.errors import InputError
 from napari_unet.labels import LabelScheme
-from napari_unet.preflight import Finding, Fix, apply_fix, find
+from napari_unet.preflight import Finding, Fix, apply_fix
+from napari_unet.splits import restrict
 from napari_unet.stack import Stack
 from napari_unet.widgets import notices
+from napari_unet.widgets.class_look import class_colours, class_names, rename_class
+from napari_unet.widgets.class_table import ClassTable
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.finding_list import FindingList
 from napari_unet.widgets.form import (
@@ -25,26 +29,44 @@ from napari_unet.widgets.form import (
     Row,
     button,
     check_box,
+    set_tip,
     spin_box,
 )
-from napari_unet.widgets.inspection_job import inspect
+from napari_unet.widgets.grey_values import GreyHistogram, GreyValues
+from napari_unet.widgets.inspection_job import inspect, look_at
 from napari_unet.widgets.layers import (
     LayerCombo,
     annotated_slices,
+    default_level,
     describe_levels,
     fits,
+    level_options,
     proposed_axes,
     shown_slice,
     stack_from_layers,
 )
 from napari_unet.widgets.sample_job import Cancelled, SampleJob
 from napari_unet.widgets.samples import SAMPLES, stack_layers
+from napari_unet.widgets.training_stacks import TrainingStacks
 from napari_unet.widgets.validation_choice import ValidationChoice
 from napari_unet.widgets.worker import Worker, once
+
+if TYPE_CHECKING:
+    from napari_unet.widgets.theme import Colours
 
 __all__ = ["DataDock"]
 
 AXIS_WORDS = {"z": "slices", "t": "time points", "c": "channels", "p": "positions"}
+LEVEL_TIP = (
+    "A pyramid holds the same image at several resolutions. The finest one is used unless the "
+    "labels were drawn on another; a coarser one sees further around each pixel and is faster."
+)
+LIMITS_TIP = (
+    "Which grey values become 0 and 1. Of the whole stack: the same for every slice, so that real "
+    "differences of brightness count; right for most images. Of every slice: measured anew on "
+    "each one, which evens out illumination that drifts, but hides differences of brightness "
+    "between slices, and an almost empty slice is stretched until its noise is bright."
+)
 NOTHING_OPEN = "Open a sample, or drag an image into the viewer."
 LOOK_PERIOD = 30  # ms between findings
 REPAINT_DELAY = 700  # ms after the last brush stroke until the labels are looked at anew
@@ -64,13 +86,18 @@ class DataDock(Dock):
         self._build_samples()
         self._build_layers()
         self._build_advanced()
+        self._build_classes()
+        self.training_stacks = TrainingStacks(self)
         self.validation = ValidationChoice(self)
+        self.column.addWidget(self.training_stacks)
         self.column.addWidget(self.validation)
         self.column.addWidget(Heading("About this stack"))
         self.status = Note()
+        self.histogram = GreyHistogram()
         self.findings = FindingList()
         self.findings.fix_wanted.connect(self._on_fix)
         self.column.addWidget(self.status)
+        self.column.addWidget(self.histogram)
         self.column.addWidget(self.findings)
         self._repaint = QTimer(self)
         self._repaint.setSingleShot(True)
@@ -79,6 +106,7 @@ class DataDock(Dock):
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.split_changed, self._on_split)
         self.listen(self.session.tiling_changed, self._on_split)
+        self.listen(self.session.intensity_changed, self._on_intensity)
         if self.session.image_layer is not None:
             self._follow_session()
         else:
@@ -112,17 +140,21 @@ class DataDock(Dock):
         self.zero = Choice(
             [("&background", "dense", dense), ("&not annotated", "sparse", sparse)], column=True
         )
-        form = Form()
+        self._layers_form = form = Form()
         self.image_problem = form.add("&Image", self.image)
+        self.level = Combo((), LEVEL_TIP)
+        form.add("Level", self.level)
+        form.show_row(self.level, False)
         self.labels_problem = form.add("&Labels", self.labels)
         form.add("0 means", self.zero, "What pixels without a label are.")
         self.column.addWidget(form)
         self.image.chosen.connect(self._on_image)
         self.labels.chosen.connect(self._on_labels)
+        self.level.chosen.connect(self._look)
         self.zero.chosen.connect(self._look)
 
     def _build_advanced(self) -> None:
-        self.advanced = Advanced("what label values mean, order of axes")
+        self.advanced = Advanced("what label values mean, axes, grey-value limits")
         tip = "Whether each label value is one object, or a class of which there are many pieces."
         self.kind = Combo(
             [("as found", None), ("objects: each value one", "objects"),
@@ -138,16 +170,34 @@ class DataDock(Dock):
             "can learn to keep them apart."
         )
         self.gap = check_box("gap between touching objects", tip, True)
+        self.limits = Combo([("of the whole stack", "stack"), ("of every slice", "image")],
+                            LIMITS_TIP)  # fmt: skip
+        self.limits.value = self.session.intensity
         form = self.advanced.form
         form.add("Labels are", self.kind)
         self.axes_problem = form.add("Axes", self.axes)
         form.add("Ignore", self.ignore)
         form.add_wide(self.gap)
+        form.add("Limits", self.limits)
         self.column.addWidget(self.advanced)
+        self.limits.chosen.connect(self._on_limits)
         self.kind.chosen.connect(self._look)
         self.axes.chosen.connect(self._look)
         self.ignore.valueChanged.connect(self._look)
         self.gap.toggled.connect(self._look)
+
+    def _build_classes(self) -> None:
+        self.classes = Advanced("", "Classes: names and colours")
+        set_tip(self.classes.toggle, "What each label value is called, and its colour.")
+        self.class_table = ClassTable()
+        self.class_table.renamed.connect(self._on_renamed)
+        self.classes.form.add_wide(self.class_table)
+        self.classes.hide()
+        self.column.addWidget(self.classes)
+
+    def on_theme(self, colours: Colours) -> None:
+        """Take over the theme's colours."""
+        self.histogram.on_theme(colours)
 
     # -- samples ----------------------------------------------------------------------------
 
@@ -214,11 +264,22 @@ class DataDock(Dock):
             options = (known, *(a for a in options if a != known)) if known else options
             self.axes.set_options([(_axes_words(a), a) for a in options])
             self.axes.setCurrentIndex(0)
+        self._offer_levels()
         self._on_labels()
+
+    def _offer_levels(self) -> None:
+        image = self.image.value
+        options = [] if image is None else level_options(image)
+        self.level.set_options(options)
+        if options:
+            self.level.value = default_level(image, self.labels.value)
+        self._layers_form.show_row(self.level, bool(options))
 
     def _on_labels(self, _: object = None) -> None:
         """Other labels: what is known about them is taken over."""
         self._watch_painting()
+        if self.image.value is not None and self.level.count():
+            self.level.value = default_level(self.image.value, self.labels.value)
         scheme = self._known_scheme()
         if scheme is not None:
             self.zero.value = scheme.annotation
@@ -245,9 +306,13 @@ class DataDock(Dock):
             return
         if self._painted is not None:
             self._painted.events.labels_update.disconnect(self._on_painted)
+            for event in (self._painted.events.colormap, self._painted.events.features):
+                event.disconnect(self._on_class_look)
         self._painted = layer
         if layer is not None:
             self.listen(layer.events.labels_update, self._on_painted)
+            self.listen(layer.events.colormap, self._on_class_look)
+            self.listen(layer.events.features, self._on_class_look)
 
     def _on_painted(self, _: object = None) -> None:
         """A brush stroke: its slice is annotated from now on; look when the strokes are over."""
@@ -264,12 +329,14 @@ class DataDock(Dock):
         if self._looking is not None:
             self._looking.abandon()
         self.findings.clear()
+        self.histogram.show_values(None)
         self.image_problem.say("")
         self.labels_problem.say("")
         image = self.image.value
         self.zero.setEnabled(self.labels.value is not None)
         if image is None:
             self.session.stack = None
+            self.classes.hide()
             self.status.say(NOTHING_OPEN)
             return
         stack = self._quick_stack()
@@ -280,7 +347,8 @@ class DataDock(Dock):
         self.status.say("Looking at the stack …")
         ignore = self.ignore.value()
         ignored = None if ignore < 0 else ignore
-        wanted = (self.zero.value, self.kind.value, ignored, self.gap.isChecked())
+        names = {} if self.labels.value is None else class_names(self.labels.value)
+        wanted = (self.zero.value, self.kind.value, ignored, self.gap.isChecked(), names)
         job = partial(inspect, stack, self._known_scheme(), *wanted, **self._checks())
         self._looking = Worker(job, period=LOOK_PERIOD)
         self._looking.yielded.connect(self._on_found)
@@ -299,33 +367,86 @@ class DataDock(Dock):
                 "labels_translate": tuple(map(float, labels.translate)),
             }
         )
-        return {"split": self.session.split, "depth": self.session.tiling[0], **placed}
+        split, stack = self.session.split, self.session.stack
+        if len(self.session.stacks) > 1 and stack is not None and stack.labels is not None:
+            split = restrict(split, stack)  # another stack may have what was chosen
+        return {"split": split, "depth": self.session.tiling[0], **placed}
 
     def _quick_stack(self) -> Stack | None:
         """The stack with a placeholder for what its labels mean; or say which field is wrong."""
         image, labels, axes = self.image.value, self.labels.value, self.axes.value
+        level = self.level.value or 0
         try:
-            stack_from_layers(image, axes=axes)
+            stack_from_layers(image, axes=axes, level=level)
         except InputError as error:
             self.image_problem.say(notices.sentence(error))
             return None
         try:
-            annotated = annotated_slices(image, labels, self.viewer)
+            annotated = annotated_slices(image, labels, self.viewer, axes)
             return stack_from_layers(
-                image, labels, axes=axes, scheme=LabelScheme(), annotated=annotated
+                image, labels, axes=axes, scheme=LabelScheme(), annotated=annotated, level=level
             )
         except InputError as error:
             self.labels_problem.say(notices.sentence(error))
             return None
 
-    def _on_found(self, found: Stack | Finding) -> None:
+    def _on_found(self, found: Stack | GreyValues | Finding) -> None:
         if isinstance(found, Stack):
-            self.session.use_layers(found, self.image.value, self.labels.value)
-            levels = describe_levels(self.image.value)
+            stack = self._with_look(found)
+            self.session.use_layers(stack, self.image.value, self.labels.value)
+            self._show_classes(stack)
+            levels = describe_levels(self.image.value, self.level.value or 0)
             if levels:
                 self.findings.add(Finding("info", levels))
+        elif isinstance(found, GreyValues):
+            self.histogram.show_values(found)
         else:
             self.findings.add(found)
+
+    # -- classes and limits -------------------------------------------------------------------
+
+    def _with_look(self, stack: Stack) -> Stack:
+        """Take over the names and colours that the labels layer has now."""
+        labels, scheme = self.labels.value, stack.scheme
+        if labels is None or scheme is None or scheme.kind == "objects":
+            return stack
+        known = class_names(labels)
+        names = tuple(known.get(v) or name for v, name in zip(scheme.values, scheme.names))
+        scheme = replace(scheme, names=names, colours=class_colours(labels, scheme.values))
+        return stack if scheme == stack.scheme else replace(stack, scheme=scheme)
+
+    def _show_classes(self, stack: Stack) -> None:
+        scheme = stack.scheme
+        has_classes = scheme is not None and scheme.kind == "classes"
+        self.classes.setVisible(has_classes)
+        words = "as found"
+        if scheme is not None:
+            words += f": {scheme.kind}"
+            if has_classes:
+                self.class_table.show_classes(scheme)
+        if self.kind.value is None:
+            self.kind.setItemText(0, words)
+
+    def _on_class_look(self, _: object = None) -> None:
+        """Names or colours of the labels layer changed."""
+        stack = self.session.stack
+        if stack is None or self.session.labels_layer is not self.labels.value:
+            return
+        changed = self._with_look(stack)
+        if changed is not stack:
+            self.session.stack = changed
+            self._show_classes(changed)
+
+    def _on_renamed(self, value: int, name: str) -> None:
+        if self.labels.value is not None:
+            rename_class(self.labels.value, value, name)
+            self._on_class_look()
+
+    def _on_limits(self, limits: Any) -> None:
+        self.session.intensity = limits
+
+    def _on_intensity(self, limits: str) -> None:
+        self.limits.value = limits
 
     def _on_look_failed(self, error: Exception) -> None:
         self.session.stack = None
@@ -374,14 +495,23 @@ class DataDock(Dock):
             self.zero.value = stack.scheme.annotation
         if stack is not None:
             self.axes.set_options([(_axes_words(stack.axes), stack.axes)])
+            self._offer_levels()
+            self._follow_level(stack)
+            self._show_classes(stack)
         self._watch_painting()
         self._show_findings_of(stack)
+
+    def _follow_level(self, stack: Stack) -> None:
+        image = self.image.value
+        if image is not None and image.multiscale:
+            levels = [k for k, one in enumerate(image.data) if one is stack.image]
+            self.level.value = levels[0] if levels else 0
 
     def _show_findings_of(self, stack: Stack | None) -> None:
         self.findings.clear()
         if stack is None:
             return
-        self._looking = Worker(partial(find, stack, **self._checks()), period=LOOK_PERIOD)
+        self._looking = Worker(partial(look_at, stack, **self._checks()), period=LOOK_PERIOD)
         self._looking.yielded.connect(self._on_found)
         self._looking.errored.connect(self._on_look_failed)
         self.run(self._looking)

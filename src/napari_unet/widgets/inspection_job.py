@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_unet.errors import UNetError
 from napari_unet.labels import LabelScheme, propose_scheme
 from napari_unet.preflight import Finding, find
 from napari_unet.stack import Stack, sample_blocks
+from napari_unet.widgets.grey_values import GreyValues, measure_grey_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-__all__ = ["inspect"]
+__all__ = ["inspect", "look_at"]
 
 Annotation = Literal["dense", "sparse"]
 Kind = Literal["objects", "classes"]
@@ -27,8 +30,9 @@ def inspect(
     kind: Kind | None,
     ignore: int | None,
     gap: bool,
+    names: Mapping[int, str],
     **checks: Any,
-) -> Iterator[Stack | Finding]:
+) -> Iterator[Stack | GreyValues | Finding]:
     """Decide what the labels mean, then look at everything.
 
     Parameters
@@ -45,17 +49,19 @@ def inspect(
         The label value that weighs nothing; None: there is none.
     gap
         Whether touching objects get a gap.
+    names
+        What label values are called, where somebody has said so; for classes.
     checks
         See `preflight.find`.
 
     Yields
     ------
-    Stack or Finding
-        The stack with its scheme first, then findings.
+    Stack, GreyValues or Finding
+        The stack with its scheme first, its grey values, then findings.
     """
     if stack.labels is None:
         yield replace(stack, scheme=None)
-        yield from find(stack, **checks)
+        yield from look_at(stack, **checks)
         return
     why = ""
     if known is not None and known.annotation == annotation and kind in (None, known.kind):
@@ -66,9 +72,21 @@ def inspect(
             why = ""
             values = () if kind == "objects" else _values(stack, annotation)
             scheme = LabelScheme(kind, annotation, values=values)
-    stack = replace(stack, scheme=replace(scheme, gap=gap, ignore=ignore))
+    scheme = _without(scheme, ignore) if ignore is not None else scheme
+    scheme = replace(scheme, gap=gap, ignore=ignore)
+    stack = replace(stack, scheme=_named(scheme, names))
     yield stack
-    yield from find(stack, reason=why, **checks)
+    yield from look_at(stack, reason=why, **checks)
+
+
+def look_at(stack: Stack, **checks: Any) -> Iterator[GreyValues | Finding]:
+    """Measure the grey values, then find what there is to say; see `preflight.find`."""
+    values = None
+    with suppress(UNetError):  # which is found, and said, below
+        values = measure_grey_values(stack)
+    if values is not None:
+        yield values
+    yield from find(stack, **checks)
 
 
 def _values(stack: Stack, annotation: Annotation) -> tuple[int, ...]:
@@ -78,3 +96,23 @@ def _values(stack: Stack, annotation: Annotation) -> tuple[int, ...]:
     for block in sample_blocks(stack, stack.labelled_slices):
         found.update(np.unique(stack.label_crop(*block)).tolist())
     return tuple(sorted(value for value in found if value >= lowest))
+
+
+def _without(scheme: LabelScheme, ignore: int) -> LabelScheme:
+    """Take the ignored value away from the classes, where two are left."""
+    if scheme.kind == "objects" or ignore not in scheme.values or scheme.n_classes < 3:
+        return scheme
+    kept = [k for k, value in enumerate(scheme.values) if value != ignore]
+    return replace(
+        scheme,
+        values=tuple(scheme.values[k] for k in kept),
+        names=tuple(scheme.names[k] for k in kept),
+        colours=tuple(scheme.colours[k] for k in kept),
+    )
+
+
+def _named(scheme: LabelScheme, names: Mapping[int, str]) -> LabelScheme:
+    if scheme.kind == "objects":
+        return scheme
+    pairs = zip(scheme.values, scheme.names)
+    return replace(scheme, names=tuple(names.get(value) or name for value, name in pairs))

@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 __all__ = [
     "LayerCombo",
     "annotated_slices",
+    "default_level",
     "describe_levels",
     "find_result",
     "fits",
     "go_to_slice",
+    "level_options",
     "live_dtype",
     "placement",
     "proposed_axes",
@@ -111,6 +113,8 @@ def stack_from_layers(
     array: Any = None if labels is None else labels.data
     if labels is not None and labels.multiscale:
         array = list(array) if image.multiscale else array[0]
+    if annotated is not None and array is not None and array.ndim > 3:
+        array = _few_planes(array, image, axes)
     if image.multiscale:
         levels = list(image.data)
         return from_multiscale(
@@ -119,15 +123,65 @@ def stack_from_layers(
     return Stack(image.name, image.data, axes, labels=array, scheme=scheme, **described)
 
 
+def _few_planes(array: Any, image: Image, axes: str) -> Any:
+    """Labels (T, Z, Y, X) of a part of an image as (N, Y, X), which a stack expects."""
+    finest = _finest(image)
+    leading = tuple(n for a, n in zip(axes, finest.shape) if a not in "cyx")
+    if tuple(array.shape[:-2]) == leading:
+        return array
+    if not hasattr(array, "reshape"):
+        import dask.array as da
+
+        array = da.from_array(array)
+    return array.reshape(-1, *array.shape[-2:])
+
+
 def fits(labels: Labels, image: Image) -> bool:
     """Tell whether labels could have been drawn on an image: their planes have the same size."""
-    shape = _finest(image).shape
-    plane = shape[-3:-1] if image.rgb else shape[-2:]
-    return tuple(_finest(labels).shape[-2:]) == tuple(plane)
+    plane = tuple(_finest(labels).shape[-2:])
+    return plane in [_plane_shape(image, level) for level in range(_n_levels(image))]
 
 
-def annotated_slices(image: Image, labels: Labels | None, viewer: Any) -> tuple[int, ...] | None:
+def _n_levels(image: Image) -> int:
+    return len(image.data) if image.multiscale else 1
+
+
+def _plane_shape(image: Image, level: int) -> tuple[int, ...]:
+    shape = (image.data[level] if image.multiscale else image.data).shape
+    return tuple(shape[-3:-1] if image.rgb else shape[-2:])
+
+
+def default_level(image: Image, labels: Labels | None = None) -> int:
+    """Return the level of a multiscale image to use: the one its labels were drawn on, else 0."""
+    if labels is None:
+        return 0
+    plane = tuple(_finest(labels).shape[-2:])
+    levels = range(_n_levels(image))
+    return next((level for level in levels if _plane_shape(image, level) == plane), 0)
+
+
+def level_options(image: Image) -> list[tuple[str, int]]:
+    """Return the levels of a multiscale image with words for each; none for any other image."""
+    if not image.multiscale:
+        return []
+    planes = [_plane_shape(image, level) for level in range(_n_levels(image))]
+    return [(f"{k}: {Y:,} × {X:,} pixels", k) for k, (Y, X) in enumerate(planes)]
+
+
+def annotated_slices(
+    image: Image, labels: Labels | None, viewer: Any, axes: str | None = None
+) -> tuple[int, ...] | None:
     """Find the slices that labels of fewer slices belong to: those they lie over.
+
+    Parameters
+    ----------
+    image, labels
+        Layers. An axis that the labels have covers a run of the image's, from where they lie on;
+        one that they lack (z of a single plane) is where the viewer is.
+    viewer
+        Knows which slice is shown.
+    axes
+        Of the image. None: ``proposed_axes``.
 
     Returns
     -------
@@ -137,23 +191,40 @@ def annotated_slices(image: Image, labels: Labels | None, viewer: Any) -> tuple[
     known = {} if labels is None else labels.metadata.get("napari_unet", {})
     if known.get("annotated") is not None:
         return tuple(known["annotated"])
-    if labels is None or image.rgb or image.data.ndim != 3 or image.multiscale:
+    if labels is None:
         return None
-    n, shape = image.data.shape[0], labels.data.shape
-    if len(shape) == 2 and n > 1:
-        return (shown_slice(viewer, stack_from_layers(image, axes="zyx"), image),)
-    if len(shape) == 3 and shape[0] < n and not labels.multiscale:
-        first = round(float((labels.translate[0] - image.translate[0]) / image.scale[0]))
-        if 0 <= first <= n - shape[0]:
-            return tuple(range(first, first + shape[0]))
-    return None
+    axes = axes or proposed_axes(image, labels)[0]
+    stack = stack_from_layers(image, axes=axes)
+    sizes, leading = tuple(_finest(labels).shape[:-2]), stack.leading_shape
+    missing = len(leading) - len(sizes)
+    if missing < 0 or sizes == leading:
+        return None
+    shown = stack.index(shown_slice(viewer, stack, image)) if missing else ()
+    spatial = [stack.axes.replace("c", "").index(a) for a in stack.leading_axes]
+    runs = [np.array([i]) for i in shown[:missing]]
+    for k, size in enumerate(sizes):
+        axis = spatial[missing + k]
+        offset = float(labels.translate[k]) - stack.translate[axis]
+        first = round(offset / stack.scale[axis])
+        if not 0 <= first <= leading[missing + k] - size:
+            return None
+        runs.append(np.arange(first, first + size))
+    flat = np.ravel_multi_index(np.meshgrid(*runs, indexing="ij"), leading).ravel()
+    return tuple(flat.tolist())
 
 
-def describe_levels(image: Image) -> str:
+def describe_levels(image: Image, level: int = 0) -> str:
     """One line about a multiscale image: which level is used. Empty for any other."""
     if not image.multiscale:
         return ""
-    return f"{len(image.data)} resolution levels; the finest is used"
+    start = f"{len(image.data)} resolution levels; "
+    if level == 0:
+        return start + "the finest is used"
+    ratio = (
+        image.data[0].shape[image.data[0].ndim - (2 if image.rgb else 1)]
+        / (_plane_shape(image, level)[1])
+    )
+    return start + f"level {level} is used, whose pixels are {ratio:.3g} times as large"
 
 
 def shown_slice(viewer: Any, stack: Stack, layer: Layer | None = None) -> int:
@@ -171,6 +242,9 @@ def shown_slice(viewer: Any, stack: Stack, layer: Layer | None = None) -> int:
     point = np.asarray(viewer.dims.point, float)
     if layer is not None:
         where = np.asarray(layer.world_to_data(point[-layer.ndim :]), float)
+        # of the finest level; the stack may be another one
+        ratio = np.divide(stack.image.shape, _finest(layer).shape)[: layer.ndim]
+        where = (where + 0.5) * ratio - 0.5
         axes = stack.axes[: layer.ndim]
     else:
         axes = stack.axes.replace("c", "")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.widgets.class_look import dress
 from napari_unet.widgets.layers import live_dtype, placement, refresh, show_image, show_labels
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ class PredictionLayer:
             metadata={OUTPUT_KEY: self._output},
         )
         self.layer.metadata[OUTPUT_KEY] = self._output  # also where a live prediction was before
+        if self._output == "labels":
+            dress(self.layer, scheme)
 
     def _make_image(self, shape: tuple[int, ...], scheme: LabelScheme) -> None:
         options: dict[str, Any] = {}
