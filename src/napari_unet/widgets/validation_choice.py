@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_unet.errors import InputError
-from napari_unet.splits import Split, SplitConfig, split_stack
+from napari_unet.splits import Region, Split, SplitConfig, split_stacks
 from napari_unet.tiles import border
 from napari_unet.widgets import notices
 from napari_unet.widgets.form import Combo, Form, Note, set_tip
-from napari_unet.widgets.layers import placement, result_name
-from napari_unet.widgets.theme import VALIDATION
+from napari_unet.widgets.validation_region import RegionLayers, default_region
 
 if TYPE_CHECKING:
     from napari_unet.stack import Stack
@@ -48,10 +46,12 @@ class ValidationChoice(QWidget):
         column.setSpacing(4)
         column.addWidget(self._form)
         column.addWidget(self.note)
-        self._region: Any = None
+        self._region = RegionLayers(self._viewer, self._session, self._choose_region)
+        self._last_region: Region | None = None
         self.mode.chosen.connect(self._on_mode)
         self.slices.editingFinished.connect(self._on_slices)
         dock.listen(self._session.stack_changed, self.update_options)
+        dock.listen(self._session.added_changed, self.update_options)
         dock.listen(self._session.split_changed, self.update_options)
         dock.listen(self._session.tiling_changed, self.update_options)
         self.update_options()
@@ -81,6 +81,7 @@ class ValidationChoice(QWidget):
             self.slices.setText(say_slices(config.slices))
         self._form.show_row(self.slices, config.mode == "slices")
         self._check(stack if has_labels else None)
+        self._show_region()
 
     def _last_words(self, stack: Stack | None, fraction: float) -> str:
         words = f"last {fraction:.0%}".replace("%", " %")
@@ -104,12 +105,17 @@ class ValidationChoice(QWidget):
         if stack is None:
             return None
         try:
-            split = split_stack(stack, self._session.split, self._guard)
+            # another stack may have what was chosen; the current one is the first
+            split = split_stacks(self._session.stacks, self._session.split, self._guard)[0]
         except InputError as error:
             self.problem.say(notices.sentence(error))
             return None
         if split.note:
             self.note.say(split.note)
+        elif split.region is not None:
+            self.note.say(self._say_region(stack, split.region))
+        elif not split.validation and self._session.split.mode != "none":
+            self.note.say(f"{stack.name} trains as a whole; only the other stacks validate.")
         elif not split.validation:
             self.note.say("Nobody will know how well the network does on images it has not seen.")
         elif split.validation[-1] - split.validation[0] != len(split.validation) - 1:
@@ -143,49 +149,40 @@ class ValidationChoice(QWidget):
     def _draw_region(self) -> None:
         """Put a rectangle into the viewer, outlined in cyan, that may be moved and resized."""
         stack = self._session.stack
-        if stack is None:
-            return
-        name = result_name(stack, "validation")
-        for layer in [one for one in self._viewer.layers if one.name == name]:
-            self._viewer.layers.remove(layer)
-        Y, X = stack.plane_shape
-        rows, cols = (round(0.75 * Y), Y), (0, X)
-        corners = (
-            np.array(
-                [
-                    [r, c]
-                    for r, c in zip(
-                        (rows[0], rows[0], rows[1], rows[1]), (cols[0], cols[1], cols[1], cols[0])
-                    )
-                ]
-            )
-            - 0.5
-        )
-        self._region = self._viewer.add_shapes(
-            [corners],
-            shape_type="rectangle",
-            name=name,
-            edge_color=VALIDATION,
-            face_color="transparent",
-            edge_width=max(2, X // 200),
-            **placement(self._session, stack, 2),
-        )
-        self._region.mode = "select"
-        self._region.events.data.connect(self._on_region)
-        self._on_region()
+        if stack is not None:
+            kept = self._last_region
+            region = kept if kept is not None and _inside(kept, stack) else default_region(stack)
+            self._choose_region(region)
+            self._show_region()
 
-    def _on_region(self, _: object = None) -> None:
-        stack = self._session.stack
-        if stack is None or self._region is None or not len(self._region.data):
-            return
-        corners = np.asarray(self._region.data[0])[:, -2:] + 0.5
-        low = np.clip(np.floor(corners.min(0)), 0, stack.plane_shape).astype(int)
-        high = np.clip(np.ceil(corners.max(0)), 0, stack.plane_shape).astype(int)
+    def _choose_region(self, region: Region) -> None:
         try:
-            region = (int(low[0]), int(high[0]), int(low[1]), int(high[1]))
             self._session.split = SplitConfig("region", region=region)
+            self._last_region = region
         except InputError as error:
             self.problem.say(notices.sentence(error))
+
+    def _show_region(self) -> None:
+        """Show the region of the session on its stack; take it away when there is none."""
+        stack, region = self._session.stack, self._session.split.region
+        if self._session.split.mode != "region" or region is None:
+            self._region.hide()
+        elif stack is not None and stack.labels is not None and _inside(region, stack):
+            self._region.show(stack, region, self._guard)
+
+    def _say_region(self, stack: Stack, region: Region) -> str:
+        y0, y1, x0, x1 = region
+        share = (y1 - y0) * (x1 - x0) / (stack.plane_shape[0] * stack.plane_shape[1])
+        percent = f"{share:.0%}".replace("%", " %")
+        return (
+            f"Rows {y0}–{y1 - 1}, columns {x0}–{x1 - 1} of every labelled slice validate "
+            f"({percent}); within {self._guard} px of them, as far as the network sees, nothing "
+            "trains."
+        )
+
+
+def _inside(region: Region, stack: Stack) -> bool:
+    return region[1] <= stack.plane_shape[0] and region[3] <= stack.plane_shape[1]
 
 
 def parse_slices(text: str) -> tuple[int, ...]:
