@@ -1,14 +1,12 @@
 """TIFF files as stacks, and label stacks as TIFF files.
 
-Axes, pixel sizes and channel names are taken from OME-XML, from ImageJ's
-description, or from the resolution tags. A file that does not fit comfortably
-in memory is mapped or read plane by plane.
+A file that does not fit comfortably in memory is mapped or read plane by plane.
+Where its pixels lie in the world is the matter of `tiff_metadata`.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import os
 import tempfile
 import threading
@@ -23,11 +21,14 @@ import tifffile
 
 from napari_unet.errors import DataSetError, InputError
 from napari_unet.stack import Stack
+from napari_unet.tiff_metadata import describe, places_of, read_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from napari_unet.splits import Region
 
 __all__ = ["TIFF_SUFFIXES", "read_plane", "read_tiff", "write_labels"]
 
@@ -35,29 +36,6 @@ logger = logging.getLogger(__name__)
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2", ".lsm")
 LAZY_ABOVE = 2**29  # bytes; a larger image is not loaded but read where it is needed
-LARGEST_PIXEL = 20.0  # µm; a coarser resolution tag speaks of paper (1200 dpi), not of a sample
-
-UNITS = {
-    "µm": "micrometer",
-    "μm": "micrometer",
-    "um": "micrometer",
-    "micron": "micrometer",
-    "microns": "micrometer",
-    "\\u00b5m": "micrometer",
-    "nm": "nanometer",
-    "pm": "picometer",
-    "å": "angstrom",
-    "mm": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-    "inch": "inch",
-    "in": "inch",
-    "ms": "millisecond",
-    "s": "second",
-    "sec": "second",
-    "min": "minute",
-    "h": "hour",
-}
 
 
 def read_tiff(path: str | Path, *, axes: str | None = None, lazy_above: int = LAZY_ABOVE) -> Stack:
@@ -93,11 +71,19 @@ def read_tiff(path: str | Path, *, axes: str | None = None, lazy_above: int = LA
             else:
                 image = series.asarray(maxworkers=None)
             names = axes or _letters(series.axes)
-            described = _describe(tif, names)
+            places, channels = read_places(tif, names)
         finally:
             if not keep_open:
                 tif.close()
-    return Stack(_stem(path), image, names, **described)
+    return Stack(
+        _stem(path),
+        image,
+        names,
+        scale=tuple(one.size for one in places.values()),
+        translate=tuple(one.start for one in places.values()),
+        units=tuple(one.unit for one in places.values()),
+        channel_names=channels,
+    )
 
 
 def read_plane(path: str | Path) -> NDArray[Any]:
@@ -195,88 +181,13 @@ def _letters(axes: str) -> str:
     return result
 
 
-def _describe(tif: Any, axes: str) -> dict[str, Any]:
-    """Scale, units and channel names per axis, from whichever metadata there is."""
-    if tif.is_ome:
-        sizes, channels = _from_ome(tif.ome_metadata)
-    elif tif.is_imagej:
-        sizes, channels = _from_imagej(tif)
-    else:
-        sizes, channels = _from_resolution(tif), ()
-    plane_axes = axes.replace("c", "")
-    size_and_unit = [sizes.get(a, (1.0, "pixel")) for a in plane_axes]
-    usable = [s if math.isfinite(s[0]) and s[0] > 0 else (1.0, "pixel") for s in size_and_unit]
-    return {
-        "scale": tuple(size for size, _ in usable),
-        "units": tuple(unit for _, unit in usable),
-        "channel_names": channels if len(channels) == _channels(tif, axes) else (),
-    }
-
-
-def _channels(tif: Any, axes: str) -> int:
-    shape = tif.series[0].shape
-    return int(shape[axes.index("c")]) if "c" in axes else 1
-
-
-_Sizes = dict[str, tuple[float, str]]
-
-
-def _from_ome(xml: str) -> tuple[_Sizes, tuple[str, ...]]:
-    images = tifffile.xml2dict(xml).get("OME", {}).get("Image", {})
-    pixels = (images[0] if isinstance(images, list) else images).get("Pixels", {})
-    sizes: _Sizes = {}
-    for letter, key, unit in (
-        ("x", "PhysicalSizeX", "µm"),
-        ("y", "PhysicalSizeY", "µm"),
-        ("z", "PhysicalSizeZ", "µm"),
-        ("t", "TimeIncrement", "s"),
-    ):
-        if key in pixels:
-            sizes[letter] = (float(pixels[key]), _unit(pixels.get(key + "Unit", unit)))
-    channels = pixels.get("Channel", [])
-    channels = channels if isinstance(channels, list) else [channels]
-    names = tuple(str(c["Name"]) for c in channels if "Name" in c)
-    return sizes, names if len(names) == len(channels) else ()
-
-
-def _from_imagej(tif: Any) -> tuple[_Sizes, tuple[str, ...]]:
-    metadata = tif.imagej_metadata or {}
-    unit = _unit(str(metadata.get("unit", "pixel")))
-    sizes: _Sizes = {}
-    for letter, tag in (("x", "XResolution"), ("y", "YResolution")):
-        per_unit = _resolution(tif, tag)
-        if per_unit and unit != "pixel":
-            sizes[letter] = (1 / per_unit, unit)
-    if "spacing" in metadata and unit != "pixel":
-        sizes["z"] = (float(metadata["spacing"]), unit)
-    if metadata.get("finterval"):
-        sizes["t"] = (float(metadata["finterval"]), "second")
-    return sizes, ()
-
-
-def _from_resolution(tif: Any) -> _Sizes:
-    """Pixel size in µm from pixels per centimetre, as microscopes write it."""
-    unit = tif.pages[0].tags.get("ResolutionUnit")
-    micrometres = {2: 25400.0, 3: 10000.0}.get(int(unit.value) if unit else 0)
-    sizes: _Sizes = {}
-    for letter, tag in (("x", "XResolution"), ("y", "YResolution")):
-        per_unit = _resolution(tif, tag)
-        if micrometres and per_unit and micrometres / per_unit < LARGEST_PIXEL:
-            sizes[letter] = (round(micrometres / per_unit, 9), "micrometer")
-    return sizes if len(sizes) == 2 else {}
-
-
-def _resolution(tif: Any, tag: str) -> float:
-    value = tif.pages[0].tags.get(tag)
-    numerator, denominator = value.value if value else (0, 1)
-    return numerator / denominator if denominator else 0.0
-
-
-def _unit(text: str) -> str:
-    return UNITS.get(text.strip().lower(), text.strip().lower() or "pixel")
-
-
-def write_labels(path: str | Path, labels: NDArray[Any], stack: Stack | None = None) -> Path:
+def write_labels(
+    path: str | Path,
+    labels: NDArray[Any],
+    stack: Stack | None = None,
+    *,
+    region: Region | None = None,
+) -> Path:
     """Write labels as a compressed TIFF that Fiji, napari and this package open in place.
 
     Parameters
@@ -287,7 +198,9 @@ def write_labels(path: str | Path, labels: NDArray[Any], stack: Stack | None = N
         Leading axes of the stack + (Y, X), whole numbers from 0 on; written as
         the smallest of uint8, uint16 and uint32.
     stack
-        The stack they belong to: gives axes, scale and units.
+        The stack they belong to: gives axes, scale, position and units.
+    region
+        y0, y1, x0, x1 where they are of this part of its planes only.
 
     Raises
     ------
@@ -299,24 +212,24 @@ def write_labels(path: str | Path, labels: NDArray[Any], stack: Stack | None = N
     path = Path(path)
     labels = _smallest(np.asarray(labels))
     axes = stack.leading_axes + "yx" if stack else ("zyx" if labels.ndim == 3 else "yx")
-    if stack and labels.shape != (*stack.leading_shape, *stack.plane_shape):
-        raise InputError(
-            f"labels must have shape {(*stack.leading_shape, *stack.plane_shape)} as the stack "
-            f"{stack.name!r}, got {labels.shape}: write them with the stack they belong to."
-        )
+    if stack:
+        _check_shape(labels, stack, region)
     if len(axes) != labels.ndim:
         raise InputError(
             f"labels of shape {labels.shape} need their stack for the meaning of the axes: give it."
         )
     if path.suffix.lower() not in (".tif", ".tiff"):
         raise InputError(f"labels are written as TIFF, got {path.name!r}: let it end in .tif.")
-    sizes = _sizes_of(stack)
+    keywords = describe(axes, labels.shape, labels.dtype, places_of(stack, region))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(".tif", f".{path.stem}-", path.parent)
         os.close(handle)
         try:
-            _write(temporary, labels, axes, sizes)
+            # The shape is said to tifffile in full: one slice along an axis stays an axis.
+            tifffile.imwrite(
+                temporary, labels, compression="deflate", photometric="minisblack", **keywords
+            )
             Path(temporary).replace(path)
         finally:
             Path(temporary).unlink(missing_ok=True)
@@ -327,10 +240,15 @@ def write_labels(path: str | Path, labels: NDArray[Any], stack: Stack | None = N
     return path
 
 
-def _sizes_of(stack: Stack | None) -> _Sizes:
-    if stack is None:
-        return {}
-    return dict(zip(stack.axes.replace("c", ""), zip(stack.scale, stack.units)))
+def _check_shape(labels: NDArray[Any], stack: Stack, region: Region | None) -> None:
+    plane = stack.plane_shape
+    if region is not None:
+        plane = region[1] - region[0], region[3] - region[2]
+    if labels.shape != (*stack.leading_shape, *plane):
+        raise InputError(
+            f"labels must have shape {(*stack.leading_shape, *plane)} as the stack "
+            f"{stack.name!r}, got {labels.shape}: write them with the stack they belong to."
+        )
 
 
 def _smallest(labels: NDArray[Any]) -> NDArray[Any]:
@@ -342,55 +260,3 @@ def _smallest(labels: NDArray[Any]) -> NDArray[Any]:
         raise InputError("labels to be written must be whole numbers from 0 to 4294967295.")
     dtype = np.uint8 if top < 2**8 else np.uint16 if top < 2**16 else np.uint32
     return labels.astype(dtype, copy=False)
-
-
-def _write(path: str, labels: NDArray[Any], axes: str, sizes: _Sizes) -> None:
-    """Write as ImageJ hyperstack where it has the dtype and the axes, else as OME-TIFF."""
-    unit = sizes.get("x", (1.0, "pixel"))[1]
-    imagej = labels.dtype.itemsize <= 2 and _is_subsequence(axes, "tzyx")
-    metadata: dict[str, Any] = {"axes": axes.upper()}
-    resolution = None
-    if imagej and unit != "pixel":
-        metadata["unit"] = {"micrometer": "um", "nanometer": "nm"}.get(unit, unit)
-        resolution = tuple(1 / sizes[a][0] for a in "xy")
-        if "z" in sizes:
-            metadata["spacing"] = sizes["z"][0]
-    if imagej and sizes.get("t", (1.0, "pixel"))[1] != "pixel":
-        metadata["finterval"] = sizes["t"][0] * _seconds(sizes["t"][1])
-    ome = not imagej and _is_subsequence(axes, "tzyx")
-    if ome:
-        metadata |= _ome_sizes(sizes)
-    # The shape is said to tifffile in full: one slice along an axis stays an axis.
-    tifffile.imwrite(
-        path,
-        labels,
-        imagej=imagej,
-        ome=ome,
-        compression="deflate",
-        photometric="minisblack",
-        metadata=metadata,
-        resolution=resolution,
-    )
-
-
-def _ome_sizes(sizes: _Sizes) -> dict[str, Any]:
-    keys = {"x": "PhysicalSizeX", "y": "PhysicalSizeY", "z": "PhysicalSizeZ"}
-    symbols = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm"}
-    described: dict[str, Any] = {}
-    for letter, key in keys.items():
-        size, unit = sizes.get(letter, (1.0, "pixel"))
-        if unit in symbols:
-            described |= {key: size, key + "Unit": symbols[unit]}
-    size, unit = sizes.get("t", (1.0, "pixel"))
-    if unit != "pixel":
-        described |= {"TimeIncrement": size * _seconds(unit), "TimeIncrementUnit": "s"}
-    return described
-
-
-def _seconds(unit: str) -> float:
-    return {"minute": 60.0, "hour": 3600.0, "millisecond": 1e-3}.get(unit, 1.0)
-
-
-def _is_subsequence(axes: str, order: str) -> bool:
-    rest = iter(order)
-    return all(a in rest for a in axes)

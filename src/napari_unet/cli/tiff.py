@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.splits import Region
     from napari_unet.stack import Stack
 
 __all__ = ["write_planes"]
@@ -21,9 +22,14 @@ BIG = 2**32 - 2**25  # bytes from which a TIFF needs 64-bit offsets
 
 
 def write_planes(
-    path: Path, planes: Iterable[NDArray[Any]], stack: Stack, channels: int | None = None
+    path: Path,
+    planes: Iterable[NDArray[Any]],
+    stack: Stack,
+    channels: int | None = None,
+    *,
+    region: Region | None = None,
 ) -> tuple[tuple[int, ...], str]:
-    """Write one plane per slice of a stack, with the stack's axes, scale and units.
+    """Write one plane per slice of a stack, with the stack's axes, scale, position and units.
 
     Only one plane is in memory at a time. The file is an OME-TIFF, unless the stack has axes
     that OME does not know.
@@ -35,9 +41,11 @@ def write_planes(
     planes
         (Y, X), or (channels, Y, X), in the order of the slices; all of one dtype.
     stack
-        Where axes, scale and units come from.
+        Where axes, scale, position and units come from.
     channels
         Channels of each plane. None: none.
+    region
+        y0, y1, x0, x1 where the planes are only this part of the stack's.
 
     Returns
     -------
@@ -54,16 +62,17 @@ def write_planes(
     import tifffile
 
     from napari_unet.checkpoint import replaced_file
+    from napari_unet.tiff_metadata import describe, places_of
 
     pages = _pages(planes, channels)
     first = next(pages)
     axes = stack.leading_axes + ("" if channels is None else "c") + "yx"
-    shape = (*stack.leading_shape, *(() if channels is None else (channels,)), *stack.plane_shape)
-    ome, metadata = _describe(stack, axes)
+    shape = (*stack.leading_shape, *(() if channels is None else (channels,)), *first.shape[-2:])
+    keywords = describe(axes, shape, first.dtype, places_of(stack, region), imagej=False)
     size = int(np.prod(shape, dtype=np.int64)) * first.dtype.itemsize
     with (
         replaced_file(path) as stream,
-        tifffile.TiffWriter(stream, ome=ome, bigtiff=size > BIG) as writer,
+        tifffile.TiffWriter(stream, ome=keywords["ome"], bigtiff=size > BIG) as writer,
     ):
         writer.write(
             chain([first], pages),
@@ -71,7 +80,7 @@ def write_planes(
             dtype=first.dtype,
             photometric="minisblack",
             compression="deflate",
-            metadata=metadata,
+            metadata=keywords["metadata"],
         )
     return shape, str(first.dtype)
 
@@ -82,12 +91,3 @@ def _pages(planes: Iterable[NDArray[Any]], channels: int | None) -> Iterator[NDA
             yield plane
         else:
             yield from plane.copy()  # the plane's memory is used again for the next one
-
-
-def _describe(stack: Stack, axes: str) -> tuple[bool, dict[str, Any]]:
-    """Return whether OME knows the axes, and the metadata for tifffile."""
-    from napari_unet.tiff import _is_subsequence, _ome_sizes, _sizes_of
-
-    ome = _is_subsequence(axes.replace("c", ""), "tzyx")
-    sizes = _ome_sizes(_sizes_of(stack)) if ome else {}
-    return ome, {"axes": axes.upper(), **sizes}
