@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +14,6 @@ import tifffile
 
 from napari_unet.cli import build_parser, main
 from napari_unet.errors import UNetError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SIZE = 64
 TINY = ["--depth", "1", "--width", "2", "--tile", "44", "--batch", "1", "--seed", "3"]
@@ -248,6 +245,37 @@ def test_evaluate_takes_all_that_predict_writes(tmp_path, capsys):
         tifffile.imwrite(tmp_path / f"{name}.tif", array, photometric="minisblack")
         said = call(capsys, "evaluate", tmp_path / f"{name}.tif", tmp_path / "reference.tif")
         assert (said["iou"], said["pixel_accuracy"]) == (1.0, 1.0), name
+
+
+def test_evaluate_gives_the_challenges_own_values(tmp_path, capsys):
+    golden = Path(__file__).parent / "metrics" / "golden"
+    arrays = np.load(golden / "isbi2012_metrics.npz")
+    official = json.loads((golden / "isbi2012_metrics.json").read_text())[1]
+    tifffile.imwrite(tmp_path / "p.tif", arrays["prob"][1], photometric="minisblack")
+    tifffile.imwrite(tmp_path / "r.tif", arrays["labels"][1].astype(np.uint8) * 255)
+    files = (tmp_path / "p.tif", tmp_path / "r.tif")
+    found = call(capsys, "evaluate", *files, "--metric", "isbi2012")["metrics"]
+    assert found["Rand error"] == pytest.approx(official["official_rand_error"], abs=1e-9)
+    assert found["V_Rand"] == pytest.approx(official["official_VRand_thinned"], abs=1e-9)
+    assert found["V_Info"] == pytest.approx(official["official_VInfo_thinned"], abs=1e-9)
+    assert found["pixel error"] == pytest.approx(official["official_pixel_error"], abs=1e-9)
+    assert found["warping error"] == official["official_warping_error"]
+
+
+def test_evaluate_counts_cells_and_objects(tmp_path, capsys):
+    reference = np.zeros((20, 20), np.uint16)
+    reference[2:6, 2:6], reference[10:16, 10:16], reference[2:6, 12:16] = 1, 2, 3
+    found = reference.copy()
+    found[found == 3] = 0  # missed
+    found[10:12, 10:16] = 0  # two thirds of the second one
+    tifffile.imwrite(tmp_path / "r.tif", reference)
+    tifffile.imwrite(tmp_path / "p.tif", found)
+    files = (tmp_path / "p.tif", tmp_path / "r.tif")
+    said = call(capsys, "evaluate", *files, "--metric", "ctc", "--metric", "objects")["metrics"]
+    assert said["SEG"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    assert said["DET"] == pytest.approx(1 - 10 / 30)
+    assert said["AP 0.5"] == pytest.approx(2 / 3)
+    assert said["AP 0.75"] == pytest.approx(1 / 4)
 
 
 def test_evaluate_leaves_out_what_is_not_annotated(tmp_path, capsys):

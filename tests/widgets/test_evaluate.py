@@ -5,6 +5,14 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_unet.errors import InputError
+from napari_unet.evaluation import (
+    ERROR_KINDS,
+    Doing,
+    ErrorPlane,
+    EvaluationRequest,
+    Row,
+    evaluate,
+)
 from napari_unet.labels import LabelScheme
 from napari_unet.session import session_of
 from napari_unet.widgets.evaluate import (
@@ -12,14 +20,6 @@ from napari_unet.widgets.evaluate import (
     SAME,
     EvaluateDock,
     _ranges,
-)
-from napari_unet.widgets.evaluation_job import (
-    ERROR_KINDS,
-    Doing,
-    ErrorPlane,
-    EvaluationRequest,
-    Row,
-    evaluation_job,
 )
 from napari_unet.widgets.layers import stack_from_layers
 
@@ -29,7 +29,7 @@ from .conftest import until
 
 
 def rows_of(request):
-    return {event.name: event.value for event in evaluation_job(request) if isinstance(event, Row)}
+    return {event.name: event.value for event in evaluate(request) if isinstance(event, Row)}
 
 
 def test_scores_of_a_hand_checked_pair():
@@ -49,9 +49,7 @@ def test_only_the_slices_asked_for_count():
     prediction = reference.copy()
     prediction[0] = 1 - prediction[0]
     scheme = LabelScheme(kind="classes", values=(0, 1))
-    events = list(
-        evaluation_job(EvaluationRequest(prediction, reference, scheme=scheme, slices=(1, 2)))
-    )
+    events = list(evaluate(EvaluationRequest(prediction, reference, scheme=scheme, slices=(1, 2))))
     rows = {event.name: event.value for event in events if isinstance(event, Row)}
     assert rows["IoU foreground"] == 1
     assert [e.index for e in events if isinstance(e, ErrorPlane)] == [(1,), (2,)]
@@ -66,7 +64,7 @@ def test_a_merge_and_an_invented_object_are_found_where_they_are():
     prediction[1, 2:8, 2:20] = 1
     prediction[1, 12:18, 2:10] = 1
     scheme = LabelScheme(kind="objects")
-    events = evaluation_job(EvaluationRequest(prediction, reference, scheme=scheme))
+    events = evaluate(EvaluationRequest(prediction, reference, scheme=scheme))
     first, second = (event for event in events if isinstance(event, ErrorPlane))
     assert first.errors == ()
     assert not first.values.any()
@@ -122,7 +120,7 @@ def test_probabilities_above_a_half_are_foreground():
 def test_layers_of_different_shape_are_refused_in_one_sentence():
     request = EvaluationRequest(np.zeros((2, 3, 3)), np.zeros((3, 3), int))
     with pytest.raises(InputError, match="same shape"):
-        list(evaluation_job(request))
+        list(evaluate(request))
 
 
 def test_the_challenge_metrics_of_a_perfect_segmentation():
@@ -153,7 +151,7 @@ def test_a_long_metric_ends_when_it_is_closed():
         scheme=LabelScheme(kind="classes", values=(0, 1)),
         metrics=("overlap", "isbi2012"),
     )
-    events = evaluation_job(request)
+    events = evaluate(request)
     for event in events:
         if isinstance(event, Doing) and event.text.startswith("computing"):
             break
@@ -286,7 +284,7 @@ def test_an_error_is_one_sentence_and_the_button_is_usable_again(dock, monkeypat
     def fail(*_, **__):
         raise RuntimeError("shapes do not match\nat all")
 
-    monkeypatch.setattr("napari_unet.widgets.evaluation_job.metrics.error_map", fail)
+    monkeypatch.setattr("napari_unet.evaluation.metrics.error_map", fail)
     dock.start.click()
     finish(dock)
     assert "shapes do not match" in dock.problem.text()

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.inputs import read_array
-from napari_unet.cli.progress import show_result
+from napari_unet.cli.progress import say, show_result
 from napari_unet.quantities import score
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
 __all__ = ["add", "run"]
 
@@ -21,7 +22,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "evaluate",
         parents=[common],
         help="compare a prediction with a reference",
-        description="Compare a prediction with a reference: IoU (foreground) and pixel accuracy.",
+        description="Compare a prediction with a reference: IoU (foreground) and pixel accuracy, "
+        "and with --metric what papers report.",
     )
     parser.add_argument("prediction", metavar="PREDICTION", type=Path, help="file of predict")
     parser.add_argument("reference", metavar="REFERENCE", type=Path, help="file of labels")
@@ -30,17 +32,45 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         action="store_true",
         help="in the reference 0 means not annotated (and does not count), 1 background",
     )
+    parser.add_argument(
+        "--metric",
+        action="append",
+        choices=("isbi2012", "ctc", "objects"),
+        default=[],
+        help="isbi2012: Rand, warping and pixel error, V_Rand, V_Info (exact with probabilities); "
+        "ctc: SEG and DET; objects: average precision. Can be given several times",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare two files; print and return the scores."""
-    from napari_unet.cli.scores import evaluate
+    from napari_unet.cli.scores import evaluate, evaluate_field
 
-    result = evaluate(read_array(args.prediction), read_array(args.reference), sparse=args.sparse)
+    prediction, reference = read_array(args.prediction), read_array(args.reference)
+    result = evaluate(prediction, reference, sparse=args.sparse)
     lines = [f"IoU             {score(result['iou'])}"]
     if len(result["iou_by_class"]) > 2:
         lines += [f"  {name:<13} {score(value)}" for name, value in result["iou_by_class"].items()]
     lines.append(f"pixel accuracy  {score(result['pixel_accuracy'])}")
+    if args.metric:
+        names = tuple(dict.fromkeys(args.metric))
+        field = evaluate_field(prediction, reference, names, sparse=args.sparse, told=say_once())
+        lines += [f"{name:<15} {value:.6f}" for name, value in field.items()]
+        result["metrics"] = field
     show_result(args, *lines)
     return {"prediction": str(args.prediction), "reference": str(args.reference), **result}
+
+
+def say_once() -> Callable[[str], None]:
+    """Return a function that says what is being done, when that is something else."""
+    last = ""
+
+    def tell(text: str) -> None:
+        nonlocal last
+        doing = text.split(":")[0]
+        if doing != last and doing.startswith("computing"):
+            say(doing)
+        last = doing
+
+    return tell

@@ -2,18 +2,66 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_unet.errors import InputError
+from napari_unet.evaluation import Doing, EvaluationRequest, Row
+from napari_unet.evaluation import evaluate as compare
 from napari_unet.labels import LabelScheme, propose_scheme
 from napari_unet.metrics.overlap import confusion, iou_by_class
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_field"]
+
+
+def evaluate_field(
+    prediction: NDArray[Any],
+    reference: NDArray[Any],
+    names: tuple[str, ...],
+    *,
+    sparse: bool = False,
+    told: Callable[[str], None] = lambda _text: None,
+) -> dict[str, float]:
+    """Compute the metrics that papers report.
+
+    Parameters
+    ----------
+    prediction, reference
+        As for `evaluate`.
+    names
+        Keys of `napari_unet.evaluation.METRICS`.
+    sparse
+        0 in the reference is not annotated, 1 is background.
+    told
+        Called with what is being done, and how far it is.
+
+    Returns
+    -------
+    dict
+        Score by name.
+    """
+    scheme, _ = propose_scheme(reference, "sparse" if sparse else "dense")
+    kind: Literal["labels", "instances", "probabilities"] = "labels"
+    if prediction.dtype.kind == "f":
+        kind = "probabilities"
+        if prediction.ndim == reference.ndim + 1:
+            prediction = 1 - prediction[..., 0, :, :]
+    elif scheme.kind == "objects" or np.setdiff1d(prediction, scheme.values).size:
+        kind = "instances"
+    request = EvaluationRequest(prediction, reference, kind, scheme, metrics=names, regions=False)
+    result = {}
+    for event in compare(request):
+        if isinstance(event, Doing):
+            told(event.text if np.isnan(event.share) else f"{event.text}: {event.share:.0%}")
+        elif isinstance(event, Row):
+            result[event.name] = event.value
+    return result
 
 
 def evaluate(

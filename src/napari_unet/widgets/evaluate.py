@@ -18,22 +18,22 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.errors import UNetError
-from napari_unet.splits import split_stack
-from napari_unet.widgets import theme
-from napari_unet.widgets.dock import Dock
-from napari_unet.widgets.error_list import ErrorList
-from napari_unet.widgets.evaluation_job import (
+from napari_unet.evaluation import (
     ERROR_KINDS,
     METRICS,
     Doing,
     ErrorPlane,
     EvaluationRequest,
-    evaluation_job,
+    evaluate,
     offered_metrics,
 )
-from napari_unet.widgets.evaluation_job import (
+from napari_unet.evaluation import (
     Row as Score,
 )
+from napari_unet.splits import split_stack
+from napari_unet.widgets import theme
+from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.error_list import ErrorList
 from napari_unet.widgets.form import (
     Combo,
     Form,
@@ -256,7 +256,7 @@ class EvaluateDock(Dock):
         self.running.show()
         self.cancel.setEnabled(True)
         self.bar.setRange(0, 0)
-        self._worker = Worker(lambda: evaluation_job(request))
+        self._worker = Worker(lambda: evaluate(request))
         self._worker.yielded.connect(self._on_event)
         self._worker.drained.connect(self._on_drained)
         self._worker.errored.connect(self._on_error)

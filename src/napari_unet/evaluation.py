@@ -1,4 +1,4 @@
-"""What the Evaluate dock runs in the background: scores, and where the prediction is wrong."""
+"""Comparing a prediction with a reference, slice by slice: scores, and where it is wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
     "ErrorPlane",
     "EvaluationRequest",
     "Row",
-    "evaluation_job",
+    "evaluate",
     "offered_metrics",
 ]
 
@@ -129,7 +129,7 @@ def offered_metrics() -> tuple[str, ...]:
     return tuple(METRICS)
 
 
-def evaluation_job(request: EvaluationRequest) -> Iterator[Doing | Row | ErrorPlane]:
+def evaluate(request: EvaluationRequest) -> Iterator[Doing | Row | ErrorPlane]:
     """Compare slice by slice, then compute the metrics that need all slices at once.
 
     Yields
