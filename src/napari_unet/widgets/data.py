@@ -257,6 +257,7 @@ class DataDock(Dock):
         image = self.image.value
         if image is not None:
             fitting = [one for one in self._label_layers() if fits(one, image)]
+            fitting.sort(key=lambda one: (-one.ndim, one.data.shape != image.data.shape))
             if self.labels.value not in fitting and fitting:
                 self.labels.value = fitting[0]
             known = image.metadata.get("napari_unet", {}).get("axes")
@@ -475,8 +476,12 @@ class DataDock(Dock):
     def _on_stack(self, _: object) -> None:
         """Another dock chose another stack."""
         image = self.session.image_layer
-        if image is not None and (
-            image is not self.image.value or self.session.labels_layer is not self.labels.value
+        if (
+            self.session.stack is not None
+            and image is not None
+            and (
+                image is not self.image.value or self.session.labels_layer is not self.labels.value
+            )
         ):
             self._follow_session()
 

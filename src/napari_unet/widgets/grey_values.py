@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ class GreyValues:
     Attributes
     ----------
     counts
-        (C, BINS) pixels per bin, evenly from ``least`` to ``greatest``.
+        (C, n) pixels per bin, evenly from ``least`` to ``greatest``; n is about 96.
     least, greatest
         Of all channels.
     intensity
@@ -67,7 +68,12 @@ def measure_grey_values(stack: Stack) -> GreyValues:
     margin = 0.25 * (high - low)
     least = max(float(values.min()), low - margin)
     greatest = min(float(values.max()), high + margin)
-    counts = [np.histogram(v.clip(least, greatest), BINS, (least, greatest))[0] for v in values]
+    bins = BINS
+    if stack.dtype.kind in "bui":  # as many whole numbers in each bin, or the outline is a comb
+        step = max(1, round((greatest - least + 1) / BINS))
+        bins = math.ceil((greatest - least + 1) / step)
+        least, greatest = math.floor(least) - 0.5, math.floor(least) - 0.5 + bins * step
+    counts = [np.histogram(v.clip(least, greatest), bins, (least, greatest))[0] for v in values]
     return GreyValues(np.array(counts), least, greatest, intensity)
 
 

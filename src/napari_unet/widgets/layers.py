@@ -139,7 +139,9 @@ def _few_planes(array: Any, image: Image, axes: str) -> Any:
 def fits(labels: Labels, image: Image) -> bool:
     """Tell whether labels could have been drawn on an image: their planes have the same size."""
     plane = tuple(_finest(labels).shape[-2:])
-    return plane in [_plane_shape(image, level) for level in range(_n_levels(image))]
+    return labels.ndim <= image.ndim and plane in [
+        _plane_shape(image, level) for level in range(_n_levels(image))
+    ]
 
 
 def _n_levels(image: Image) -> int:

@@ -244,7 +244,11 @@ class TrainDock(Dock):
 
     def _to_measure(self, config: TrainConfig) -> tuple[Any, ...]:
         """What a measured step depends on."""
-        return (*map(id, self.session.stacks), self.session.common_pixel, config)
+        stacks = [
+            (id(one.image), id(one.labels), one.scheme, one.annotated)
+            for one in self.session.stacks
+        ]
+        return (stacks, self.session.common_pixel, config)
 
     def _on_measure(self) -> None:
         """Take two steps in the background, to know what the training will cost."""

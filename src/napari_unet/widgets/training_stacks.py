@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingStacks"]
 
+UNIT_SIGNS = {"pixel": "px", "nanometer": "nm", "micrometer": "µm", "millimeter": "mm"}
 TIP = "Learn from more than one stack; sizes and pixel sizes may differ."
 ADD_TIP = (
     "Keep this stack in the training, so that you can choose another image and labels above and "
@@ -76,7 +77,7 @@ class TrainingStacks(QWidget):
             self._rows.removeWidget(line)
             line.hide()
             line.deleteLater()
-        self._lines = [self._line(stack) for stack in stacks] if stacks != (session.stack,) else []
+        self._lines = [self._line(stack) for stack in stacks] if session.added else []
         for line in self._lines:
             self._rows.addWidget(line)
         self.add.setEnabled(self._can_add())
@@ -121,7 +122,7 @@ class TrainingStacks(QWidget):
         if not pixel_sizes_differ(stacks):
             return ""
         first = stacks[0]
-        unit = "px" if first.units[-1] == "pixel" else first.units[-1]
+        unit = UNIT_SIGNS.get(first.units[-1], first.units[-1])
         sizes = ", ".join(f"{one.name} {one.pixel_size[1]:.3g}" for one in stacks)
         if self._session.common_pixel:
             size = f"{first.pixel_size[1]:.3g} {unit}"

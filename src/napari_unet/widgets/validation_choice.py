@@ -156,6 +156,10 @@ class ValidationChoice(QWidget):
             self._show_region()
 
     def _choose_region(self, region: Region) -> None:
+        y0, y1, x0, x1 = region
+        if y0 >= y1 or x0 >= x1:
+            self.problem.say("The region must lie inside the image: move it back.")
+            return
         try:
             self._session.split = SplitConfig("region", region=region)
             self._last_region = region

@@ -95,9 +95,13 @@ class RegionLayers:
         name = result_name(stack, what)
         for layer in [one for one in self._viewer.layers if one.name == name]:
             self._viewer.layers.remove(layer)
-        return self._viewer.add_shapes(
+        layer = self._viewer.add_shapes(
             ndim=2, name=name, opacity=opacity, **placement(self._session, stack, 2)
         )
+        # also for a rectangle that the user draws anew
+        layer.current_edge_color, layer.current_face_color = VALIDATION, "transparent"
+        layer.current_edge_width = _edge_width(stack)
+        return layer
 
     def _put(self, layer: Any, region: Region) -> None:
         """Make a region the only shape of a layer."""
@@ -107,7 +111,7 @@ class RegionLayers:
                 [_corners(region)],
                 edge_color=VALIDATION,
                 face_color="transparent",
-                edge_width=max(2, region[3] // 200) * (1 if layer is self._region else 0.5),
+                edge_width=layer.current_edge_width,
             )
 
     def _on_data(self, _: object = None) -> None:
@@ -122,6 +126,10 @@ class RegionLayers:
             self._on_moved((int(low[0]), int(high[0]), int(low[1]), int(high[1])))
         finally:
             self._moving = False
+
+
+def _edge_width(stack: Stack) -> int:
+    return max(2, stack.plane_shape[1] // 200)
 
 
 def _corners(region: Region) -> NDArray[np.float64]:
