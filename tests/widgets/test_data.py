@@ -8,7 +8,7 @@ import pytest
 from napari_unet.labels import LabelScheme
 from napari_unet.preflight import Finding, touching_pairs
 from napari_unet.session import session_of
-from napari_unet.splits import SplitConfig
+from napari_unet.splits import SplitConfig, split_stack
 from napari_unet.widgets.data import DataDock
 from napari_unet.widgets.validation_choice import parse_slices, say_slices
 
@@ -260,6 +260,9 @@ def test_validation_can_be_chosen_slices_a_region_or_nothing(dock, model, opened
     assert np.allclose(shape.edge_color[0][:3], (0, 1, 1))
     shape.data = [np.array([[10, 20], [10, 40], [30, 40], [30, 20]]) - 0.5]
     assert dock.session.split.region == (10, 30, 20, 40)
+    assert "its guard band of 88 px leave no pixel for training" in choice.problem.text()
+    shape.data = [np.array([[200, 20], [200, 40], [230, 40], [230, 20]]) - 0.5]
+    assert choice.problem.text() == "The region must lie inside the image: move it back."
 
 
 def test_the_preflight_looks_again_when_validation_changes(dock):
@@ -383,3 +386,98 @@ def test_findings_are_ordered_by_gravity(dock):
     for severity in ("info", "error", "warning", "info"):
         dock.findings.add(Finding(severity, severity))
     assert [f.severity for f in dock.findings.findings] == ["error", "warning", "info", "info"]
+
+
+def band(layer):
+    """Rows and columns that a rectangle covers: y0, y1, x0, x1."""
+    corners = np.asarray(layer.data[0])[:, -2:] + 0.5
+    return (*corners[:, 0][[0, 2]], *corners[:, 1][[0, 2]])
+
+
+def test_a_region_and_its_guard_band_are_layers(dock, model):
+    dock.session.tiling = (1, 60, 1)
+    settled(dock)
+    guard = dock.validation._guard
+    dock.validation.mode.chosen.emit("a region")
+    region, guard_band = model.layers["cells · validation"], model.layers["cells · guard band"]
+    for layer in (region, guard_band):
+        assert np.allclose(layer.scale, (0.5, 0.5))
+        assert np.allclose(layer.translate, (2, 3))
+        assert np.allclose(layer.edge_color[0], (0, 1, 1, 1))
+        assert layer.face_color[0][3] == 0
+    assert guard_band.opacity < region.opacity
+    assert not guard_band.editable
+    assert band(region) == (72, 96, 0, 112)
+    assert band(guard_band) == (72 - guard, 96, 0, 112)
+    region.data = [np.array([[30, 40], [30, 60], [50, 60], [50, 40]]) - 0.5]
+    assert band(guard_band) == (30 - guard, 50 + guard, 40 - guard, 60 + guard)
+    assert dock.validation.note.text() == (
+        "Rows 30–49, columns 40–59 of every labelled slice validate (4 %); within 16 px of them, "
+        "as far as the network sees, nothing trains."
+    )
+    split = split_stack(dock.session.stack, dock.session.split, guard)
+    y0, y1, x0, x1 = (int(v) for v in band(guard_band))
+    mask = split.training_mask(0, (96, 112))
+    assert not mask[y0:y1, x0:x1].any()
+    assert mask.sum() == 96 * 112 - (y1 - y0) * (x1 - x0)
+    dock.validation.mode.chosen.emit(SplitConfig())
+    assert "cells · validation" not in model.layers
+    assert "cells · guard band" not in model.layers
+    dock.validation.mode.chosen.emit("a region")
+    assert band(model.layers["cells · validation"]) == (30, 50, 40, 60)  # as it was left
+
+
+def test_the_grey_values_are_shown_with_their_limits(dock):
+    shown = dock.histogram.shown
+    image = dock.image.value.data
+    assert shown.counts.sum() == image.size
+    assert np.allclose(shown.intensity.low, np.percentile(image, 0.5))
+    assert np.allclose(shown.intensity.high, np.percentile(image, 99.5))
+    assert not dock.histogram.isHidden()
+    assert "become 0 and 1" in dock.histogram.toolTip().replace("\n", " ")
+    dock.resize(320, 900)
+    assert not dock.histogram.grab().isNull()
+
+
+def test_limits_of_every_slice_are_an_option_whose_consequence_is_explained(dock):
+    assert dock.session.intensity == "stack"
+    dock.limits.value = "image"
+    dock.limits.chosen.emit("image")
+    assert dock.session.intensity == "image"
+    tip = dock.limits.toolTip().replace("\n", " ")
+    assert "hides differences of brightness between slices" in tip
+
+
+def test_an_image_without_grey_values_has_no_histogram(model, opened):
+    model.add_image(np.full((3, 40, 40), 7, np.uint8), name="flat")
+    dock = opened(model)
+    assert dock.histogram.isHidden()
+
+
+def test_the_level_of_a_pyramid_is_chosen(model, opened):
+    data = np.random.default_rng(0).integers(0, 255, (3, 128, 128), np.uint8)
+    model.add_image([data, data[:, ::2, ::2]], multiscale=True, name="pyramid")
+    dock = opened(model)
+    assert not dock.level.isHidden()
+    dock.level.value = 1
+    dock.level.chosen.emit(1)
+    settled(dock)
+    assert dock.session.stack.plane_shape == (64, 64)
+    assert "level 1 is used, whose pixels are 2 times as large" in texts(dock)
+    labels = np.zeros((3, 128, 128), np.uint8)
+    labels[:, 10:30, 10:30] = 1
+    fine = model.add_labels(labels, name="fine")
+    dock.labels.value = fine
+    dock.labels.chosen.emit(fine)
+    settled(dock)
+    assert dock.session.stack.plane_shape == (128, 128)  # the level the labels were drawn on
+    model.layers.remove("pyramid")
+    settled(dock)
+    assert dock.level.isHidden()
+
+
+def test_labels_that_do_not_fit_stay_chosen(dock, model):
+    other = model.add_labels(np.zeros((6, 50, 50), np.uint8), name="other")
+    dock.labels.value = other
+    dock.labels.chosen.emit(other)
+    assert dock.labels.value is other

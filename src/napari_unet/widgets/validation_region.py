@@ -71,7 +71,6 @@ class RegionLayers:
         if not self.is_of(stack):
             self.hide()
             self._guard = self._add(stack, "guard band", FAINT)
-            self._guard.editable = False
             self._region = self._add(stack, "validation", 1.0)
             self._region.events.data.connect(self._on_data)
         self._stack = stack
@@ -83,6 +82,7 @@ class RegionLayers:
         band = (max(0, y0 - guard), min(Y, y1 + guard), max(0, x0 - guard), min(X, x1 + guard))
         if self._guard in self._viewer.layers:
             self._put(self._guard, band)
+            self._guard.editable = False  # which other data undoes
 
     def hide(self) -> None:
         """Take both layers away."""
