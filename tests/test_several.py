@@ -55,6 +55,16 @@ def test_all_get_the_pixel_size_of_the_first():
     assert b.pixel_size == (1.0, 1.0)
 
 
+def test_units_of_length_are_compared():
+    first = stack_of(pixel=0.5, unit="micrometer")
+    same, coarse = (stack_of("b", pixel=p, unit="nanometer") for p in (500.0, 1000.0))
+    assert not pixel_sizes_differ([first, same])
+    assert pixel_sizes_differ([first, coarse])
+    finer = to_common_pixel([first, coarse])[1]
+    assert finer.plane_shape == (48, 40)
+    assert finer.pixel_size == (500.0, 500.0)
+
+
 def test_pixels_of_another_unit_are_not_compared():
     first, other = stack_of(), stack_of("b", pixel=0.5, unit="pixel")
     assert not pixel_sizes_differ([first, other])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.errors import InputError
 from napari_unet.resample import resample
+from napari_unet.units import ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,12 +57,11 @@ def check_alike(stacks: Sequence[Stack]) -> None:
 
 
 def pixel_sizes_differ(stacks: Sequence[Stack]) -> bool:
-    """Tell whether pixels of the same unit have different sizes.
+    """Tell whether pixels have different sizes.
 
-    Pixels of different units cannot be compared, and are left as they are.
+    Sizes whose units cannot be compared, such as pixels and micrometers, do not count.
     """
-    first = stacks[0] if stacks else None
-    return first is not None and any(_differs(stack, first) for stack in stacks[1:])
+    return any(_other_size(stack, stacks[0]) is not None for stack in stacks[1:])
 
 
 def to_common_pixel(stacks: Sequence[Stack]) -> tuple[Stack, ...]:
@@ -70,16 +70,22 @@ def to_common_pixel(stacks: Sequence[Stack]) -> tuple[Stack, ...]:
     Parameters
     ----------
     stacks
-        One or more. Those that have this pixel size already, or another unit, stay as they are.
+        One or more. Those that have this pixel size already, or a unit that cannot be compared,
+        stay as they are.
     """
-    first = stacks[0]
+    sizes = [_other_size(stack, stacks[0]) for stack in stacks]
     return tuple(
-        resample(stack, first.pixel_size) if _differs(stack, first) else stack for stack in stacks
+        stack if size is None else resample(stack, size) for stack, size in zip(stacks, sizes)
     )
 
 
-def _differs(stack: Stack, first: Stack) -> bool:
-    if stack.units[-1] != first.units[-1]:
-        return False
-    pairs = zip(stack.pixel_size, first.pixel_size)
-    return not all(math.isclose(a, b, rel_tol=ALIKE) for a, b in pairs)
+def _other_size(stack: Stack, first: Stack) -> tuple[float, float] | None:
+    """The pixel size of the first stack in the units of another, where it has another one."""
+    per_unit = ratio(first.units[-1], stack.units[-1])
+    if per_unit is None:
+        return None
+    y, x = (side * per_unit for side in first.pixel_size)
+    same = all(
+        math.isclose(a, b, rel_tol=ALIKE) for a, b in zip((y, x), stack.pixel_size, strict=True)
+    )
+    return None if same else (y, x)

@@ -9,7 +9,7 @@ import pytest
 
 from napari_unet.session import session_of
 from napari_unet.splits import split_stack
-from napari_unet.stack import Intensity, Stack
+from napari_unet.stack import Stack
 from napari_unet.widgets.augmentation import DEFAULTS, AugmentationDock
 from napari_unet.widgets.tile_grid import TileGrid
 from napari_unet.widgets.tiles_job import ShownTile, mosaic
@@ -45,14 +45,16 @@ def settled(dock) -> None:
 
 
 def sampler(dock, stack):
+    from napari_unet.intensity import training_limits
     from napari_unet.sampling import TileSampler
     from napari_unet.tiles import border
 
     session = dock.session
     depth, tile, batch = session.tiling
+    splits = (split_stack(stack, session.split, border(depth)),)
     return TileSampler(
-        (stack,), (split_stack(stack, session.split, border(depth)),), depth=depth, tile=tile,
-        batch=batch, intensity=Intensity.measure(stack), weights=session.weight_config,
+        (stack,), splits, depth=depth, tile=tile,
+        batch=batch, intensity=training_limits((stack,), splits), weights=session.weight_config,
         augment=session.augment_config, seed=session.seed,
     )  # fmt: skip
 

@@ -94,7 +94,7 @@ def test_different_pixel_sizes_are_said_and_made_alike_when_asked(two):
     stacks.add.click()
     choose(dock, *first)
     assert not stacks.common.isHidden()
-    assert stacks.sizes.text() == "Pixel sizes differ (cells 0.5, more 0.25 µm)."
+    assert stacks.sizes.text() == "Pixel sizes differ: cells 0.5 µm, more 0.25 µm."
     stacks.common.click()
     assert dock.session.common_pixel
     assert stacks.sizes.text() == "All are brought to the pixel size of cells, 0.5 µm."

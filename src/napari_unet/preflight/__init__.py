@@ -7,6 +7,7 @@ step. All but the last read a bounded sample (`sample`) and need neither torch n
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_unet.errors import UNetError
@@ -20,11 +21,13 @@ from napari_unet.preflight.objects import check_objects, touching_pairs
 from napari_unet.preflight.sample import Sample
 from napari_unet.preflight.step import StepCost, measure_step
 from napari_unet.preflight.validation import check_validation
+from napari_unet.splits import split_stack
+from napari_unet.tiles import border
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_unet.splits import SplitConfig
+    from napari_unet.splits import Split, SplitConfig
     from napari_unet.stack import Stack
 
 __all__ = [
@@ -74,10 +77,18 @@ def find(
     sample = Sample(stack)
     if not sample.whole:
         yield Finding("info", sample.describe(), check="sample")
-    yield from _until_error(check_grey_values(sample))
+    yield from _until_error(check_grey_values(sample, _divided(stack, split, depth)))
     if stack.labels is not None:
         yield from check_placement(stack, labels_scale, labels_translate)
         yield from _until_error(_check_annotation(sample, split, depth, reason))
+
+
+def _divided(stack: Stack, config: SplitConfig | None, depth: int) -> Split | None:
+    """What validates, where that is known and possible."""
+    if stack.labels is not None and config is not None:
+        with suppress(UNetError):  # said by the check of the validation
+            return split_stack(stack, config, border(depth))
+    return None
 
 
 def _check_annotation(

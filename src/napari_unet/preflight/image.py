@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.preflight.sample import Sample
+    from napari_unet.splits import Split
     from napari_unet.stack import Stack
 
 __all__ = ["check_grey_values", "describe_grey_values", "describe_image"]
@@ -83,13 +84,15 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
-def check_grey_values(sample: Sample) -> Iterator[Finding]:
+def check_grey_values(sample: Sample, split: Split | None = None) -> Iterator[Finding]:
     """Look at the grey values of a sample.
 
     Parameters
     ----------
     sample
         Of the stack.
+    split
+        What validates takes no part in the limits, as in a training. None: everything does.
 
     Yields
     ------
@@ -114,7 +117,8 @@ def check_grey_values(sample: Sample) -> Iterator[Finding]:
     if broken:
         yield _not_finite(sample.stack, sorted(broken))
         return
-    yield Finding("info", describe_grey_values(Intensity.measure(sample.stack)), check="grey")
+    intensity = Intensity.measure(sample.stack, split=split)
+    yield Finding("info", describe_grey_values(intensity), check="grey")
     yield from _check_constant_slices(sample.stack, parts)
     yield from _check_channels(sample.stack, parts, same)
     if _looks_like_a_mask(parts):

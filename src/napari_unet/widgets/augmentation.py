@@ -64,6 +64,9 @@ class AugmentationDock(Dock):
         self._take(self.session.augment_settings)
         for signal in (
             self.session.stack_changed,
+            self.session.added_changed,
+            self.session.common_pixel_changed,
+            self.session.intensity_changed,
             self.session.split_changed,
             self.session.weight_config_changed,
             self.session.tiling_changed,
@@ -207,8 +210,8 @@ class AugmentationDock(Dock):
         if not self.picture.tiles:
             self.note.say("Drawing tiles …")
         request = TileRequest(
-            stack, session.split, session.weight_config, dict(session.augment_settings),
-            session.tiling, session.seed,
+            session.stacks, session.split, session.weight_config, dict(session.augment_settings),
+            session.tiling, session.seed, session.intensity, session.common_pixel,
         )  # fmt: skip
         self._job.request(partial(self._source.draw, request))
 

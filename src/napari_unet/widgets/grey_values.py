@@ -17,6 +17,7 @@ from napari_unet.widgets.form import set_tip
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_unet.splits import Split
     from napari_unet.stack import Stack
     from napari_unet.widgets.theme import Colours
 
@@ -28,7 +29,7 @@ COLOURS = ("#e0605a", "#56b070", "#5a8fe0")  # of the channels of a colour pictu
 TIP = (
     "How many pixels have which grey value (heights are square roots). The values at the two "
     "lines become 0 and 1, everywhere in the stack and in every prediction; they are kept in the "
-    "model."
+    "model. What validates takes no part in them, and several stacks share the widest."
 )
 
 
@@ -52,15 +53,22 @@ class GreyValues:
     intensity: Intensity
 
 
-def measure_grey_values(stack: Stack) -> GreyValues:
-    """Count grey values on a bounded sample of a stack.
+def measure_grey_values(stack: Stack, split: Split | None = None) -> GreyValues:
+    """Count grey values on a bounded sample of a stack, and measure the limits of a training.
+
+    Parameters
+    ----------
+    stack
+        The stack.
+    split
+        What validates takes no part in the limits. None: everything does.
 
     Raises
     ------
     InputError
         When a value is NaN or infinite, or the whole image has one grey value.
     """
-    intensity = Intensity.measure(stack)
+    intensity = Intensity.measure(stack, split=split)
     values = read_sample(stack, sample_blocks(stack))
     values = values[:, :: max(1, values.shape[1] // MOST_PIXELS)].astype(np.float64)
     # A few hot pixels shall not squeeze the others into one bin.

@@ -11,7 +11,9 @@ import numpy as np
 from napari_unet.errors import UNetError
 from napari_unet.labels import LabelScheme, propose_scheme
 from napari_unet.preflight import Finding, find
+from napari_unet.splits import split_stack
 from napari_unet.stack import Stack, sample_blocks
+from napari_unet.tiles import border
 from napari_unet.widgets.grey_values import GreyValues, measure_grey_values
 
 if TYPE_CHECKING:
@@ -81,9 +83,12 @@ def inspect(
 
 def look_at(stack: Stack, **checks: Any) -> Iterator[GreyValues | Finding]:
     """Measure the grey values, then find what there is to say; see `preflight.find`."""
-    values = None
+    values, split = None, None
+    if stack.labels is not None and checks.get("split") is not None:
+        with suppress(UNetError):
+            split = split_stack(stack, checks["split"], border(checks.get("depth", 4)))
     with suppress(UNetError):  # which is found, and said, below
-        values = measure_grey_values(stack)
+        values = measure_grey_values(stack, split)
     if values is not None:
         yield values
     yield from find(stack, **checks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -26,18 +26,20 @@ class TileRequest:
 
     Attributes
     ----------
-    stack, split, weights, tiling, seed
+    stacks, split, weights, tiling, seed, intensity, common_pixel
         As in the session; tiling is (depth, side of the input tile in px, batch).
     augment
         Fields of an AugmentConfig.
     """
 
-    stack: Stack
+    stacks: tuple[Stack, ...]
     split: SplitConfig
     weights: WeightConfig
     augment: dict[str, Any]
     tiling: tuple[int, int, int]
     seed: int
+    intensity: Literal["stack", "image"] = "stack"
+    common_pixel: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,8 +89,9 @@ class TileSource:
         from napari_unet.device import Compute, limit_threads
 
         limit_threads(Compute(threads=1))
-        key = (request.stack, request.split, request.weights, request.tiling)
-        if self._key is None or self._key[0] is not key[0] or self._key[1:] != key[1:]:
+        settings = (request.split, request.weights, request.tiling, request.intensity)
+        key = (request.stacks, *settings, request.common_pixel)
+        if key != self._key:  # stacks are equal when they are the same
             self._sampler = _sampler(request)
             self._key = key
         # A tile depends on these two and its number alone, so the sampler need not be new.
@@ -103,19 +106,22 @@ class TileSource:
 
 def _sampler(request: TileRequest) -> Any:
     from napari_unet.augment import AugmentConfig
+    from napari_unet.intensity import training_limits
     from napari_unet.sampling import TileSampler
-    from napari_unet.splits import split_stack
-    from napari_unet.stack import Intensity
+    from napari_unet.several import to_common_pixel
+    from napari_unet.splits import split_stacks
     from napari_unet.tiles import border
 
     depth, tile, batch = request.tiling
+    stacks = to_common_pixel(request.stacks) if request.common_pixel else request.stacks
+    splits = split_stacks(stacks, request.split, border(depth))
     return TileSampler(
-        (request.stack,),
-        (split_stack(request.stack, request.split, border(depth)),),
+        stacks,
+        splits,
         depth=depth,
         tile=tile,
         batch=batch,
-        intensity=Intensity.measure(request.stack),
+        intensity=training_limits(stacks, splits, request.intensity),
         weights=request.weights,
         augment=AugmentConfig.from_dict(request.augment),
         seed=request.seed,

@@ -122,12 +122,10 @@ class TrainingStacks(QWidget):
         if not pixel_sizes_differ(stacks):
             return ""
         first = stacks[0]
-        unit = UNIT_SIGNS.get(first.units[-1], first.units[-1])
-        sizes = ", ".join(f"{one.name} {one.pixel_size[1]:.3g}" for one in stacks)
         if self._session.common_pixel:
-            size = f"{first.pixel_size[1]:.3g} {unit}"
-            return f"All are brought to the pixel size of {first.name}, {size}."
-        return f"Pixel sizes differ ({sizes} {unit})."
+            return f"All are brought to the pixel size of {first.name}, {_say_size(first)}."
+        sizes = ", ".join(f"{one.name} {_say_size(one)}" for one in stacks)
+        return f"Pixel sizes differ: {sizes}."
 
     def _on_add(self) -> None:
         stack = self._session.stack
@@ -139,6 +137,11 @@ class TrainingStacks(QWidget):
 
     def _on_common(self, wanted: bool) -> None:
         self._session.common_pixel = wanted
+
+
+def _say_size(stack: Stack) -> str:
+    unit = stack.units[-1]
+    return f"{stack.pixel_size[1]:.3g} {UNIT_SIGNS.get(unit, unit)}"
 
 
 def _misfit(stacks: tuple[Stack, ...]) -> str:
