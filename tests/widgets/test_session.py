@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,3 +97,21 @@ def test_default_tiles_are_those_of_the_fast_preset():
 
     fast = PRESETS["fast"]
     assert Session().tiling == (fast.network.depth, fast.tile, fast.batch)
+
+
+def test_a_run_learns_from_the_current_stack_first_then_from_the_added():
+    session = Session()
+    plane = np.zeros((2, 8, 8), np.uint8)
+    a, b = (Stack(name, plane.copy(), "zyx", labels=plane) for name in "ab")
+    assert session.stacks == ()
+    session.stack = a
+    assert session.stacks == (a,)
+    session.added = (a, b)
+    assert session.stacks == (a, b)
+    session.stack = b
+    assert session.stacks == (b, a)
+    session.stack = b.with_labels(None)
+    assert session.stacks == (a, b)  # only to be predicted
+    read_otherwise = replace(a, annotated=(1,))
+    session.stack = read_otherwise
+    assert session.stacks == (read_otherwise, b)

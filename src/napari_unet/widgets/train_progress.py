@@ -11,6 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
+from napari_unet.widgets.class_look import dress
 from napari_unet.widgets.form import Note
 from napari_unet.widgets.layers import find_result, refresh, result_name, show_labels
 from napari_unet.widgets.plots import VALIDATION, CurvePlot
@@ -204,15 +205,17 @@ class LiveLayer:
     def _show(self, dtype: np.dtype[Any]) -> Labels:
         name = result_name(self._stack, "prediction")
         old = find_result(self._viewer, name, Labels, self._shape())
-        if old is not None and old.data.dtype == dtype and isinstance(old.data, np.ndarray):
-            return old
-        data = np.zeros(self._shape(), dtype)
-        return show_labels(
-            self._viewer,
-            self._session,
-            self._stack,
-            "prediction",
-            data,
-            opacity=0.5,
-            metadata={OUTPUT_KEY: "labels"},
-        )
+        layer = old
+        if old is None or old.data.dtype != dtype or not isinstance(old.data, np.ndarray):
+            layer = show_labels(
+                self._viewer,
+                self._session,
+                self._stack,
+                "prediction",
+                np.zeros(self._shape(), dtype),
+                opacity=0.5,
+                metadata={OUTPUT_KEY: "labels"},
+            )
+        if self._stack.scheme is not None:
+            dress(layer, self._stack.scheme)
+        return layer
