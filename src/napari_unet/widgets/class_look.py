@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from napari.utils.colormaps import DirectLabelColormap
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def dress(layer: Labels, scheme: LabelScheme) -> None:
     scheme
         Of the model that predicts.
     """
-    layer.features = pd.DataFrame({"index": list(scheme.values), "name": list(scheme.names)})
+    layer.features = {"index": list(scheme.values), "name": list(scheme.names)}
     if any(scheme.colours[1:]):
         nothing = np.zeros(4)
         shown: dict[int | None, Any] = {None: nothing, 0: nothing, scheme.values[0]: nothing}
