@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from napari_unet.stack import Stack, guess_axes
 from napari_unet.tiff import LAZY_ABOVE, TIFF_SUFFIXES, read_plane, read_tiff, write_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +29,7 @@ __all__ = [
     "can_open",
     "open_image",
     "open_pair",
+    "open_pairs",
     "pair_by_name",
     "read_picture",
     "write_labels",
@@ -141,6 +143,58 @@ def open_pair(
         raise
 
 
+def open_pairs(
+    images: str | Path,
+    labels: str | Path,
+    *,
+    scheme: LabelScheme | None = None,
+    axes: str | None = None,
+    lazy_above: int = LAZY_ABOVE,
+) -> tuple[Stack, ...]:
+    """Open an image with its labels, or folders of images of different sizes.
+
+    Parameters
+    ----------
+    images, labels
+        As in `open_pair`. Images of one folder that are equal in size and dtype become one stack.
+    scheme, axes, lazy_above
+        As in `open_pair`.
+
+    Raises
+    ------
+    DataSetError, InputError
+        As in `open_pair`.
+    """
+    if not (_is_series(images) and _is_series(labels)):
+        return (open_pair(images, labels, scheme=scheme, axes=axes, lazy_above=lazy_above),)
+    folder, files = Path(images), _images_in(Path(images))
+    pairs = _certain_pairs(files, _images_in(Path(labels)), folder, Path(labels))
+    groups: dict[tuple[Any, ...], list[Path]] = {}
+    for file in files:
+        groups.setdefault(_form(file), []).append(file)
+    paired = {image for image, _ in pairs}
+    stacks = []
+    for (shape, *_), members in groups.items():
+        chosen = [pair for pair in pairs if pair[0] in members]
+        if paired.isdisjoint(members):
+            continue
+        name = folder.name if len(groups) == 1 else f"{folder.name} {' × '.join(map(str, shape))}"
+        stacks.append(_labelled_series(name, members, chosen, scheme, axes, lazy_above, folder))
+    return tuple(stacks)
+
+
+def _form(file: Path) -> tuple[Any, ...]:
+    """Return shape, dtype and kind of an image file; of most only the description is read."""
+    suffix = file.suffix.lower()
+    if suffix in PICTURE_SUFFIXES:
+        from PIL import Image
+
+        with _picture_errors(file), Image.open(file) as picture:
+            return picture.size[::-1], picture.mode, suffix
+    image = _open_file(file, None, lazy_above=-1).image
+    return tuple(image.shape), str(image.dtype), suffix
+
+
 def _with(
     stack: Stack,
     axes: str,
@@ -226,18 +280,26 @@ def read_picture(path: str | Path, *, as_labels: bool = False) -> NDArray[Any]:
     """
     from PIL import Image
 
+    with _picture_errors(path), Image.open(path) as picture:
+        palette = picture.mode == "P" and not as_labels
+        pixels = np.asarray(picture.convert("RGB") if palette else picture)
+    if as_labels and pixels.ndim == 3:
+        pixels = _one_channel(pixels, path)
+    return pixels
+
+
+@contextmanager
+def _picture_errors(path: str | Path) -> Iterator[None]:
+    """Turn whatever a broken picture raises into one sentence."""
+    from PIL import Image
+
     try:
-        with Image.open(path) as picture:
-            palette = picture.mode == "P" and not as_labels
-            pixels = np.asarray(picture.convert("RGB") if palette else picture)
+        yield
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataSetError(
             f"{path} cannot be read as a picture ({error}): it is damaged, missing or too large, "
             "copy it again or save it as TIFF."
         ) from error
-    if as_labels and pixels.ndim == 3:
-        pixels = _one_channel(pixels, path)
-    return pixels
 
 
 def _one_channel(pixels: NDArray[Any], path: str | Path) -> NDArray[Any]:
@@ -343,9 +405,22 @@ def _open_folders(
     lazy_above: int,
 ) -> Stack:
     files = _images_in(images)
-    stack = _open_series(images.name, files, axes, lazy_above, images)
     if pairs is None:
         pairs = _certain_pairs(files, _images_in(labels), images, labels)
+    return _labelled_series(images.name, files, pairs, scheme, axes, lazy_above, images)
+
+
+def _labelled_series(
+    name: str,
+    files: Sequence[Path],
+    pairs: Sequence[tuple[Path, Path]],
+    scheme: LabelScheme | None,
+    axes: str | None,
+    lazy_above: int,
+    folder: Path,
+) -> Stack:
+    """Images of one size as slices, with the labels of those that have a partner."""
+    stack = _open_series(name, files, axes, lazy_above, folder)
     partner = {Path(a).name: Path(b) for a, b in pairs}
     chosen = [i for i, file in enumerate(files) if file.name in partner]
     label_files = [partner[files[i].name] for i in chosen]

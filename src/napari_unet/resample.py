@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ from skimage.transform import resize
 
 from napari_unet.errors import InputError
 from napari_unet.stack import Stack
+from napari_unet.units import ratio
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["resample"]
+__all__ = ["relative_pixel_size", "resample", "resize_planes", "to_pixel_size"]
 
 
 def resample(stack: Stack, pixel_size: tuple[float, float]) -> Stack:
@@ -68,6 +70,81 @@ def resample(stack: Stack, pixel_size: tuple[float, float]) -> Stack:
     return _described(stack, image, labels, shape)
 
 
+def relative_pixel_size(
+    stack: Stack, pixel_size: Sequence[float] | None, unit: str | None
+) -> tuple[float, float] | None:
+    """How many times as large as a given one the pixels of a stack are.
+
+    Parameters
+    ----------
+    stack
+        The stack.
+    pixel_size, unit
+        (y, x) and its unit, as a model remembers them.
+
+    Returns
+    -------
+    (float, float) or None
+        Along y and x; None where the two cannot be compared.
+    """
+    if pixel_size is None or unit is None:
+        return None
+    per_unit = ratio(stack.units[-1], unit)
+    if per_unit is None:
+        return None
+    y, x = (own * per_unit / given for own, given in zip(stack.pixel_size, pixel_size))
+    return y, x
+
+
+def to_pixel_size(stacks: Sequence[Stack], pixel_size: tuple[float, float]) -> tuple[Stack, ...]:
+    """Resample stacks to one pixel size, given in the unit of the first one.
+
+    Parameters
+    ----------
+    stacks
+        One or more; those that have this pixel size stay as they are.
+    pixel_size
+        (y, x).
+
+    Raises
+    ------
+    InputError
+        When a stack's unit cannot be compared with that of the first one, or the size is not
+        possible; see `resample`.
+    """
+    return tuple(_to_pixel_size(stack, pixel_size, stacks[0].units[-1]) for stack in stacks)
+
+
+def _to_pixel_size(stack: Stack, pixel_size: tuple[float, float], unit: str) -> Stack:
+    per_unit = ratio(unit, stack.units[-1])
+    if per_unit is None:
+        raise InputError(
+            f"a common pixel size needs sizes that can be compared, but those of {stack.name!r} "
+            f"are in {stack.units[-1]} and not in {unit}: save it with its pixel size."
+        )
+    size = pixel_size[0] * per_unit, pixel_size[1] * per_unit
+    same = all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(size, stack.pixel_size))
+    return stack if same else resample(stack, size)
+
+
+def resize_planes(planes: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Resample planes that show the same field of view to another number of pixels.
+
+    Parameters
+    ----------
+    planes
+        (C, Y, X), any real dtype.
+    shape
+        Of the result.
+
+    Returns
+    -------
+    numpy.ndarray
+        (C, *shape), same dtype, interpolated linearly.
+    """
+    return _resize(planes, shape)
+
+
 def _described(stack: Stack, image: Any, labels: Any, shape: tuple[int, ...]) -> Stack:
     """Stack of the new arrays: order of axes, true pixel size after rounding, position."""
     axes = stack.leading_axes + ("c" if "c" in stack.axes else "") + "yx"
@@ -101,6 +178,8 @@ def _planes(
     import dask
     import dask.array as da
 
+    # A plane is made whole even for a crop of it; the last ones are kept for the next crops.
+    make = functools.lru_cache(maxsize=2)(make)
     planes = [
         da.from_delayed(dask.delayed(make)(i), shape, dtype=dtype) for i in range(stack.n_slices)
     ]

@@ -341,6 +341,7 @@ class Trainer:
             "preset": self.config.preset,
             "best": dict(self.best),
             "folder": self._run_path,
+            "unit": stack.units[-1],  # of the pixel size
         }
         return TrainedModel(
             self.learner.network, self.intensity, self.scheme, stack.name, stack.pixel_size, run

@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.preflight import find
 
     config = _config(args)
-    stack = open_training_stack(args) if args.labels or args.sparse else open_image(args)
+    stack = open_training_stack(args) if args.labels or args.annotation else open_image(args)
     findings = []
     for finding in find(
         stack, split=config.split, depth=config.network.depth, labels_scale=_labels_scale(args)

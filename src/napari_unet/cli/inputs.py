@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.cli.label_options import add_label_arguments, with_asked_scheme
 from napari_unet.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_unet.ctc_folder import Truth
     from napari_unet.stack import Stack
 
 __all__ = [
     "add_image_arguments",
+    "add_several_arguments",
     "add_stack_arguments",
     "open_image",
     "open_training_stack",
+    "open_training_stacks",
     "read_array",
 ]
 
@@ -30,64 +34,175 @@ IMAGE_HELP = (
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the image that a command reads."""
     parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
-    _add_axes(parser)
+    _add_reading(parser)
 
 
 def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the image and the labels that a command reads."""
     parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
     parser.add_argument(
-        "labels", metavar="LABELS", nargs="?", help="labels of the image; a data set has its own"
+        "labels",
+        metavar="LABELS",
+        nargs="?",
+        help="labels of the image, or a folder of them with the names of the images; a data set "
+        "has its own",
+    )
+    _add_reading(parser)
+    parser.add_argument(
+        "--truth",
+        choices=("gold", "silver", "markers"),
+        help="which annotation of a Cell Tracking Challenge data set (default gold)",
+    )
+    add_label_arguments(parser)
+
+
+def add_several_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare further stacks of a training, and what is made common to all."""
+    parser.add_argument(
+        "--and",
+        dest="more",
+        action="append",
+        nargs="+",
+        default=[],
+        metavar=("IMAGE", "LABELS"),
+        help="another image with its labels, to be learnt from as well; may be repeated",
     )
     parser.add_argument(
-        "--sparse",
-        action="store_true",
-        help="in the labels 0 means not annotated, 1 background",
+        "--pixel-size",
+        metavar="SIZE",
+        help="resample all stacks to this size of a pixel, such as 0.25 or 0.25,0.5 (y,x), in the "
+        "unit of the first one; first: to that of the first one",
     )
-    _add_axes(parser)
 
 
-def _add_axes(parser: argparse.ArgumentParser) -> None:
+def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--axes", metavar="AXES", help="meaning of the image's axes, such as zyx or czyx"
+    )
+    parser.add_argument(
+        "--sequence",
+        metavar="NN",
+        help="01 (default), 02, ... or both, of a Cell Tracking Challenge data set",
     )
 
 
 def open_image(args: argparse.Namespace) -> Stack:
     """Open the IMAGE of a command line."""
-    named = _data_set(args.image)
-    if named is not None:
-        return named
-    from napari_unet import files
+    from napari_unet import datasets, files
 
-    return files.open_image(args.image, axes=args.axes)
+    _check_sequences(args, [args.image])
+    if _is_data_set(args.image):
+        return datasets.open(args.image, sequence=args.sequence or "01", progress=True)
+    return files.open_image(args.image, axes=args.axes, sequence=args.sequence)
 
 
 def open_training_stack(args: argparse.Namespace) -> Stack:
-    """Open IMAGE and LABELS of a command line; say what the label values are taken for."""
-    stack = _open_with_labels(args)
-    if stack.labels is None:
+    """Open IMAGE and LABELS of a command line that takes one stack.
+
+    Raises
+    ------
+    InputError
+        When there are no labels, or folders hold images of several sizes.
+    """
+    stacks = _open_all(args, [(args.image, args.labels)])
+    if len(stacks) > 1:
         raise InputError(
-            f"training needs labels, and {args.image} has none; give a file or folder of labels "
-            "after the image."
+            f"expected one stack, but {args.image} has {len(stacks)}, of different sizes or "
+            "sequences; name one of them."
         )
-    if args.sparse:
-        from napari_unet.labels import propose_scheme
-
-        scheme, _ = propose_scheme(stack.labels, "sparse")
-        stack = stack.with_labels(stack.labels, scheme)
-    return stack
+    return stacks[0]
 
 
-def _open_with_labels(args: argparse.Namespace) -> Stack:
-    from napari_unet import files
+def open_training_stacks(args: argparse.Namespace) -> tuple[Stack, ...]:
+    """Open everything that a training learns from, at one pixel size if that was asked for."""
+    sources: list[tuple[str, str | None]] = [(args.image, args.labels)]
+    for more in args.more:
+        if len(more) > 2:
+            raise InputError(f"--and takes an image and its labels, got {len(more)} names.")
+        sources.append((more[0], more[1] if len(more) == 2 else None))
+    return _at_pixel_size(args.pixel_size, _open_all(args, sources))
 
-    named = _data_set(args.image)
-    if args.labels is None:
-        return named or files.open_image(args.image, axes=args.axes)
-    if named is not None:
-        return named.with_labels(read_array(args.labels))
-    return files.open_pair(args.image, args.labels, axes=args.axes)
+
+def _open_all(args: argparse.Namespace, sources: list[tuple[str, str | None]]) -> tuple[Stack, ...]:
+    _check_sequences(args, [image for image, _ in sources])
+    stacks: list[Stack] = []
+    for image, labels in sources:
+        for stack in _open_source(args, image, labels):
+            if stack.labels is None:
+                raise InputError(
+                    f"training needs labels, and {image} has none; give a file or folder of "
+                    "labels after the image."
+                )
+            stacks.append(stack)
+    return with_asked_scheme(args, stacks)
+
+
+def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tuple[Stack, ...]:
+    from napari_unet import datasets, files
+    from napari_unet.ctc_folder import is_ctc_folder, open_ctc_all
+
+    several = args.sequence == "both" and labels is None
+    if _is_data_set(image):
+        truth: Truth = args.truth or "gold"
+        if several:
+            return datasets.open_all(image, truth=truth, progress=True)
+        named = datasets.open(image, sequence=args.sequence or "01", truth=truth, progress=True)
+        return (named if labels is None else named.with_labels(read_array(labels)),)
+    if labels is not None:
+        return files.open_pairs(image, labels, axes=args.axes)
+    if several and is_ctc_folder(image):
+        return open_ctc_all(image, args.truth or "gold")
+    return (files.open_image(image, axes=args.axes, sequence=args.sequence, truth=args.truth),)
+
+
+def _check_sequences(args: argparse.Namespace, images: list[str]) -> None:
+    """Refuse a sequence or truth where nothing has one, rather than to overlook it."""
+    asked = "--sequence" if args.sequence else "--truth" if getattr(args, "truth", None) else ""
+    if asked and not any(_has_sequences(image) for image in images):
+        raise InputError(
+            f"{asked} is for data sets of the Cell Tracking Challenge, and {images[0]} is none; "
+            "leave it out."
+        )
+
+
+def _has_sequences(image: str) -> bool:
+    from napari_unet import datasets
+    from napari_unet.ctc_folder import is_ctc_folder
+
+    if _is_data_set(image):
+        return datasets.DATA_SETS[image].has_sequences
+    return is_ctc_folder(image)
+
+
+def _at_pixel_size(asked: str | None, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
+    from napari_unet.cli.progress import say
+    from napari_unet.several import pixel_sizes_differ
+
+    if asked is None:
+        if pixel_sizes_differ(stacks):
+            say("the pixels of the stacks differ in size; --pixel-size first makes them equal")
+        return stacks
+    from napari_unet.resample import to_pixel_size
+
+    size = stacks[0].pixel_size if asked == "first" else _size(asked)
+    changed = to_pixel_size(stacks, size)
+    for before, after in zip(stacks, changed):
+        if before is not after:
+            old, new = (" × ".join(map(str, one.plane_shape)) for one in (before, after))
+            say(f"{before.name}: resampled from {old} to {new} pixels a slice")
+    return changed
+
+
+def _size(text: str) -> tuple[float, float]:
+    """Read "0.25" or "0.25,0.5"."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+        y, x = numbers if len(numbers) > 1 else numbers * 2
+    except ValueError:
+        raise InputError(
+            f"--pixel-size must be a number, two such as 0.25,0.5 (y,x), or first, got {text!r}."
+        ) from None
+    return y, x
 
 
 def read_array(path: str | Path) -> NDArray[Any]:
@@ -99,12 +214,8 @@ def read_array(path: str | Path) -> NDArray[Any]:
     return np.asarray(files.open_image(path).image)
 
 
-def _data_set(name: str) -> Stack | None:
-    """Open a data set by its name, unless there is a file of that name."""
-    from pathlib import Path
-
+def _is_data_set(name: str) -> bool:
+    """Tell the name of a data set, unless there is a file of that name."""
     from napari_unet import datasets
 
-    if Path(name).exists() or name not in datasets.names():
-        return None
-    return datasets.open(name, progress=True)
+    return name in datasets.names() and not Path(name).exists()

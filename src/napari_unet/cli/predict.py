@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.model import TrainedModel
+    from napari_unet.splits import Region
     from napari_unet.stack import Stack
 
 __all__ = ["add", "predict_to_file", "run"]
 
 KINDS = ("labels", "probabilities", "instances")
+NOTED = 0.1  # pixels that differ by more than this share are worth a remark
+SAME = 1e-3  # ... and by less are the same
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -52,6 +55,19 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--tile", type=int, metavar="N", help="largest side of an input tile, in pixels"
+    )
+    parser.add_argument(
+        "--region",
+        type=int,
+        nargs=4,
+        metavar=("Y0", "Y1", "X0", "X1"),
+        help="predict only these rows and columns of every slice; Y1 and X1 are the first outside",
+    )
+    parser.add_argument(
+        "--pixel-size",
+        choices=("auto",),
+        help="auto: resample the image to the pixel size that the model was trained at, and the "
+        "result back",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument(
@@ -78,6 +94,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     model = load_model(args.model)
     stack = open_image(args)
+    resampled = _at_models_pixel_size(args, model, stack)
     return predict_to_file(
         args,
         model,
@@ -88,6 +105,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         device=args.device,
         threshold=args.threshold,
         min_size=args.min_size,
+        region=None if args.region is None else tuple(args.region),
+        resampled=resampled,
     )
 
 
@@ -102,6 +121,8 @@ def predict_to_file(
     device: str = "auto",
     threshold: float = 0.5,
     min_size: int = 0,
+    region: Region | None = None,
+    resampled: Stack | None = None,
     each: Callable[[int, NDArray[np.float32]], object] | None = None,
 ) -> dict[str, Any]:
     """Predict a stack into a TIFF that appears only when it is complete.
@@ -118,6 +139,10 @@ def predict_to_file(
         "labels", "probabilities" or "instances".
     threshold, min_size
         Of instances.
+    region
+        y0, y1, x0, x1 of what is predicted of every slice; None: all.
+    resampled
+        The same stack at another pixel size: it is predicted, and the result brought back.
     each
         Called with the flat index and the probabilities (K, Y, X) of every slice; the array is
         used again for the next one.
@@ -140,14 +165,17 @@ def predict_to_file(
     start = time.perf_counter()
     finish = _finisher(kind, model, threshold, min_size)
     channels = model.network.config.classes if kind == "probabilities" else None
+    read = resampled or stack
     with (
         StopOnInterrupt() as stop,
-        closed_after(predict(model, stack, tile=tile, device=device)) as tiles,
+        closed_after(predict(model, read, region=region, tile=tile, device=device)) as tiles,
     ):
         counter = _Counter()
-        planes = _planes(tiles, model, stack, stop, counter)
+        planes = _planes(tiles, model, read, region, stop, counter)
+        if resampled is not None:
+            planes = _brought_back(planes, stack.plane_shape)
         finished = (finish(plane) for plane in _seen(planes, each))
-        shape, dtype = write_planes(file, finished, stack, channels)
+        shape, dtype = write_planes(file, finished, stack, channels, region=region)
     seconds = time.perf_counter() - start
     show_result(
         args,
@@ -182,14 +210,17 @@ def _planes(
     tiles: Iterator[Any],
     model: TrainedModel,
     stack: Stack,
+    region: Region | None,
     stop: StopOnInterrupt,
     counter: _Counter,
 ) -> Iterator[NDArray[np.float32]]:
-    """Assemble tiles to whole planes of probabilities (K, Y, X), slice by slice."""
+    """Assemble tiles to planes of probabilities (K, Y, X), slice by slice."""
     import numpy as np
 
     bar: Bar | None = None
-    plane = np.empty((model.network.config.classes, *stack.plane_shape), np.float32)
+    y0, y1, x0, x1 = region or (0, stack.plane_shape[0], 0, stack.plane_shape[1])
+    shape = max(0, min(y1, stack.plane_shape[0]) - y0), max(0, min(x1, stack.plane_shape[1]) - x0)
+    plane = np.empty((model.network.config.classes, *shape), np.float32)
     covered = 0
     try:
         for tile in tiles:
@@ -200,7 +231,9 @@ def _planes(
                 bar.say(tile.note)
                 bar.resize(tile.total)
                 covered = 0
-            plane[:, tile.rows, tile.cols] = tile.probabilities
+            rows = slice(tile.rows.start - y0, tile.rows.stop - y0)
+            cols = slice(tile.cols.start - x0, tile.cols.stop - x0)
+            plane[:, rows, cols] = tile.probabilities
             covered += tile.probabilities[0].size
             counter.tiles = tile.done
             bar.show(tile.done, tile.seconds_left)
@@ -214,6 +247,59 @@ def _planes(
     finally:
         if bar is not None:
             bar.close()
+
+
+def _brought_back(
+    planes: Iterator[NDArray[np.float32]], shape: tuple[int, int]
+) -> Iterator[NDArray[np.float32]]:
+    """Resample probabilities to the pixels of the image that was given."""
+    from napari_unet.resample import resize_planes
+
+    for plane in planes:
+        yield resize_planes(plane, shape)
+
+
+def _at_models_pixel_size(
+    args: argparse.Namespace, model: TrainedModel, stack: Stack
+) -> Stack | None:
+    """Return the stack at the model's pixel size if that was asked for; else say where it differs.
+
+    None: the stack is predicted as it is.
+    """
+    from napari_unet.resample import relative_pixel_size, resample
+
+    unit = model.run.get("unit")
+    relative = relative_pixel_size(stack, model.pixel_size, unit)
+    if args.pixel_size is None:
+        if relative is not None and max(abs(r - 1) for r in relative) > NOTED:
+            say(
+                f"the pixels of {stack.name} are {_times(relative)} as large as those that the "
+                "model learnt from; --pixel-size auto resamples the image for it"
+            )
+        return None
+    if args.region is not None:
+        raise InputError("--region and --pixel-size exclude each other; give one of them.")
+    if relative is None or model.pixel_size is None:
+        raise InputError(
+            f"--pixel-size auto needs pixel sizes that can be compared, but {stack.name!r} is in "
+            f"{stack.units[-1]} and the model in {unit or 'pixel'}; save the image with its "
+            "pixel size, or leave the option out."
+        )
+    if max(abs(r - 1) for r in relative) < SAME:
+        return None
+    y, x = (own / r for own, r in zip(stack.pixel_size, relative))
+    changed = resample(stack, (y, x))
+    old, new = (" × ".join(map(str, one.plane_shape)) for one in (stack, changed))
+    say(
+        f"the image is resampled from {old} to {new} pixels a slice, the pixel size of the model, "
+        "and the result back"
+    )
+    return changed
+
+
+def _times(relative: tuple[float, float]) -> str:
+    y, x = (f"{r:.3g}" for r in relative)
+    return f"{y} times" if y == x else f"{y} (y) and {x} (x) times"
 
 
 def _finisher(kind: str, model: TrainedModel, threshold: float, min_size: int) -> Any:

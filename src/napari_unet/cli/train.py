@@ -7,7 +7,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.cli.inputs import add_stack_arguments, open_training_stack
+from napari_unet.cli.inputs import (
+    add_several_arguments,
+    add_stack_arguments,
+    open_training_stacks,
+)
 from napari_unet.cli.progress import (
     Bar,
     Interrupted,
@@ -44,9 +48,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "train",
         parents=[common],
         help="train a network on an image and its labels",
-        description="Train a network on an image and its labels, or on a named data set.",
+        description="Train a network on an image and its labels, on folders of both that are "
+        "paired by their names, or on a named data set.",
     )
     add_stack_arguments(parser)
+    add_several_arguments(parser)
     parser.add_argument(
         "-o", "--output", metavar="RUN", type=Path, required=True, help="folder of the run"
     )
@@ -89,19 +95,25 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--validate",
-        metavar="SLICES",
-        help="slices that validate, such as 24-29 or 3,7; 20%% for the last fifth (default); none",
+        metavar="WHAT",
+        help="slices that validate, such as 24-29 or 3,7; last (default) or 20%% for the last "
+        "fifth; region:Y0,Y1,X0,X1 for a part of every slice; none",
+    )
+    group.add_argument(
+        "--intensity",
+        choices=("stack", "image"),
+        help="take black and white from the whole stack (default), or from every slice anew",
     )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; return where the run is and how good it became."""
-    stack = open_training_stack(args)
+    stacks = open_training_stacks(args)
     from napari_unet.checkpoint import load_model
     from napari_unet.train import Trainer
 
     trainer = Trainer(
-        stack,
+        stacks,
         _config(args),
         args.output,
         resume=args.resume,
@@ -270,7 +282,7 @@ def _config(args: argparse.Namespace) -> TrainConfig:
     else:
         config = _config_of(RunFolder(former))
     network = _given(args, "depth", "width", "dropout")
-    names = ("steps", "seed", "device", "batch", "optimiser", "learning_rate")
+    names = ("steps", "seed", "device", "batch", "optimiser", "learning_rate", "intensity")
     changes = _given(args, *names)
     if args.no_weight_map:
         changes["weights"] = None
@@ -308,19 +320,22 @@ def _tile(asked: int, depth: int) -> int:
 
 
 def _split(text: str) -> Any:
-    """Read ``--validate``: "none", "20%", "24-29", "3,7"."""
+    """Read ``--validate``: "none", "last", "20%", "24-29", "3,7", "region:0,128,0,512"."""
     from napari_unet.splits import SplitConfig
 
-    if text == "none":
-        return SplitConfig(mode="none")
+    if text in ("none", "last"):
+        return SplitConfig(mode="none" if text == "none" else "last")
     try:
+        if text.startswith("region:"):
+            y0, y1, x0, x1 = (int(part) for part in text.removeprefix("region:").split(","))
+            return SplitConfig(mode="region", region=(y0, y1, x0, x1))
         if text.endswith("%"):
             return SplitConfig(mode="last", fraction=float(text[:-1]) / 100)
         return SplitConfig(mode="slices", slices=tuple(_numbers(text.split(","))))
     except ValueError:
         raise InputError(
-            f"--validate must be slices such as 24-29 or 3,7, a share such as 20%, or none, "
-            f"got {text!r}."
+            f"--validate must be slices such as 24-29 or 3,7, a share such as 20%, last, "
+            f"region:Y0,Y1,X0,X1, or none, got {text!r}."
         ) from None
 
 
