@@ -222,8 +222,12 @@ def test_what_the_server_does_not_have(cells, server, cache):
 def test_no_server_at_all(cells, cache, monkeypatch):
     gone = dataclasses.replace(cells, address="http://127.0.0.1:9/Cells.zip")
     monkeypatch.setitem(datasets.DATA_SETS, "cells", gone)
-    with pytest.raises(DataSetError, match="check the connection"):
+    with pytest.raises(DataSetError) as told:
         datasets.fetch("cells")
+    assert str(told.value) == (
+        "http://127.0.0.1:9/Cells.zip cannot be downloaded (no connection): check the connection, "
+        "or unpack the data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
+    )
     assert left_in(cache) == []
 
 
@@ -311,6 +315,23 @@ def test_jpegs_give_binary_labels(tmp_path):
         isbi2012.open_isbi(tmp_path, "test")
 
 
+@pytest.mark.parametrize("form", ["TIFF", "PNG", "JPEG"])
+def test_every_form_opens_by_name(tmp_path, monkeypatch, form):
+    folder = tmp_path / "isbi2012-em"
+    folder.mkdir()
+    if form == "TIFF":
+        for name, array in (("train-volume", VOLUME), ("train-labels", LABELS)):
+            tifffile.imwrite(folder / f"{name}.tif", array, photometric="minisblack")
+    else:
+        put(folder, pictures() if form == "PNG" else jpegs())
+    monkeypatch.setenv("NAPARI_UNET_DATA", str(tmp_path))
+    assert datasets.path("isbi2012-em") == folder
+    labels = BLOCKS if form == "JPEG" else LABELS
+    for stack in (datasets.open("isbi2012-em"), datasets.open("isbi2012-em", data_dir=folder)):
+        np.testing.assert_array_equal(stack.labels, labels)
+        assert (stack.image.shape, stack.dtype) == (VOLUME.shape, np.uint8)
+
+
 def places(server):
     first, second = isbi2012.PICTURES
     return {
@@ -351,8 +372,12 @@ def test_no_place_has_it(server, tmp_path, cache, monkeypatch):
         "download_isbi",
         functools.partial(isbi2012.download_isbi, sums=sums(), **places(server)),
     )
-    with pytest.raises(DataSetError, match="cannot be had from any place"):
+    with pytest.raises(DataSetError) as told:
         datasets.fetch("isbi2012-em")
+    assert str(told.value) == (
+        "the ISBI-2012 stack cannot be downloaded (404 Not Found): try again later, or set "
+        "NAPARI_UNET_DATA to a folder with isbi2012-em/train-volume.tif in it."
+    )
     assert left_in(cache) == []
     server |= {"/png/" + name: content for name, content in pictures().items()}
     assert datasets.open("isbi2012-em").n_slices == 3

@@ -16,7 +16,7 @@ from napari_unet.errors import DataSetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["BrokenDownloadError", "download", "folder_sums", "unpack"]
+__all__ = ["BrokenDownloadError", "download", "folder_sums", "reason", "unpack"]
 
 
 ATTEMPTS = 3
@@ -83,11 +83,33 @@ def download(
             final = answer is not None and 400 <= answer.status_code < 500
             if final or attempt == ATTEMPTS:
                 raise DataSetError(
-                    f"{url} cannot be downloaded ({error}): check the connection, or unpack the "
-                    "data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
+                    f"{url} cannot be downloaded ({reason(error)}): check the connection, or unpack "
+                    "the data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
                 ) from error
         finally:
             part.unlink(missing_ok=True)
+
+
+def reason(error: BaseException) -> str:
+    """Say in a few words why a download failed.
+
+    Parameters
+    ----------
+    error
+        From ``requests`` or the file system, or the error that was raised from one.
+    """
+    import requests
+
+    error = error.__cause__ or error
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout):
+        return "no answer"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def unpack(archive: Path, target: Path, wanted: str) -> int:

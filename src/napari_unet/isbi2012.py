@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_unet.download import BrokenDownloadError, download
+from napari_unet.download import BrokenDownloadError, download, reason
 from napari_unet.errors import DataSetError, InputError
 from napari_unet.files import read_picture
 from napari_unet.labels import LabelScheme
@@ -207,7 +207,8 @@ def download_isbi(
         try:
             volumes = _download_place(target / "pictures", place, sums, slices, progress)
         except (DataSetError, BrokenDownloadError) as error:
-            failures.append(f"{place.address}: {error}")
+            why = reason(error)
+            failures += [why] if why not in failures else []
             continue
         for volume, pixels in volumes.items():
             tifffile.imwrite(
@@ -219,8 +220,8 @@ def download_isbi(
             )
         return
     raise DataSetError(
-        f"the ISBI-2012 stack cannot be had from any place ({'; '.join(failures)}): try again "
-        "later, or set NAPARI_UNET_DATA to a folder with isbi2012-em/train-volume.tif in it."
+        f"the ISBI-2012 stack cannot be downloaded ({', then '.join(failures)}): try again later, "
+        "or set NAPARI_UNET_DATA to a folder with isbi2012-em/train-volume.tif in it."
     )
 
 
