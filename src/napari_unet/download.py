@@ -83,8 +83,9 @@ def download(
             final = answer is not None and 400 <= answer.status_code < 500
             if final or attempt == ATTEMPTS:
                 raise DataSetError(
-                    f"{url} cannot be downloaded ({reason(error)}): check the connection, or unpack "
-                    "the data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
+                    f"{url} cannot be downloaded ({reason(error)}): check the connection, or "
+                    "unpack the data set yourself and set NAPARI_UNET_DATA to the folder that "
+                    "holds it."
                 ) from error
         finally:
             part.unlink(missing_ok=True)
