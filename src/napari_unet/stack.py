@@ -487,9 +487,7 @@ def from_multiscale(
     if isinstance(labels, list | tuple):
         wanted = tuple(n for _, n in sizes)
         labels = next((one for one in labels if tuple(one.shape) == wanted), labels[0])
-    return Stack(
-        name, chosen, axes, labels=labels, scale=scale, translate=translate, **described
-    )
+    return Stack(name, chosen, axes, labels=labels, scale=scale, translate=translate, **described)
 
 
 def guess_axes(
