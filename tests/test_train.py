@@ -16,7 +16,6 @@ from napari_unet.augment import AugmentConfig
 from napari_unet.checkpoint import RunFolder, load_model
 from napari_unet.errors import CheckpointError, DeviceError, InputError
 from napari_unet.labels import LabelScheme
-from napari_unet.learner import weighted_cross_entropy
 from napari_unet.model import UNet, UNetConfig
 from napari_unet.predict import predict_labels
 from napari_unet.splits import SplitConfig
@@ -71,40 +70,6 @@ def weights_of(model):
 def assert_same_weights(first, second):
     for name, value in weights_of(first).items():
         assert torch.equal(value, weights_of(second)[name]), name
-
-
-# -- the loss, by hand ---------------------------------------------------------
-
-
-def test_loss_of_two_pixels_by_hand():
-    logits = torch.tensor([[[[0.0, 2.0]], [[0.0, 0.0]]]])  # (1, 2, 1, 2)
-    classes = torch.tensor([[[0, 1]]])
-    weights = torch.tensor([[[3.0, 1.0]]])
-    first = 3 * np.log(2)
-    second = np.log(1 + np.exp(2))
-    by_pixels = weighted_cross_entropy(logits, classes, weights, "mean")
-    by_weight = weighted_cross_entropy(logits, classes, weights, "weighted mean")
-    assert by_pixels.item() == pytest.approx((first + second) / 2)
-    assert by_weight.item() == pytest.approx((first + second) / 4)
-
-
-def test_unannotated_pixels_have_no_gradient():
-    logits = torch.randn(1, 2, 4, 4, requires_grad=True)
-    weights = torch.ones(1, 4, 4)
-    weights[..., :2] = 0
-    weighted_cross_entropy(logits, torch.zeros(1, 4, 4, dtype=torch.long), weights).backward()
-    assert (logits.grad[..., :2] == 0).all()
-    assert (logits.grad[..., 2:] != 0).any()
-
-
-def test_a_batch_without_annotation_has_loss_zero():
-    loss = weighted_cross_entropy(
-        torch.randn(1, 2, 3, 3),
-        torch.zeros(1, 3, 3, dtype=torch.long),
-        torch.zeros(1, 3, 3),
-        "weighted mean",
-    )
-    assert loss.item() == 0
 
 
 # -- the run -------------------------------------------------------------------

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 
 from napari_unet.device import free_memory, is_out_of_memory
+from napari_unet.loss import batch_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,40 +25,11 @@ if TYPE_CHECKING:
     from napari_unet.sampling import Batch
     from napari_unet.train_config import TrainConfig
 
-__all__ = ["Learner", "OutOfMemoryError", "weighted_cross_entropy"]
+__all__ = ["Learner", "OutOfMemoryError"]
 
 
 class OutOfMemoryError(Exception):
     """A step did not fit into memory; nothing was changed by it."""
-
-
-def weighted_cross_entropy(
-    logits: Tensor, classes: Tensor, weights: Tensor, by: str = "mean"
-) -> Tensor:
-    """Pixel-wise softmax cross-entropy times the weight map (paper, equation 1).
-
-    Parameters
-    ----------
-    logits : Tensor (B, K, h, w)
-        Raw output of the network.
-    classes : Tensor (B, h, w) int64
-        Class index of every pixel.
-    weights : Tensor (B, h, w) float32
-        0 where a pixel is not annotated.
-    by : {"mean", "weighted mean"}
-        Divide the sum by the number of pixels, annotated or not, or by the sum
-        of the weights (1 when that is 0).
-
-    Returns
-    -------
-    Tensor ()
-        float32.
-    """
-    total = (F.cross_entropy(logits.float(), classes, reduction="none") * weights).sum()
-    if by == "mean":
-        return total / weights.numel()
-    mass = weights.sum()
-    return total / torch.where(mass > 0, mass, 1.0)
 
 
 class Learner:
@@ -123,28 +94,31 @@ class Learner:
         """Sum the gradients of parts of the batch, each with its share of the loss."""
         self.optimiser.zero_grad(set_to_none=True)
         size = len(batch.image)
-        mass = float(batch.weights.sum()) or 1.0
+        mass = float(batch.weights.sum())
         total = 0.0
         with self._seeded():
             for first in range(0, size, self.micro):
                 part = slice(first, min(size, first + self.micro))
-                weights = batch.weights[part]
-                by_pixels = self.config.loss == "mean"
-                share = len(weights) / size if by_pixels else float(weights.sum()) / mass
-                loss = self._loss(batch.image[part], batch.classes[part], weights) * share
+                device = self.compute.device
+                loss = batch_share(
+                    self._logits(batch.image[part]),
+                    batch.classes[part].to(device),
+                    batch.weights[part].to(device),
+                    self.config.loss,
+                    tiles=size,
+                    mass=mass,
+                )
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += float(loss.detach())
         return total
 
-    def _loss(self, image: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+    def _logits(self, image: Tensor) -> Tensor:
         device = self.compute.device
         x = image.to(device).contiguous(memory_format=self.compute.memory_format)
         half = self.compute.dtype == "bfloat16"
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-            logits = self.network(x)
-        return weighted_cross_entropy(
-            logits, classes.to(device), weights.to(device), self.config.loss
-        )
+            logits: Tensor = self.network(x)
+        return logits
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:

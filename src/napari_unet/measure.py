@@ -11,6 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 
 from napari_unet.device import available_memory
 from napari_unet.inference import bytes_per_pixel, forward_logits, network_for_inference
+from napari_unet.loss import dice_loss
 from napari_unet.metrics.overlap import confusion, dice_by_class, iou_by_class
 from napari_unet.tiles import plan_tiles, read_mirrored
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_unet.device import Compute
+    from napari_unet.loss import Loss
     from napari_unet.model import UNet
     from napari_unet.validation import ValidationPlane
 
@@ -34,7 +36,7 @@ class Measurement:
     Attributes
     ----------
     loss : float
-        Weighted cross-entropy, divided as in training.
+        As in training, over all planes.
     table : ndarray (K, K) int64
         Annotated pixels by true (rows) and predicted (columns) class.
     """
@@ -64,7 +66,7 @@ def _mean_of_foreground(by_class: NDArray[np.float64]) -> float:
 
 
 def measure(
-    network: UNet, planes: Iterable[ValidationPlane], compute: Compute, by: str
+    network: UNet, planes: Iterable[ValidationPlane], compute: Compute, by: Loss
 ) -> Measurement:
     """Measure a network on planes that are neither augmented nor trained on.
 
@@ -76,13 +78,14 @@ def measure(
         Pixels of weight 0 do not count.
     compute : Compute
         How to compute.
-    by : {"mean", "weighted mean"}
-        See `napari_unet.learner.weighted_cross_entropy`.
+    by : {"mean", "weighted mean", "dice"}
+        See `napari_unet.loss.batch_share`.
     """
     ready = network_for_inference(network, compute)
     classes = network.config.classes
     table = np.zeros((classes, classes), np.int64)
     total = mass = 0.0
+    dice = []
     for plane in planes:
         logits = logits_of_plane(ready, plane.image, compute)
         target = torch.from_numpy(plane.classes.astype(np.int64))
@@ -91,7 +94,10 @@ def measure(
         known = plane.weights > 0
         mass += float(known.sum()) if by == "mean" else float(plane.weights.sum())
         table += confusion(logits.argmax(0).numpy(), plane.classes, classes, known)
-    return Measurement(total / mass if mass else 0.0, table)
+        if by == "dice":
+            dice.append(float(dice_loss(logits[None], target[None], torch.from_numpy(known)[None])))
+    loss = total / mass if mass else 0.0
+    return Measurement(loss + float(np.mean(dice)) if dice else loss, table)
 
 
 def logits_of_plane(network: UNet, image: NDArray[Any], compute: Compute) -> Tensor:

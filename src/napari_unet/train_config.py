@@ -45,9 +45,9 @@ class TrainConfig(Settings):
     schedule : {"one-cycle", "constant"}
         One-cycle: a linear rise over the first tenth, then half a cosine down
         to nothing. Constant is the paper's.
-    loss : {"mean", "weighted mean"}
+    loss : {"mean", "weighted mean", "dice"}
         The sum of weighted cross-entropies divided by the number of pixels, or
-        by the sum of the weights.
+        by the sum of the weights; "dice" adds a Dice term to the latter.
     weights : WeightConfig or None
         The border weight map; None weighs all annotated pixels alike.
     augment : AugmentConfig
@@ -77,7 +77,7 @@ class TrainConfig(Settings):
     momentum: float = 0.99
     weight_decay: float = 0.0
     schedule: Literal["one-cycle", "constant"] = "constant"
-    loss: Literal["mean", "weighted mean"] = "mean"
+    loss: Literal["mean", "weighted mean", "dice"] = "mean"
     weights: WeightConfig | None = field(default_factory=WeightConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -96,7 +96,7 @@ class TrainConfig(Settings):
                 raise InputError(msg)
         _one_of("optimiser", self.optimiser, ("adam", "sgd"))
         _one_of("schedule", self.schedule, ("one-cycle", "constant"))
-        _one_of("loss", self.loss, ("mean", "weighted mean"))
+        _one_of("loss", self.loss, ("mean", "weighted mean", "dice"))
         _one_of("intensity", self.intensity, ("stack", "image"))
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             msg = f"the learning rate must be above 0, got {self.learning_rate!r}"

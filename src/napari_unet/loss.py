@@ -1,0 +1,114 @@
+"""What training makes small: weighted cross-entropy, with a Dice term if asked for.
+
+Legend: B tiles, K classes, (h, w) output pixels.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everyone knows
+from torch import Tensor
+
+__all__ = ["LOSSES", "Loss", "batch_share", "dice_loss", "weighted_cross_entropy"]
+
+Loss: TypeAlias = Literal["mean", "weighted mean", "dice"]
+
+LOSSES: tuple[Loss, ...] = ("mean", "weighted mean", "dice")
+
+SMOOTH = 1.0  # px, so that a class that is neither there nor predicted loses nothing
+
+
+def weighted_cross_entropy(
+    logits: Tensor, classes: Tensor, weights: Tensor, by: Loss = "mean"
+) -> Tensor:
+    """Pixel-wise softmax cross-entropy times the weight map (paper, equation 1).
+
+    Parameters
+    ----------
+    logits : Tensor (B, K, h, w)
+        Raw output of the network.
+    classes : Tensor (B, h, w) int64
+        Class index of every pixel.
+    weights : Tensor (B, h, w) float32
+        0 where a pixel is not annotated.
+    by : {"mean", "weighted mean", "dice"}
+        Divide the sum by the number of pixels, annotated or not ("mean"), or by
+        the sum of the weights (1 when that is 0).
+
+    Returns
+    -------
+    Tensor ()
+        float32.
+    """
+    total = _sum(logits, classes, weights)
+    if by == "mean":
+        return total / weights.numel()
+    mass = weights.sum()
+    return total / torch.where(mass > 0, mass, 1.0)
+
+
+def dice_loss(logits: Tensor, classes: Tensor, known: Tensor) -> Tensor:
+    """One minus the soft Dice coefficient of each tile, mean over the classes.
+
+    With p the softmax and t the truth (1 for the true class), summed over the
+    annotated pixels, a class has ``2 Σ p t / (Σ p + Σ t)`` (Milletari et al.
+    2016 with sums instead of squares, doi:10.1109/3DV.2016.79).
+
+    Parameters
+    ----------
+    logits : Tensor (B, K, h, w)
+        Raw output of the network.
+    classes : Tensor (B, h, w) int64
+        Class index of every pixel.
+    known : Tensor (B, h, w) bool
+        Annotated pixels; the others do not count.
+
+    Returns
+    -------
+    Tensor (B,)
+        float32, 0 (perfect) to 1.
+    """
+    counted = known[:, None]
+    p = torch.softmax(logits.float(), 1) * counted
+    t = F.one_hot(classes, logits.shape[1]).movedim(-1, 1) * counted
+    both, either = (p * t).sum((2, 3)), (p + t).sum((2, 3))  # (B, K)
+    return 1 - ((2 * both + SMOOTH) / (either + SMOOTH)).mean(1)
+
+
+def batch_share(
+    logits: Tensor, classes: Tensor, weights: Tensor, by: Loss, *, tiles: int, mass: float
+) -> Tensor:
+    """Return what some tiles of a batch contribute to its loss.
+
+    The shares of all parts add up to the loss of the batch, and so do their
+    gradients: a batch that memory does not hold is learnt in parts.
+
+    Parameters
+    ----------
+    logits, classes, weights : Tensor
+        Of the part; see `weighted_cross_entropy`.
+    by : {"mean", "weighted mean", "dice"}
+        "dice" is the weighted mean plus the mean `dice_loss` of the tiles.
+    tiles : int
+        Tiles of the whole batch.
+    mass : float
+        Sum of the weights of the whole batch.
+
+    Returns
+    -------
+    Tensor ()
+        float32.
+    """
+    total = _sum(logits, classes, weights)
+    if by == "mean":
+        return total / (weights[0].numel() * tiles)
+    share = total / (mass if mass > 0 else 1.0)
+    if by == "weighted mean":
+        return share
+    return share + dice_loss(logits, classes, weights > 0).sum() / tiles
+
+
+def _sum(logits: Tensor, classes: Tensor, weights: Tensor) -> Tensor:
+    return (F.cross_entropy(logits.float(), classes, reduction="none") * weights).sum()
