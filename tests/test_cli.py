@@ -193,6 +193,23 @@ def test_predict_writes_what_the_library_predicts(trained, tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{k}.tif" for k in sorted(expected)]
 
 
+def test_predict_averages_mirrored_views_and_mends_instances(trained, tmp_path, capsys):
+    from napari_unet.checkpoint import load_model
+    from napari_unet.files import open_image
+    from napari_unet.instances import instances
+    from napari_unet.predict import predict_probabilities
+
+    model, stack = load_model(trained / "run"), open_image(trained / "image.tif")
+    probabilities = predict_probabilities(model, stack, device="cpu", mirror_average=True)
+    file = tmp_path / "objects.tif"
+    call(
+        capsys, "predict", trained / "run", trained / "image.tif", "-o", file, "--device", "cpu",
+        "--output", "instances", "--mirror-average", "--min-size", 9, "--fill-holes",
+    )  # fmt: skip
+    wanted = [instances(p, min_size=9, fill_holes=True) for p in probabilities]
+    assert np.array_equal(tifffile.imread(file), wanted)
+
+
 def test_a_tile_is_rounded_up_and_said(trained, tmp_path, capsys):
     def predict(name: str, *options: object) -> tuple[dict, str]:
         out = tmp_path / name

@@ -7,7 +7,7 @@ from napari_unet.labels import LabelScheme
 from napari_unet.session import session_of
 from napari_unet.stack import Intensity, Stack
 from napari_unet.widgets.layers import stack_from_layers
-from napari_unet.widgets.predict import BUSY, NO_IMAGE, NO_MODEL, PredictDock
+from napari_unet.widgets.predict import BUSY, FILL, NO_IMAGE, NO_MODEL, PredictDock
 from napari_unet.widgets.prediction_job import (
     ModelRead,
     Piece,
@@ -101,6 +101,15 @@ def test_an_image_of_other_channels_is_refused_at_the_field(dock):
 def test_it_fits_into_320_pixels(dock):
     dock.advanced.toggle.click()
     assert dock.column.parentWidget().minimumSizeHint().width() <= 320
+
+
+def test_what_belongs_to_instances_is_offered_only_for_them(dock):
+    assert not dock.smallest.isEnabled()
+    assert one_line(dock.fill.toolTip()).startswith("Only of instances")
+    dock.output.value = "instances"
+    dock._on_output()
+    assert dock.smallest.isEnabled()
+    assert one_line(dock.fill.toolTip()) == FILL
 
 
 # -- a prediction -------------------------------------------------------------------------------
@@ -299,3 +308,43 @@ def test_the_job_yields_the_model_then_every_pixel_once():
         covered[(*piece.index, piece.rows, piece.cols)] += 1
     np.testing.assert_array_equal(covered, 1)
     assert [piece.done for piece in events[1:]] == list(range(1, len(events)))
+
+
+# -- what is asked for under Advanced -----------------------------------------------------------
+
+
+def test_mirrored_views_are_averaged(dock):
+    from napari_unet.predict import predict_probabilities
+
+    dock.mirrored.setChecked(True)
+    dock.output.value = "probabilities"
+    click(dock.start)
+    finish(dock)
+    model, stack = dock.session.model, dock.session.stack
+    expected = predict_probabilities(model, stack, device="cpu", mirror_average=True)[:, 1]
+    plain = predict_probabilities(model, stack, device="cpu")[:, 1]
+    found = dock.viewer.layers["cells · probabilities"].data
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - plain).max() > 1e-3
+
+
+def test_small_instances_are_left_out_and_holes_filled():
+    from napari_unet.instances import instances
+    from napari_unet.predict import predict_probabilities
+
+    rng = np.random.default_rng(0)
+    stack = Stack("noise", rng.integers(0, 255, (2, 60, 70)).astype(np.uint8), "zyx")
+    model = make_model()
+    foreground = predict_probabilities(model, stack, device="cpu")[:, 1]
+    middle = float(np.median(foreground))
+    # Half of the pixels are foreground: the bias moves the decision there.
+    model.network.classify.bias.data[0] += float(np.log(middle / (1 - middle)))
+    foreground = predict_probabilities(model, stack, device="cpu")[:, 1]
+    request = PredictionRequest(
+        model, stack, output="instances", device="cpu", min_size=20, fill_holes=True
+    )
+    pieces = [p for p in prediction_job(request) if isinstance(p, Piece) and p.values.size]
+    for plane, piece in zip(foreground, pieces, strict=True):
+        expected = instances(plane, min_size=20, fill_holes=True)
+        np.testing.assert_array_equal(piece.values, expected)
+        assert expected.max() < instances(plane).max(), "the settings matter here"

@@ -19,7 +19,7 @@ from napari_unet.quantities import count, duration
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -84,6 +84,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         metavar="N",
         help="pixels below which an instance is left out (default 0)",
     )
+    parser.add_argument(
+        "--fill-holes", action="store_true", help="make holes of an instance a part of it"
+    )
+    parser.add_argument(
+        "--mirror-average",
+        action="store_true",
+        help="average over the eight mirrored and rotated versions of every tile: a little "
+        "better, in eight times the time",
+    )
     parser.set_defaults(run=run)
 
 
@@ -103,8 +112,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         kind=args.output,
         tile=_tile(args.tile, model),
         device=args.device,
-        threshold=args.threshold,
-        min_size=args.min_size,
+        mirror_average=args.mirror_average,
+        objects={
+            "threshold": args.threshold,
+            "min_size": args.min_size,
+            "fill_holes": args.fill_holes,
+        },
         region=None if args.region is None else tuple(args.region),
         resampled=resampled,
     )
@@ -119,8 +132,8 @@ def predict_to_file(
     kind: str = "labels",
     tile: int | None = None,
     device: str = "auto",
-    threshold: float = 0.5,
-    min_size: int = 0,
+    mirror_average: bool = False,
+    objects: Mapping[str, Any] | None = None,
     region: Region | None = None,
     resampled: Stack | None = None,
     each: Callable[[int, NDArray[np.float32]], object] | None = None,
@@ -131,14 +144,14 @@ def predict_to_file(
     ----------
     args
         For ``--json``.
-    model, stack, tile, device
+    model, stack, tile, device, mirror_average
         As in `napari_unet.predict.predict`.
     file
         The TIFF.
     kind
         "labels", "probabilities" or "instances".
-    threshold, min_size
-        Of instances.
+    objects
+        Settings of `napari_unet.instances.instances`.
     region
         y0, y1, x0, x1 of what is predicted of every slice; None: all.
     resampled
@@ -163,13 +176,13 @@ def predict_to_file(
     from napari_unet.predict import predict
 
     start = time.perf_counter()
-    finish = _finisher(kind, model, threshold, min_size)
+    finish = _finisher(kind, model, objects or {})
     channels = model.network.config.classes if kind == "probabilities" else None
     read = resampled or stack
-    with (
-        StopOnInterrupt() as stop,
-        closed_after(predict(model, read, region=region, tile=tile, device=device)) as tiles,
-    ):
+    prediction = predict(
+        model, read, region=region, tile=tile, device=device, mirror_average=mirror_average
+    )
+    with StopOnInterrupt() as stop, closed_after(prediction) as tiles:
         counter = _Counter()
         planes = _planes(tiles, model, read, region, stop, counter)
         if resampled is not None:
@@ -302,7 +315,7 @@ def _times(relative: tuple[float, float]) -> str:
     return f"{y} times" if y == x else f"{y} (y) and {x} (x) times"
 
 
-def _finisher(kind: str, model: TrainedModel, threshold: float, min_size: int) -> Any:
+def _finisher(kind: str, model: TrainedModel, objects: Mapping[str, Any]) -> Any:
     """Return the function that makes a plane of the output from probabilities (K, Y, X)."""
     if kind == "probabilities":
         return lambda plane: plane
@@ -310,7 +323,7 @@ def _finisher(kind: str, model: TrainedModel, threshold: float, min_size: int) -
         return lambda plane: model.scheme.encode(plane.argmax(0))
     from napari_unet.instances import instances
 
-    return lambda plane: instances(plane, threshold=threshold, min_size=min_size)
+    return lambda plane: instances(plane, **objects)
 
 
 def _tile(asked: int | None, model: TrainedModel) -> int | None:

@@ -22,6 +22,8 @@ from napari_unet.widgets.form import (
     Problem,
     Row,
     button,
+    check_box,
+    set_tip,
     spin_box,
 )
 from napari_unet.widgets.layers import LayerCombo, shown_slice, stack_from_layers
@@ -52,6 +54,13 @@ OUTPUTS = [
     ("instances", "instances", "Every connected object with a number of its own, slice by slice."),
 ]
 
+MIRRORED = (
+    "Predict every tile in its eight mirrored and rotated versions and take the mean: a little "
+    "better at doubtful borders, in eight times the time."
+)
+SMALLEST = "Instances of fewer pixels are left out."
+FILL = "Make holes of an instance a part of it."
+
 
 class PredictDock(Dock):
     """Predict an image layer with the current or a saved model.
@@ -79,6 +88,7 @@ class PredictDock(Dock):
         self.listen(self.viewer.dims.events.current_step, self._on_slice)
         self._offer_models()
         self._on_stack()
+        self._on_output()
 
     # -- controls ---------------------------------------------------------------------------
 
@@ -99,13 +109,17 @@ class PredictDock(Dock):
         self.extent.chosen.connect(self._check)
         self.output = Combo([(text, value) for text, value, _ in OUTPUTS])
         self.output.setToolTip("\n".join(f"{text}: {tip}" for text, _, tip in OUTPUTS))
-        self.output.chosen.connect(self._check)
+        self.output.chosen.connect(self._on_output)
         form = Form()
         form.add("&Model", Row(self.model, self.browse, stretch=0))
         self.image_problem = form.add("&Image", self.image)
         form.add("Predict", self.extent, "How much of the image to predict.")
         form.add("&Result", self.output)
-        self.advanced = Advanced("Size of the tiles, device.")
+        self.advanced = Advanced("Mirrored views, smallest object, tiles, device.")
+        self.mirrored = check_box("average mirrored views", MIRRORED)
+        self.mirrored.toggled.connect(self._check)
+        self.smallest = spin_box(0, 10**7, 0, SMALLEST, suffix=" px", step=10)
+        self.fill = check_box("fill holes", FILL)
         self.tile = spin_box(
             0,
             8192,
@@ -120,6 +134,9 @@ class PredictDock(Dock):
             [("Automatic", "auto"), ("Processor (CPU)", "cpu"), ("Graphics card", "cuda")],
             "What computes. Automatic takes the graphics card if there is one.",
         )
+        self.advanced.form.add("Sureness", self.mirrored)
+        self.advanced.form.add("Smallest", self.smallest)
+        self.advanced.form.add("Holes", self.fill)
         self.advanced.form.add("Tile", self.tile)
         self.advanced.form.add("Device", self.device)
         self.tile.valueChanged.connect(self._check)
@@ -171,6 +188,14 @@ class PredictDock(Dock):
         self._check()
 
     def _on_image(self, _layer: object = None) -> None:
+        self._check()
+
+    def _on_output(self, _output: object = None) -> None:
+        """Offer what belongs to instances only while these are asked for."""
+        wanted = self.output.value == "instances"
+        for control, tip in ((self.smallest, SMALLEST), (self.fill, FILL)):
+            control.setEnabled(wanted)
+            set_tip(control, tip if wanted else "Only of instances: choose these as the result.")
         self._check()
 
     def _on_slice(self, _event: object = None) -> None:
@@ -241,7 +266,8 @@ class PredictDock(Dock):
 
         model: Any = self.session.model
         laid_out = plan(model, stack, self.tile.value() or None, slices=range(slices))
-        self._operations = laid_out.total * _tile_operations(model, laid_out.tiles.input)
+        views = 8 if self.mirrored.isChecked() else 1
+        self._operations = views * laid_out.total * _tile_operations(model, laid_out.tiles.input)
         seconds = self.rates.seconds(f"predict {self.device.value}", self._operations)
         time = "" if seconds is None else f"{about(seconds)}, "
         return f"{time}{size(laid_out.bytes)}, {text}, {count(laid_out.total, 'tile')}"
@@ -274,6 +300,9 @@ class PredictDock(Dock):
             output=self.output.value,
             tile=self.tile.value() or None,
             device=self.device.value,
+            mirror_average=self.mirrored.isChecked(),
+            min_size=self.smallest.value(),
+            fill_holes=self.fill.isChecked(),
         )
 
     def _show_running(self) -> None:

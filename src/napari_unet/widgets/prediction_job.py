@@ -40,6 +40,12 @@ class PredictionRequest:
         Side of the input tile; None to choose by memory.
     device : str
         "auto", "cpu", "cuda", "mps".
+    mirror_average : bool
+        Average over the eight mirrored and rotated versions of every tile.
+    min_size : int
+        Pixels below which an instance is left out.
+    fill_holes : bool
+        Make holes of an instance a part of it.
     """
 
     model: TrainedModel | Path
@@ -48,6 +54,9 @@ class PredictionRequest:
     output: Output = "labels"
     tile: int | None = None
     device: str = "auto"
+    mirror_average: bool = False
+    min_size: int = 0
+    fill_holes: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +117,16 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
     yield ModelRead(model)
     # One core stays free: torch on all of them would starve the window.
     compute = choose(request.device, model.network.config, purpose="predict", spare_cores=1)
-    tiles = predict(model, request.stack, slices=request.slices, tile=request.tile, compute=compute)
+    tiles = predict(
+        model,
+        request.stack,
+        slices=request.slices,
+        tile=request.tile,
+        compute=compute,
+        mirror_average=request.mirror_average,
+    )
     if request.output == "instances":
-        yield from _whole_slices(tiles, request.stack.plane_shape)
+        yield from _whole_slices(tiles, request)
         return
     for tile in tiles:
         if request.output == "labels":
@@ -142,10 +158,11 @@ def _piece(tile: PredictedTile, values: np.ndarray) -> Piece:
     )
 
 
-def _whole_slices(tiles: Iterator[PredictedTile], plane_shape: tuple[int, int]) -> Iterator[Piece]:
+def _whole_slices(tiles: Iterator[PredictedTile], request: PredictionRequest) -> Iterator[Piece]:
     """Collect the foreground of each slice and label its objects once the slice is complete."""
     from napari_unet.instances import instances
 
+    plane_shape = request.stack.plane_shape
     foreground = np.full(plane_shape, np.nan, np.float32)
     whole = slice(0, plane_shape[0]), slice(0, plane_shape[1])
     for tile in tiles:
@@ -153,7 +170,7 @@ def _whole_slices(tiles: Iterator[PredictedTile], plane_shape: tuple[int, int]) 
         if np.isnan(foreground).any():
             yield _piece(tile, np.zeros((0, 0), np.uint16))
             continue
-        objects = instances(foreground)
+        objects = instances(foreground, min_size=request.min_size, fill_holes=request.fill_holes)
         dtype = np.uint16 if objects.max(initial=0) < 2**16 else np.uint32
         finished = _piece(tile, objects.astype(dtype))
         yield replace(finished, rows=whole[0], cols=whole[1])

@@ -1,0 +1,240 @@
+"""Measure what each ingredient of a training gains, and write docs/recipe.md.
+
+Usage: ``python scripts/recipe.py [NAME …] [--seeds 0 1] [--report] [--list]``. A run trains one
+variant of the base settings of a kind of data on one part and measures it on another that it
+never saw: EM slices 0 to 23 and 24 to 29; of the cell sets one sequence (silver truth) and the
+other (gold truth, SEG and DET). The network of the last step is measured, as it is and averaged
+over mirrored and rotated versions. What is done is skipped; results are kept in docs/recipe/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet import datasets
+from napari_unet.augment import AugmentConfig
+from napari_unet.instances import instances
+from napari_unet.metrics import ctc_det, ctc_seg, isbi2012
+from napari_unet.model import TrainedModel, UNetConfig
+from napari_unet.predict import predict_probabilities
+from napari_unet.resample import resample, resize_planes
+from napari_unet.splits import SplitConfig
+from napari_unet.train import Finished, Prepared, Step, TrainConfig, Trainer
+from napari_unet.weights import WeightConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_unet.stack import Stack
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+RESULTS = DOCS / "recipe"
+EM_HELD_OUT = tuple(range(24, 30))
+NO_SPLIT = SplitConfig(mode="none")
+SMALLEST = {"u373": 500, "hela": 500}  # px of an object, about a twentieth of a cell
+
+BASE = TrainConfig(
+    network=UNetConfig(depth=3, width=16, dropout=0.0, norm="batch"),
+    steps=400,
+    tile=284,
+    batch=4,
+    optimiser="adam",
+    learning_rate=3e-3,
+    schedule="one-cycle",
+    loss="weighted mean",
+    validate_every=10**6,
+    checkpoint_every=10**6,
+    preset="recipe",
+)
+CELLS = replace(BASE, network=replace(BASE.network, depth=4), tile=316)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The base of its kind of data, with something changed."""
+
+    what: str
+    settings: TrainConfig
+    zoom: float = 1.0
+
+
+def _em_variants() -> Iterator[tuple[str, Variant]]:
+    def one(what: str, **changes: Any) -> Variant:
+        return Variant(what, replace(BASE, **changes))
+
+    augment = BASE.augment
+    plain_grey = replace(augment, brightness=0.0, contrast=0.0, gamma=0.0)
+    yield "base", one("base")
+    yield "no-border", one("no border weights", weights=WeightConfig(preset="none"))
+    yield "no-weights", one("no weights at all", weights=None)
+    yield "fiji", one("Fiji's weight map", weights=WeightConfig(preset="fiji"))
+    yield "dice", one("Dice term added to the loss", loss="dice")
+    yield "constant", one("constant rate 0.001", schedule="constant", learning_rate=1e-3)
+    sgd = {"optimiser": "sgd", "momentum": 0.99, "learning_rate": 1e-2}
+    yield "sgd", one("SGD, momentum 0.99, rate 0.01", **sgd)
+    network = replace(BASE.network, norm="none")
+    yield "no-norm", one("no normalisation, rate 0.001", network=network, learning_rate=1e-3)
+    yield "no-grey", one("grey values not augmented", augment=plain_grey)
+    yield "no-elastic", one("no elastic deformation", augment=replace(augment, displacement=0.0))
+    upright = replace(augment, rotation=0.0, flips=False)
+    yield "upright", one("no rotation, no flips", augment=upright)
+    yield "no-augment", one("no augmentation", augment=AugmentConfig.none())
+    yield "small-tiles", one("16 tiles of 188² (100² output each)", tile=188, batch=4 * 4)
+    yield "large-tile", one("1 tile of 484² (396² output)", tile=484, batch=1)
+    yield "deep", one("4 poolings, tile 380²", network=replace(BASE.network, depth=4), tile=380)
+    yield "wide", one("32 channels", network=replace(BASE.network, width=32))
+    yield "long", one("twice the steps", steps=800)
+
+
+def _cell_variants() -> Iterator[tuple[str, Variant]]:
+    def one(what: str, zoom: float = 0.5, **changes: Any) -> Variant:
+        return Variant(what, replace(CELLS, **changes), zoom)
+
+    yield "base", one("base: half the resolution")
+    yield "full-size", one("full resolution", zoom=1.0)
+    yield "no-border", one("no border weights", weights=WeightConfig(preset="none"))
+    yield "fiji", one("Fiji's weight map", weights=WeightConfig(preset="fiji"))
+    yield "dice", one("Dice term added to the loss", loss="dice")
+    plain_grey = replace(CELLS.augment, brightness=0.0, contrast=0.0, gamma=0.0)
+    yield "no-grey", one("grey values not augmented", augment=plain_grey)
+    yield "shallow", one("3 poolings", network=replace(CELLS.network, depth=3), tile=284)
+    yield "per-image", one("grey-value limits of each image", intensity="image")
+
+
+VARIANTS: dict[str, Variant] = {
+    **{f"em-{name}": variant for name, variant in _em_variants()},
+    **{f"{data}-{name}": v for data in SMALLEST for name, v in _cell_variants()},
+}
+
+
+def run(name: str, seed: int) -> dict[str, Any]:
+    """Train a variant and measure it."""
+    variant = VARIANTS[name]
+    data = name.split("-")[0]
+    config = replace(variant.settings, seed=seed)
+    if data == "em":
+        model, course = train(datasets.open("isbi2012-em"), replace(config, split=_em_split()))
+        scores = {key: _em_scores(model, mirror) for key, mirror in MIRRORED.items()}
+    else:
+        model, course, scores = _cells(data, config, variant.zoom)
+    return {"name": name, "seed": seed, "what": variant.what, **course, **scores}
+
+
+MIRRORED = {"plain": False, "mirrored": True}
+
+
+def _em_split() -> SplitConfig:
+    return SplitConfig(mode="slices", slices=EM_HELD_OUT)
+
+
+def train(stack: Stack, config: TrainConfig) -> tuple[TrainedModel, dict[str, Any]]:
+    """Train to the end; return the network of the last step and how it went."""
+    trainer = Trainer(stack, config)
+    begun, compute, losses = time.perf_counter(), "", []
+    for event in trainer.run():
+        if isinstance(event, Prepared):
+            compute = event.compute
+        elif isinstance(event, Step):
+            losses.append(event.loss)
+            if event.step % 100 == 0:
+                print(f"  step {event.step}: {np.mean(losses[-100:]):.4f}", flush=True)
+        elif isinstance(event, Finished):
+            break
+    course = {
+        "steps": len(losses),
+        "seconds": round(time.perf_counter() - begun, 1),
+        "compute": compute,
+        "loss": round(float(np.mean(losses[-50:])), 4),
+        "config": config.to_dict(),
+    }
+    return trainer.snapshot(), course
+
+
+def _em_scores(model: TrainedModel, mirror: bool) -> dict[str, float]:
+    stack = datasets.open("isbi2012-em")
+    options: dict[str, Any] = {"slices": EM_HELD_OUT, "mirror_average": mirror}
+    foreground = predict_probabilities(model, stack, **options)[:, 1].clip(0, 1)
+    labels = np.stack([stack.label_plane(i) for i in EM_HELD_OUT]) > 0
+    found = isbi2012(foreground, labels)
+    names = ("v_rand", "v_info", "rand_error", "pixel_error", "warping_error")
+    return {name: round(float(getattr(found, name)), 6) for name in names}
+
+
+def _cells(
+    data: str, config: TrainConfig, zoom: float
+) -> tuple[TrainedModel, dict[str, Any], dict[str, Any]]:
+    """Train on sequence 01 with silver truth, measure on 02 with gold."""
+    name = {"u373": "phc-c2dh-u373", "hela": "dic-c2dh-hela"}[data]
+    model, course = train(zoomed(datasets.open(name, None, "01", "silver"), zoom), config)
+    gold, markers = (datasets.open(name, None, "02", truth) for truth in ("gold", "markers"))
+    scores = {
+        key: _cell_scores(model, gold, markers, zoom, mirror, SMALLEST[data])
+        for key, mirror in MIRRORED.items()
+    }
+    return model, course, scores
+
+
+def zoomed(stack: Stack, zoom: float) -> Stack:
+    """Return a stack at another resolution."""
+    if zoom == 1.0:
+        return stack
+    y, x = stack.scale[-2:]
+    return resample(stack, (y / zoom, x / zoom))
+
+
+def _cell_scores(
+    model: TrainedModel, gold: Stack, markers: Stack, zoom: float, mirror: bool, smallest: int
+) -> dict[str, float]:
+    frames = gold.labelled_slices
+    options: dict[str, Any] = {"slices": frames, "mirror_average": mirror}
+    planes = predict_probabilities(model, zoomed(gold, zoom), **options)
+    objects = [
+        instances(
+            resize_planes(plane, gold.plane_shape)[1].clip(0, 1),
+            min_size=smallest,
+            fill_holes=True,
+        )
+        for plane in planes
+    ]
+    return {
+        "seg": round(ctc_seg(objects, [gold.label_plane(i) for i in frames]), 5),
+        "det": round(ctc_det(objects, [markers.label_plane(i) for i in frames]), 5),
+    }
+
+
+def result_file(name: str, seed: int) -> Path:
+    """Where a result is kept."""
+    return RESULTS / f"{name}-seed-{seed}.json"
+
+
+def main() -> None:
+    """Run what was asked for, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="variants; see --list")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--list", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print(*(f"{name:18} {variant.what}" for name, variant in VARIANTS.items()), sep="\n")
+        return
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for seed in arguments.seeds:
+        for name in arguments.names:
+            file = result_file(name, seed)
+            if not file.exists():
+                print(name, seed, flush=True)
+                result = run(name, seed)
+                file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+            result = json.loads(file.read_text(encoding="utf-8"))
+            print(name, seed, result["seconds"], result["plain"], result["mirrored"], flush=True)
+
+
+if __name__ == "__main__":
+    main()
