@@ -1,6 +1,6 @@
-"""Measure what each ingredient of a training gains, and write docs/recipe.md.
+"""Measure what each ingredient of a training gains; `recipe_page.py` writes it down.
 
-Usage: ``python scripts/recipe.py [NAME …] [--seeds 0 1] [--report] [--list]``. A run trains one
+Usage: ``python scripts/recipe.py [NAME …] [--seeds 0 1] [--list]``. A run trains one
 variant of the base settings of a kind of data on one part and measures it on another that it
 never saw: EM slices 0 to 23 and 24 to 29; of the cell sets one sequence (silver truth) and the
 other (gold truth, SEG and DET). The network of the last step is measured, as it is and averaged
@@ -215,7 +215,7 @@ def result_file(name: str, seed: int) -> Path:
 
 
 def main() -> None:
-    """Run what was asked for, then write the page."""
+    """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="variants; see --list")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])

@@ -370,6 +370,7 @@ def _describe_model(model: TrainedModel) -> dict[str, Any]:
         "intensity": model.intensity.to_dict(),
         "labels": model.scheme.to_dict(),
         "pixel_size": model.pixel_size,
+        "zoom": model.zoom,
         "run": model.run,
     }
 
@@ -388,6 +389,7 @@ def _build_model(description: dict[str, Any], tensors: dict[str, torch.Tensor]) 
         name=str(description["name"]),
         pixel_size=None if size is None else (float(size[0]), float(size[1])),
         run=dict(description["run"]),
+        zoom=float(description.get("zoom", 1.0)),
     )
 
 

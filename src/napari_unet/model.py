@@ -215,6 +215,8 @@ class TrainedModel:
         Shown to the user; normally the name of the training stack.
     pixel_size : (float, float), optional
         Height and width of a training pixel in world units.
+    zoom : float
+        How many times as many pixels the network saw as the training images have.
     run : dict
         Where it comes from: step, validation results, run folder.
     """
@@ -225,3 +227,4 @@ class TrainedModel:
     name: str = "model"
     pixel_size: tuple[float, float] | None = None
     run: dict[str, Any] = field(default_factory=dict)
+    zoom: float = 1.0

@@ -34,10 +34,18 @@ from napari_unet.inference import (
 )
 from napari_unet.model import TrainedModel, UNet
 from napari_unet.stack import Intensity, Stack, guess_axes
-from napari_unet.tiles import TilePlan, TileSlot, plan_tiles, previous_valid_size, read_mirrored
+from napari_unet.tiles import (
+    TilePlan,
+    TileSlot,
+    checked_region,
+    plan_tiles,
+    previous_valid_size,
+    read_mirrored,
+)
+from napari_unet.zoom import blocks, bring_back, zoom_for, zoom_stack, zoomed_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,6 +62,8 @@ __all__ = [
 
 MEMORY_SHARE = 0.4
 """Share of the free memory that a prediction takes when no budget is given."""
+
+UNZOOMED = (1.0, 1.0)
 
 LARGEST_TILE = 2048
 """Side from which a larger tile saves less than 20 % and only delays the first result."""
@@ -100,11 +110,11 @@ class PredictionPlan:
     Attributes
     ----------
     tiles : TilePlan
-        The tiles of each slice.
+        The tiles of each slice, or of its zoomed plane.
     slices : int
         Number of slices.
     total : int
-        Number of tiles in all.
+        Number of tiles that `predict` will yield.
     bytes : int
         Estimated peak memory of the computation.
     """
@@ -122,6 +132,7 @@ def plan(
     *,
     slices: Sequence[int] | None = None,
     region: Region | None = None,
+    match_pixels: bool = False,
     memory: int | None = None,
     compute: Compute | None = None,
 ) -> PredictionPlan:
@@ -140,6 +151,8 @@ def plan(
     region : (int, int, int, int), optional
         ``y0, y1, x0, x1`` of the plane, y1 and x1 the first outside; the whole
         plane when omitted.
+    match_pixels : bool
+        As in `predict`.
     memory : int, optional
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
@@ -149,8 +162,16 @@ def plan(
     compute = compute or Compute()
     per_pixel = bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
     budget = memory or int(MEMORY_SHARE * available_memory(compute.device))
+    shape, parts = stack.plane_shape, 0
+    zoom = _zoom(model, stack, match_pixels=match_pixels)
+    if zoom != UNZOOMED:
+        shape = zoomed_shape(stack.plane_shape, zoom)
+        cut = list(blocks(stack.plane_shape, shape, checked_region(region, stack.plane_shape)))
+        corners = np.array([part.region for part in cut])
+        region = tuple(f(corners[:, k]) for k, f in enumerate((np.min, np.max) * 2))
+        parts = len(cut)
     tiles = plan_tiles(
-        stack.plane_shape,
+        shape,
         config.depth,
         tile or LARGEST_TILE,
         max_pixels=budget // per_pixel,
@@ -158,7 +179,7 @@ def plan(
     )
     count = stack.n_slices if slices is None else len(slices)
     used = tiles.input[0] * tiles.input[1] * per_pixel
-    return PredictionPlan(tiles, count, count * len(tiles.slots), used)
+    return PredictionPlan(tiles, count, count * (parts or len(tiles.slots)), used)
 
 
 def predict(
@@ -173,6 +194,7 @@ def predict(
     device: str = "auto",
     logits: bool = False,
     mirror_average: bool = False,
+    match_pixels: bool = False,
     memory: int | None = None,
     compute: Compute | None = None,
 ) -> Generator[PredictedTile, None, None]:
@@ -201,6 +223,10 @@ def predict(
         Yield the network's raw output instead of probabilities.
     mirror_average : bool
         Average over the eight mirrored and rotated versions of each tile.
+    match_pixels : bool
+        Zoom the image so that its pixels have the size of those that the model
+        learnt from, and the result back. A model that learnt from zoomed images
+        always does so.
     memory : int, optional
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
@@ -210,7 +236,7 @@ def predict(
     ------
     PredictedTile
         Slice by slice, row by row. A consumer that stops asking stops the
-        computation.
+        computation. Of a zoomed image parts of up to 2048² pixels come, not tiles.
 
     Raises
     ------
@@ -232,12 +258,55 @@ def predict(
         msg = f"a batch needs at least 1 tile, got {batch}: give 1 or more"
         raise InputError(msg)
     compute = compute or choose(device, network.config, purpose="predict")
-    laid_out = plan(
-        network, stack, tile, slices=chosen, region=region, memory=memory, compute=compute
-    )
+    zoom = _zoom(model, stack, match_pixels=match_pixels)
     limit_threads(compute)
-    run = _Run(stack, model, compute, logits=logits, mirror_average=mirror_average)
-    yield from run.tiles(chosen, laid_out.tiles, batch)
+    seen = zoom_stack(stack, zoom, lazy=True)
+    run = _Run(seen, model, compute, logits=logits, mirror_average=mirror_average)
+
+    def lay_out(part: Region | None) -> TilePlan:
+        return plan(network, seen, tile, region=part, memory=memory, compute=compute).tiles
+
+    if zoom == UNZOOMED:
+        yield from run.tiles(chosen, lay_out(region), batch)
+    else:
+        yield from _zoomed(run, stack, chosen, region, lay_out, batch)
+
+
+def _zoom(model: TrainedModel | UNet, stack: Stack, *, match_pixels: bool) -> tuple[float, float]:
+    if not isinstance(model, TrainedModel):
+        return UNZOOMED
+    return zoom_for(model, stack, match_pixels=match_pixels)
+
+
+def _zoomed(
+    run: _Run,
+    stack: Stack,
+    slices: Sequence[int],
+    region: Region | None,
+    lay_out: Callable[[Region | None], TilePlan],
+    batch: int,
+) -> Iterator[PredictedTile]:
+    """Predict the zoomed stack part by part, and bring each part back."""
+    shape, small = stack.plane_shape, run.stack.plane_shape
+    parts = list(blocks(shape, small, checked_region(region, shape)))
+    start = time.perf_counter()
+    total, done = len(slices) * len(parts), 0
+    for i in slices:
+        for part in parts:
+            y0, y1, x0, x1 = part.region
+            values = np.empty((run.network.config.classes, y1 - y0, x1 - x0), np.float32)
+            notes = []
+            for tile in run.tiles((i,), lay_out(part.region), batch):
+                rows = slice(tile.rows.start - y0, tile.rows.stop - y0)
+                cols = slice(tile.cols.start - x0, tile.cols.stop - x0)
+                values[:, rows, cols] = tile.probabilities
+                notes += [tile.note] if tile.note else []
+            done += 1
+            left = (time.perf_counter() - start) / done * (total - done)
+            yield PredictedTile(
+                stack.index(i), i, part.rows, part.cols,
+                bring_back(values, part, shape, small), done, total, left, "; ".join(notes),
+            )  # fmt: skip
 
 
 class _Run:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["relative_pixel_size", "resample", "resize_planes", "to_pixel_size"]
 
 
-def resample(stack: Stack, pixel_size: tuple[float, float]) -> Stack:
+def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = False) -> Stack:
     """Resample every plane to a pixel size; slices are neither added nor taken away.
 
     The image is interpolated linearly after the smoothing that shrinking needs
@@ -34,6 +34,8 @@ def resample(stack: Stack, pixel_size: tuple[float, float]) -> Stack:
         The stack.
     pixel_size
         (y, x) in the units of ``stack.scale``.
+    lazy
+        Resample a plane when it is read, even of an array in memory.
 
     Returns
     -------
@@ -57,7 +59,11 @@ def resample(stack: Stack, pixel_size: tuple[float, float]) -> Stack:
         )
     plane = (stack.channels, *shape)
     image = _planes(
-        stack, stack.image, lambda i: _resize(stack.image_plane(i), shape), plane, stack.dtype
+        stack,
+        lazy or not isinstance(stack.image, np.ndarray),
+        lambda i: _resize(stack.image_plane(i), shape),
+        plane,
+        stack.dtype,
     )
     if "c" not in stack.axes:
         image = image.reshape(*stack.leading_shape, *shape)
@@ -65,7 +71,11 @@ def resample(stack: Stack, pixel_size: tuple[float, float]) -> Stack:
     if stack.labels is not None:
         rows, cols = (_nearest(n, m) for n, m in zip(stack.plane_shape, shape))
         labels = _planes(
-            stack, stack.labels, lambda i: stack.label_plane(i)[rows][:, cols], shape, np.int32
+            stack,
+            lazy or not isinstance(stack.labels, np.ndarray),
+            lambda i: stack.label_plane(i)[rows][:, cols],
+            shape,
+            np.int32,
         )
     return _described(stack, image, labels, shape)
 
@@ -169,11 +179,11 @@ def _described(stack: Stack, image: Any, labels: Any, shape: tuple[int, ...]) ->
 
 
 def _planes(
-    stack: Stack, source: Any, make: Callable[[int], NDArray[Any]], shape: Any, dtype: Any
+    stack: Stack, lazy: bool, make: Callable[[int], NDArray[Any]], shape: Any, dtype: Any
 ) -> Any:
-    """Leading shape + plane shape, made at once if the source is in memory, else when read."""
+    """Leading shape + plane shape, made when they are read, or at once."""
     whole = (*stack.leading_shape, *shape)
-    if isinstance(source, np.ndarray):
+    if not lazy:
         return np.stack([make(i) for i in range(stack.n_slices)]).reshape(whole)
     import dask
     import dask.array as da

@@ -51,6 +51,8 @@ class Session:
         What the next run validates on.
     seed : int
         The seed of the next run, also of its previewed tiles.
+    zoom : float
+        How many times as many pixels along y and x the next run sees.
     tiling : tuple of int
         Depth of the network, side of its input tile (px) and tiles in a batch, of the next run.
     """
@@ -65,6 +67,7 @@ class Session:
     augment_config_changed = Signal(object)
     split_changed = Signal(object)
     seed_changed = Signal(int)
+    zoom_changed = Signal(float)
     tiling_changed = Signal(object)
 
     _signals: ClassVar[dict[str, str]] = {
@@ -78,6 +81,7 @@ class Session:
         "augment_settings": "augment_config_changed",
         "split": "split_changed",
         "seed": "seed_changed",
+        "zoom": "zoom_changed",
         "tiling": "tiling_changed",
     }
 
@@ -91,6 +95,7 @@ class Session:
     augment_settings: dict[str, Any]
     split: SplitConfig
     seed: int
+    zoom: float
     tiling: tuple[int, int, int]
 
     def __init__(self) -> None:
@@ -105,6 +110,7 @@ class Session:
             augment_settings={},
             split=SplitConfig(),
             seed=0,
+            zoom=1.0,
             tiling=(3, 284, 4),
         )
         self._layers: dict[str, ReferenceType[Any]] = {}

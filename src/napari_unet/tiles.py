@@ -26,6 +26,7 @@ __all__ = [
     "TilePlan",
     "TileSlot",
     "border",
+    "checked_region",
     "mirrored_indices",
     "next_valid_size",
     "output_size",
@@ -266,7 +267,7 @@ def plan_tiles(
     if min(shape) < 1:
         msg = f"a plane needs at least one pixel a side, got {shape[0]} × {shape[1]}"
         raise InputError(msg)
-    y0, y1, x0, x1 = _checked_region(region, shape)
+    y0, y1, x0, x1 = checked_region(region, shape)
     step = _alignment(depth)
     y0, x0 = y0 - y0 % step, x0 - x0 % step
     limit = None if tile is None else previous_valid_size(tile, depth)
@@ -290,9 +291,16 @@ def plan_tiles(
     return _lay_out(shape, region, depth, best[1], best[2])
 
 
-def _checked_region(
+def checked_region(
     region: tuple[int, int, int, int] | None, shape: tuple[int, int]
 ) -> tuple[int, int, int, int]:
+    """Return the rows and columns of a region, or of the whole plane.
+
+    Raises
+    ------
+    InputError
+        If the region is empty or reaches beyond the plane.
+    """
     if region is None:
         return 0, shape[0], 0, shape[1]
     y0, y1, x0, x1 = region
@@ -338,7 +346,7 @@ def _lay_out(
     height: int,
     width: int,
 ) -> TilePlan:
-    y0, y1, x0, x1 = _checked_region(region, shape)
+    y0, y1, x0, x1 = checked_region(region, shape)
     step = _alignment(depth)
     top, left = y0 - y0 % step, x0 - x0 % step
     slots = [

@@ -45,6 +45,7 @@ from napari_unet.stack import Intensity, Stack
 from napari_unet.tiles import border, previous_valid_size, smallest_input
 from napari_unet.train_config import PRESETS, TrainConfig
 from napari_unet.validation import ValidationPlanes
+from napari_unet.zoom import zoom_split, zoom_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -118,13 +119,14 @@ class Trainer:
         start_from: TrainedModel | None = None,
         spare_cores: int = 0,
     ) -> None:
-        self.stacks = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
-        check_stacks(self.stacks)
-        assert self.stacks[0].scheme is not None
-        self.scheme = self.stacks[0].scheme
-        self.config = _fit_config(config, self.stacks[0], start_from)
-        guard = border(self.config.network.depth)
-        self.splits = split_stacks(self.stacks, config.split, guard)
+        self.given = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
+        check_stacks(self.given)
+        assert self.given[0].scheme is not None
+        self.scheme = self.given[0].scheme
+        self.config = config = _fit_config(config, self.given[0], start_from)
+        self.stacks = zoom_stacks(self.given, config.zoom)
+        guard = border(config.network.depth)
+        self.splits = split_stacks(self.stacks, zoom_split(config.split, config.zoom), guard)
         self.folder = None if run is None else RunFolder(run)
         self.resume = resume
         self.start_from = start_from
@@ -344,7 +346,13 @@ class Trainer:
             "unit": stack.units[-1],  # of the pixel size
         }
         return TrainedModel(
-            self.learner.network, self.intensity, self.scheme, stack.name, stack.pixel_size, run
+            self.learner.network,
+            self.intensity,
+            self.scheme,
+            stack.name,
+            stack.pixel_size,
+            run,
+            self.config.zoom,
         )
 
     def snapshot(self) -> TrainedModel:
@@ -358,6 +366,7 @@ class Trainer:
 
     def refresh(self, stack_index: int, stack: Stack) -> None:
         """Take edited labels into the batches that follow."""
+        (stack,) = zoom_stacks((stack,), self.config.zoom)
         stacks = list(self.stacks)
         stacks[stack_index] = stack
         self.stacks = tuple(stacks)
@@ -372,7 +381,7 @@ class Trainer:
 
     def _check_folder(self, folder: RunFolder) -> None:
         if self.resume:
-            _check_same_run(folder, self.config, self.stacks)
+            _check_same_run(folder, self.config, self.given)
         elif folder.exists():
             msg = (
                 f"the folder {folder.path} already holds a run: choose another folder, "
@@ -388,7 +397,7 @@ class Trainer:
             {
                 "name": self.stacks[0].name,
                 "config": self.config.to_dict(),
-                "data": [stack.fingerprint() for stack in self.stacks],
+                "data": [stack.fingerprint() for stack in self.given],
                 "compute": self.learner.compute.to_dict(),
                 "intensity": self.intensity.to_dict(),
                 "labels": self.scheme.to_dict(),
@@ -440,6 +449,7 @@ def _fit_config(config: TrainConfig, stack: Stack, start_from: TrainedModel | No
             )
             raise InputError(msg)
         network = replace(theirs, dropout=network.dropout)
+        config = replace(config, zoom=start_from.zoom)
     tile = config.tile
     if network.depth != config.network.depth:
         tile = previous_valid_size(max(tile, smallest_input(network.depth)), network.depth)

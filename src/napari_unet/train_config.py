@@ -13,6 +13,7 @@ from napari_unet.settings import Settings
 from napari_unet.splits import SplitConfig
 from napari_unet.tiles import output_size
 from napari_unet.weights import WeightConfig
+from napari_unet.zoom import check_zoom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,9 @@ class TrainConfig(Settings):
         What validates.
     intensity : {"stack", "image"}
         Grey-value limits of the whole stack, or of each slice.
+    zoom : float
+        How many times as many pixels the network sees along y and x; 0.5 halves
+        the images before training, and before every prediction.
     validate_every, checkpoint_every : int
         In steps.
     seed : int
@@ -82,6 +86,7 @@ class TrainConfig(Settings):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     intensity: Literal["stack", "image"] = "stack"
+    zoom: float = 1.0
     validate_every: int = 200
     checkpoint_every: int = 200
     seed: int = 0
@@ -110,6 +115,7 @@ class TrainConfig(Settings):
         if not isinstance(self.seed, int) or self.seed < 0:
             msg = f"the seed must be a whole number of at least 0, got {self.seed!r}"
             raise InputError(msg)
+        check_zoom(self.zoom)
         output_size(self.tile, self.network.depth)
 
     @classmethod

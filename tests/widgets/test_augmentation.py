@@ -76,6 +76,14 @@ def test_the_tiles_are_those_of_the_trainer(dock, stack):
     assert "framed 44 px" in dock.note.text()
 
 
+def test_a_zoom_shows_the_tiles_of_the_zoomed_stack(dock, stack):
+    from napari_unet.zoom import zoom_stacks
+
+    dock.session.zoom = 2.0
+    settled(dock)
+    assert_trainers_tiles(dock, *zoom_stacks((stack,), 2.0))
+
+
 def test_shuffle_draws_others_and_gives_its_seed_to_training(dock, stack):
     before = dock.picture.tiles[0].image
     dock.shuffle.click()

@@ -348,3 +348,35 @@ def test_small_instances_are_left_out_and_holes_filled():
         expected = instances(plane, min_size=20, fill_holes=True)
         np.testing.assert_array_equal(piece.values, expected)
         assert expected.max() < instances(plane).max(), "the settings matter here"
+
+
+def test_pixels_are_matched_to_those_of_the_model(dock):
+    from dataclasses import replace
+
+    from napari_unet.predict import predict_probabilities
+
+    # the image has pixels of 0.5, the model learnt from pixels of 1
+    dock.session.model = replace(make_model(), pixel_size=(1.0, 1.0), run={"unit": "pixel"})
+    dock.match.setChecked(True)
+    dock.output.value = "probabilities"
+    click(dock.start)
+    finish(dock)
+    found = dock.viewer.layers["cells · probabilities"].data
+    model, stack = dock.session.model, dock.session.stack
+    plain, expected = (
+        predict_probabilities(model, stack, device="cpu", match_pixels=match)[:, 1]
+        for match in (False, True)
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(found - plain).max() > 1e-3
+
+
+def test_pixels_that_cannot_be_compared_are_said_at_the_field(dock):
+    from dataclasses import replace
+
+    dock.session.model = replace(make_model(), pixel_size=(1.0, 1.0), run={"unit": "micrometer"})
+    dock.match.setChecked(True)
+    assert not dock.start.isEnabled()
+    assert "the model in micrometer" in dock.match_problem.text()
+    dock.match.setChecked(False)
+    assert dock.start.isEnabled()

@@ -210,6 +210,31 @@ def test_the_shown_slice_is_predicted_where_the_image_lies(viewer, cells, qtbot)
     assert not layer.data[[0, 1, 3, 4, 5]].any()
 
 
+def test_training_at_half_size_predicts_at_full_size(dock):
+    heard = []
+    dock.session.zoom_changed.connect(heard.append)
+    dock.settings.zoom.value = 0.5
+    dock.settings.zoom.activated.emit(1)
+    assert heard == [0.5]
+    assert dock.settings.config().zoom == 0.5
+    dock.viewer.dims.set_point(0, 2)
+    click(dock.start)
+    finish(dock)
+    assert dock.problem.text() == ""
+    assert dock.session.model.zoom == 0.5
+    shown = dock.viewer.layers["cells · prediction"].data[2]
+    assert shown.shape == dock.session.stack.plane_shape
+    np.testing.assert_array_equal(shown, training_job_prediction(dock, 2))
+
+
+def test_a_zoom_chosen_elsewhere_is_shown(dock):
+    dock.session.zoom = 0.35
+    assert dock.settings.zoom.currentText() == "35% of full size"
+    assert dock.settings.config().zoom == 0.35
+    dock.session.zoom = 1.0
+    assert dock.settings.zoom.currentText() == "full size"
+
+
 def training_job_prediction(dock, i):
     from napari_unet.predict import predict_labels
 

@@ -32,7 +32,6 @@ __all__ = ["add", "predict_to_file", "run"]
 
 KINDS = ("labels", "probabilities", "instances")
 NOTED = 0.1  # pixels that differ by more than this share are worth a remark
-SAME = 1e-3  # ... and by less are the same
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -103,7 +102,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     model = load_model(args.model)
     stack = open_image(args)
-    resampled = _at_models_pixel_size(args, model, stack)
+    match_pixels = args.pixel_size is not None
+    _say_zoom(model, stack, match_pixels=match_pixels)
     return predict_to_file(
         args,
         model,
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "fill_holes": args.fill_holes,
         },
         region=None if args.region is None else tuple(args.region),
-        resampled=resampled,
+        match_pixels=match_pixels,
     )
 
 
@@ -135,7 +135,7 @@ def predict_to_file(
     mirror_average: bool = False,
     objects: Mapping[str, Any] | None = None,
     region: Region | None = None,
-    resampled: Stack | None = None,
+    match_pixels: bool = False,
     each: Callable[[int, NDArray[np.float32]], object] | None = None,
 ) -> dict[str, Any]:
     """Predict a stack into a TIFF that appears only when it is complete.
@@ -144,7 +144,7 @@ def predict_to_file(
     ----------
     args
         For ``--json``.
-    model, stack, tile, device, mirror_average
+    model, stack, tile, device, mirror_average, match_pixels
         As in `napari_unet.predict.predict`.
     file
         The TIFF.
@@ -154,8 +154,6 @@ def predict_to_file(
         Settings of `napari_unet.instances.instances`.
     region
         y0, y1, x0, x1 of what is predicted of every slice; None: all.
-    resampled
-        The same stack at another pixel size: it is predicted, and the result brought back.
     each
         Called with the flat index and the probabilities (K, Y, X) of every slice; the array is
         used again for the next one.
@@ -178,15 +176,13 @@ def predict_to_file(
     start = time.perf_counter()
     finish = _finisher(kind, model, objects or {})
     channels = model.network.config.classes if kind == "probabilities" else None
-    read = resampled or stack
     prediction = predict(
-        model, read, region=region, tile=tile, device=device, mirror_average=mirror_average
-    )
+        model, stack, region=region, tile=tile, device=device,
+        mirror_average=mirror_average, match_pixels=match_pixels,
+    )  # fmt: skip
     with StopOnInterrupt() as stop, closed_after(prediction) as tiles:
         counter = _Counter()
-        planes = _planes(tiles, model, read, region, stop, counter)
-        if resampled is not None:
-            planes = _brought_back(planes, stack.plane_shape)
+        planes = _planes(tiles, model, stack, region, stop, counter)
         finished = (finish(plane) for plane in _seen(planes, each))
         shape, dtype = write_planes(file, finished, stack, channels, region=region)
     seconds = time.perf_counter() - start
@@ -262,52 +258,26 @@ def _planes(
             bar.close()
 
 
-def _brought_back(
-    planes: Iterator[NDArray[np.float32]], shape: tuple[int, int]
-) -> Iterator[NDArray[np.float32]]:
-    """Resample probabilities to the pixels of the image that was given."""
-    from napari_unet.resample import resize_planes
+def _say_zoom(model: TrainedModel, stack: Stack, *, match_pixels: bool) -> None:
+    """Say that the image is resampled for the network, or that its pixels differ."""
+    from napari_unet.resample import relative_pixel_size
+    from napari_unet.zoom import zoom_for, zoomed_shape
 
-    for plane in planes:
-        yield resize_planes(plane, shape)
-
-
-def _at_models_pixel_size(
-    args: argparse.Namespace, model: TrainedModel, stack: Stack
-) -> Stack | None:
-    """Return the stack at the model's pixel size if that was asked for; else say where it differs.
-
-    None: the stack is predicted as it is.
-    """
-    from napari_unet.resample import relative_pixel_size, resample
-
-    unit = model.run.get("unit")
-    relative = relative_pixel_size(stack, model.pixel_size, unit)
-    if args.pixel_size is None:
-        if relative is not None and max(abs(r - 1) for r in relative) > NOTED:
-            say(
-                f"the pixels of {stack.name} are {_times(relative)} as large as those that the "
-                "model learnt from; --pixel-size auto resamples the image for it"
-            )
-        return None
-    if args.region is not None:
-        raise InputError("--region and --pixel-size exclude each other; give one of them.")
-    if relative is None or model.pixel_size is None:
-        raise InputError(
-            f"--pixel-size auto needs pixel sizes that can be compared, but {stack.name!r} is in "
-            f"{stack.units[-1]} and the model in {unit or 'pixel'}; save the image with its "
-            "pixel size, or leave the option out."
+    zoom = zoom_for(model, stack, match_pixels=match_pixels)
+    if zoom != (1.0, 1.0):
+        shapes = (stack.plane_shape, zoomed_shape(stack.plane_shape, zoom))
+        old, new = (" × ".join(map(str, shape)) for shape in shapes)
+        say(
+            f"the image is resampled from {old} to {new} pixels a slice, as the model learnt it, "
+            "and the result back"
         )
-    if max(abs(r - 1) for r in relative) < SAME:
-        return None
-    y, x = (own / r for own, r in zip(stack.pixel_size, relative))
-    changed = resample(stack, (y, x))
-    old, new = (" × ".join(map(str, one.plane_shape)) for one in (stack, changed))
-    say(
-        f"the image is resampled from {old} to {new} pixels a slice, the pixel size of the model, "
-        "and the result back"
-    )
-    return changed
+        return
+    relative = relative_pixel_size(stack, model.pixel_size, model.run.get("unit"))
+    if not match_pixels and relative and max(abs(r - 1) for r in relative) > NOTED:
+        say(
+            f"the pixels of {stack.name} are {_times(relative)} as large as those that the "
+            "model learnt from; --pixel-size auto resamples the image for it"
+        )
 
 
 def _times(relative: tuple[float, float]) -> str:

@@ -88,6 +88,13 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--width", type=int, metavar="N", help="channels of the first level")
     group.add_argument("--dropout", type=float, metavar="P")
     group.add_argument(
+        "--zoom",
+        type=float,
+        metavar="Z",
+        help="Z times as many pixels along y and x; 0.5 halves the images, for large objects; "
+        "predictions come back at full size",
+    )
+    group.add_argument(
         "--no-weight-map",
         action="store_true",
         default=None,
@@ -282,7 +289,7 @@ def _config(args: argparse.Namespace) -> TrainConfig:
     else:
         config = _config_of(RunFolder(former))
     network = _given(args, "depth", "width", "dropout")
-    names = ("steps", "seed", "device", "batch", "optimiser", "learning_rate", "intensity")
+    names = ("steps", "seed", "device", "batch", "optimiser", "learning_rate", "intensity", "zoom")
     changes = _given(args, *names)
     if args.no_weight_map:
         changes["weights"] = None

@@ -70,6 +70,7 @@ class AugmentationDock(Dock):
             self.session.split_changed,
             self.session.weight_config_changed,
             self.session.tiling_changed,
+            self.session.zoom_changed,
         ):
             self.listen(signal, self.refresh)
         self.listen(self.session.augment_config_changed, self._on_session)
@@ -212,6 +213,7 @@ class AugmentationDock(Dock):
         request = TileRequest(
             session.stacks, session.split, session.weight_config, dict(session.augment_settings),
             session.tiling, session.seed, session.intensity, session.common_pixel,
+            session.zoom,
         )  # fmt: skip
         self._job.request(partial(self._source.draw, request))
 

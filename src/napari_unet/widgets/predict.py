@@ -38,6 +38,7 @@ from napari_unet.widgets.prediction_layer import PredictionLayer
 from napari_unet.widgets.quantities import about, count, duration, size
 from napari_unet.widgets.run_places import recent_runs
 from napari_unet.widgets.worker import Worker
+from napari_unet.zoom import zoom_for
 
 if TYPE_CHECKING:
     from napari_unet.stack import Stack
@@ -57,6 +58,10 @@ OUTPUTS = [
 MIRRORED = (
     "Predict every tile in its eight mirrored and rotated versions and take the mean: a little "
     "better at doubtful borders, in eight times the time."
+)
+MATCH = (
+    "Zoom the image until its pixels have the size of those that the model learnt from, and the "
+    "result back. For images of another magnification."
 )
 SMALLEST = "Instances of fewer pixels are left out."
 FILL = "Make holes of an instance a part of it."
@@ -118,6 +123,8 @@ class PredictDock(Dock):
         self.advanced = Advanced("Mirrored views, smallest object, tiles, device.")
         self.mirrored = check_box("average mirrored views", MIRRORED)
         self.mirrored.toggled.connect(self._check)
+        self.match = check_box("as the model learnt", MATCH)
+        self.match.toggled.connect(self._check)
         self.smallest = spin_box(0, 10**7, 0, SMALLEST, suffix=" px", step=10)
         self.fill = check_box("fill holes", FILL)
         self.tile = spin_box(
@@ -135,6 +142,7 @@ class PredictDock(Dock):
             "What computes. Automatic takes the graphics card if there is one.",
         )
         self.advanced.form.add("Sureness", self.mirrored)
+        self.match_problem = self.advanced.form.add("Pixel size", self.match)
         self.advanced.form.add("Smallest", self.smallest)
         self.advanced.form.add("Holes", self.fill)
         self.advanced.form.add("Tile", self.tile)
@@ -226,6 +234,7 @@ class PredictDock(Dock):
             return
         self.problem.say("")
         self.image_problem.say("")
+        self.match_problem.say("")
         self._stack, reason = self._ready()
         if self._stack is None:
             self.start.allow(reason, "Predict")
@@ -248,7 +257,16 @@ class PredictDock(Dock):
         except UNetError as error:
             self.image_problem.say(sentence(error))
             return None, sentence(error)
-        return (None, NO_MODEL) if self.model.value is None else (stack, None)
+        if self.model.value is None:
+            return None, NO_MODEL
+        if self.match.isChecked() and self.model.value == "current":
+            try:
+                model: Any = self.session.model
+                zoom_for(model, stack, match_pixels=True)
+            except UNetError as error:
+                self.match_problem.say(sentence(error))
+                return None, sentence(error)
+        return stack, None
 
     def _read_stack(self, layer: Any) -> Stack:
         """Return the stack of a layer: the session's, where it is made from this layer."""
@@ -265,7 +283,13 @@ class PredictDock(Dock):
         from napari_unet.predict import plan
 
         model: Any = self.session.model
-        laid_out = plan(model, stack, self.tile.value() or None, slices=range(slices))
+        laid_out = plan(
+            model,
+            stack,
+            self.tile.value() or None,
+            slices=range(slices),
+            match_pixels=self.match.isChecked(),
+        )
         views = 8 if self.mirrored.isChecked() else 1
         self._operations = views * laid_out.total * _tile_operations(model, laid_out.tiles.input)
         seconds = self.rates.seconds(f"predict {self.device.value}", self._operations)
@@ -301,6 +325,7 @@ class PredictDock(Dock):
             tile=self.tile.value() or None,
             device=self.device.value,
             mirror_average=self.mirrored.isChecked(),
+            match_pixels=self.match.isChecked(),
             min_size=self.smallest.value(),
             fill_holes=self.fill.isChecked(),
         )

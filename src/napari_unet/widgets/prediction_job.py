@@ -42,6 +42,8 @@ class PredictionRequest:
         "auto", "cpu", "cuda", "mps".
     mirror_average : bool
         Average over the eight mirrored and rotated versions of every tile.
+    match_pixels : bool
+        Zoom the image to the pixels that the model learnt from, and the result back.
     min_size : int
         Pixels below which an instance is left out.
     fill_holes : bool
@@ -55,6 +57,7 @@ class PredictionRequest:
     tile: int | None = None
     device: str = "auto"
     mirror_average: bool = False
+    match_pixels: bool = False
     min_size: int = 0
     fill_holes: bool = False
 
@@ -124,6 +127,7 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
         tile=request.tile,
         compute=compute,
         mirror_average=request.mirror_average,
+        match_pixels=request.match_pixels,
     )
     if request.output == "instances":
         yield from _whole_slices(tiles, request)

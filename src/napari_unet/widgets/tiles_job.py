@@ -26,7 +26,7 @@ class TileRequest:
 
     Attributes
     ----------
-    stacks, split, weights, tiling, seed, intensity, common_pixel
+    stacks, split, weights, tiling, seed, intensity, common_pixel, zoom
         As in the session; tiling is (depth, side of the input tile in px, batch).
     augment
         Fields of an AugmentConfig.
@@ -40,6 +40,7 @@ class TileRequest:
     seed: int
     intensity: Literal["stack", "image"] = "stack"
     common_pixel: bool = False
+    zoom: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class TileSource:
 
         limit_threads(Compute(threads=1))
         settings = (request.split, request.weights, request.tiling, request.intensity)
-        key = (request.stacks, *settings, request.common_pixel)
+        key = (request.stacks, *settings, request.common_pixel, request.zoom)
         if key != self._key:  # stacks are equal when they are the same
             self._sampler = _sampler(request)
             self._key = key
@@ -111,10 +112,12 @@ def _sampler(request: TileRequest) -> Any:
     from napari_unet.several import to_common_pixel
     from napari_unet.splits import split_stacks
     from napari_unet.tiles import border
+    from napari_unet.zoom import zoom_split, zoom_stacks
 
     depth, tile, batch = request.tiling
     stacks = to_common_pixel(request.stacks) if request.common_pixel else request.stacks
-    splits = split_stacks(stacks, request.split, border(depth))
+    stacks = zoom_stacks(stacks, request.zoom)
+    splits = split_stacks(stacks, zoom_split(request.split, request.zoom), border(depth))
     return TileSampler(
         stacks,
         splits,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,7 @@ class TrainDock(Dock):
         self.listen(self.session.weight_config_changed, self._check)
         self.listen(self.session.augment_config_changed, self._check)
         self.listen(self.session.seed_changed, self._on_seed)
+        self.listen(self.session.zoom_changed, self.settings.show_zoom)
         self.listen(self.viewer.dims.events.current_step, self._follow_slice)
         self._on_stack()
 
@@ -201,7 +203,8 @@ class TrainDock(Dock):
         stacks, config = self.session.stacks, self.settings.config()
         stack = stacks[0]
         assert stack.scheme is not None
-        splits = split_stacks(stacks, config.split, guard=border(config.network.depth))
+        guard = math.ceil(border(config.network.depth) / config.zoom)
+        splits = split_stacks(stacks, config.split, guard)
         train, validation = (
             sum(len(slices) for slices in parts)
             for parts in ([s.train for s in splits], [s.validation for s in splits])

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainSettings"]
 
+ZOOMS = [("full size", 1.0), ("half size", 0.5), ("a quarter", 0.25), ("double size", 2.0)]
+
 FAST = "Minutes on a laptop: a narrow network with batch normalisation. Start here."
 PAPER = (
     "The network and the settings of the 2015 paper. Needs a graphics card, or a night on a "
@@ -48,6 +50,8 @@ TIPS = {
     "batch": "Tiles in each step. More need more memory and make the loss calmer.",
     "width": "Channels of the first level; 64 in the paper. Half as many: about four times "
     "faster, a little worse.",
+    "zoom": "The size at which the network sees the images. Half for objects that are larger than "
+    "it sees, double for very thin ones. Predictions come back at full size.",
     "depth": "How often the image is halved; 4 in the paper. More sees further around each pixel.",
     "dropout": "Share of the deepest features left out at random, against learning by heart; "
     "for few annotated slices.",
@@ -104,6 +108,7 @@ class TrainSettings(QWidget):
         self.batch = spin_box(1, 256, 1, TIPS["batch"])
         self.width = spin_box(1, 256, 64, TIPS["width"], step=8)
         self.depth = spin_box(1, 6, 4, TIPS["depth"])
+        self.zoom = Combo(ZOOMS, TIPS["zoom"])
         self.dropout = decimal_box(0.0, 0.9, 0.5, TIPS["dropout"], step=0.1)
         self.weights = check_box("between touching objects", TIPS["weights"], True)
         self.augment = check_box("bend, rotate and flip", TIPS["augment"], True)
@@ -112,6 +117,7 @@ class TrainSettings(QWidget):
             ("Optimiser", self.optimiser),
             ("Learning rate", self.rate),
             ("Momentum", self.momentum),
+            ("Image size", self.zoom),
             ("Tile", self.tile),
             ("Batch", self.batch),
             ("Channels", self.width),
@@ -126,6 +132,7 @@ class TrainSettings(QWidget):
     def _connect(self) -> None:
         self.preset.chosen.connect(self._fill)
         self.device.chosen.connect(self._tell)
+        self.zoom.chosen.connect(self._on_zoom)
         self.optimiser.chosen.connect(self._on_optimiser)
         self.seed.valueChanged.connect(self._on_seed)
         for box in self._numbers():
@@ -183,6 +190,7 @@ class TrainSettings(QWidget):
             augment=augment if self.augment.isChecked() else AugmentConfig.none(),
             split=self._session.split,
             intensity=self._session.intensity,
+            zoom=self.zoom.value,
             validate_every=self.validate_every.value(),
             seed=self.seed.value(),
             device=self.device.value,
@@ -218,6 +226,7 @@ class TrainSettings(QWidget):
         for box, value in zip(self._numbers(), values, strict=True):
             with QSignalBlocker(box):
                 box.setValue(value)
+        self._session.zoom = preset.zoom
         self.optimiser.value = preset.optimiser
         self.weights.setChecked(preset.weights is not None)
         self.augment.setChecked(True)
@@ -235,6 +244,18 @@ class TrainSettings(QWidget):
         is_sgd = self.optimiser.value == "sgd"
         self.momentum.setEnabled(is_sgd)
         self.momentum.setToolTip(TIPS["momentum"] if is_sgd else "Adam has a momentum of its own.")
+        self._tell()
+
+    def _on_zoom(self, zoom: float) -> None:
+        self._session.zoom = zoom
+        self._tell()
+
+    def show_zoom(self, zoom: float) -> None:
+        """Show a zoom that was chosen elsewhere."""
+        known = [value for _, value in ZOOMS]
+        more = [] if zoom in known else [(f"{zoom:.0%} of full size", zoom)]
+        self.zoom.set_options([*ZOOMS, *more])
+        self.zoom.value = zoom
         self._tell()
 
     def _on_seed(self, seed: int) -> None:
