@@ -73,6 +73,7 @@ def _em_variants() -> Iterator[tuple[str, Variant]]:
     plain_grey = replace(augment, brightness=0.0, contrast=0.0, gamma=0.0)
     yield "base", one("base")
     yield "no-border", one("no border weights", weights=WeightConfig(preset="none"))
+    yield "no-balance", one("classes not balanced", weights=WeightConfig(balance=False))
     yield "no-weights", one("no weights at all", weights=None)
     yield "fiji", one("Fiji's weight map", weights=WeightConfig(preset="fiji"))
     yield "dice", one("Dice term added to the loss", loss="dice")
@@ -98,6 +99,7 @@ def _cell_variants() -> Iterator[tuple[str, Variant]]:
         return Variant(what, replace(CELLS, **changes), zoom)
 
     yield "base", one("base: half the resolution")
+    yield "no-balance", one("classes not balanced", weights=WeightConfig(balance=False))
     yield "full-size", one("full resolution", zoom=1.0)
     yield "no-border", one("no border weights", weights=WeightConfig(preset="none"))
     yield "fiji", one("Fiji's weight map", weights=WeightConfig(preset="fiji"))
