@@ -111,16 +111,41 @@ def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, c
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
     until(lambda: dock.settings.ready and dock._worker is None, 60)
-    for name in ("paper", "fast"):
+    for name in ("paper", "best", "fast"):
         radio = dock.settings.preset.radio(name)
         qtbot.mouseClick(radio, Qt.MouseButton.LeftButton, pos=radio.rect().center())
         radio.click()
-        assert dock.settings.config() == PRESETS[name]
+        assert dock.settings.config() == PRESETS["best-cells" if name == "best" else name]
     dock.settings.weights.setChecked(False)
     dock.settings.augment.setChecked(False)
     config = dock.settings.config()
     assert config.weights is None
     assert config.augment == type(config.augment).none()
+
+
+def test_the_best_preset_follows_the_kind_of_the_labels(viewer, cells, qtbot):
+    from napari_unet.labels import LabelScheme
+    from napari_unet.train_config import PRESETS
+
+    image, labels = choose_layers(viewer, *cells)
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    until(lambda: dock.settings.ready and dock._worker is None, 60)
+    dock.settings.preset.radio("best").click()
+    assert dock.settings.config() == PRESETS["best-cells"]
+    stack = dock.session.stack
+    mask = LabelScheme(kind="classes", values=(0, 1))
+    dock.session.use_layers(stack.with_labels(np.asarray(stack.labels) > 0, mask), image, labels)
+    assert dock.settings.config() == PRESETS["best"]
+
+
+def test_a_weight_map_set_by_hand_survives_another_preset(dock):
+    from napari_unet.weights import WeightConfig
+
+    mine = WeightConfig(w0=3.0)
+    dock.session.weight_config = mine
+    dock.settings.preset.radio("best").click()
+    assert dock.settings.config().weights == mine
 
 
 def test_learning_rates_go_in_steps_of_a_half_decade(dock):

@@ -31,7 +31,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "one training step. The exit code is 2 if training could not begin.",
     )
     add_stack_arguments(parser)
-    parser.add_argument("--preset", default="fast", help="of the measured step: fast or paper")
+    parser.add_argument(
+        "--preset", default="fast", help="of the measured step: fast, best or paper"
+    )
     parser.add_argument("--device", default="auto", help="of the step: auto, cpu, cuda or mps")
     parser.add_argument("--no-step", action="store_true", help="measure no training step")
     parser.set_defaults(run=run)
@@ -41,8 +43,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print and return what was found; ends the program with 2 if training could not begin."""
     from napari_unet.preflight import find
 
-    config = _config(args)
     stack = open_training_stack(args) if args.labels or args.annotation else open_image(args)
+    config = _config(args, stack)
     findings = []
     for finding in find(
         stack, split=config.split, depth=config.network.depth, labels_scale=_labels_scale(args)
@@ -66,10 +68,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
-def _config(args: argparse.Namespace) -> TrainConfig:
-    from napari_unet.train_config import TrainConfig
+def _config(args: argparse.Namespace, stack: Stack) -> TrainConfig:
+    from napari_unet.train_config import TrainConfig, preset_for
 
-    return TrainConfig.preset_named(args.preset, device=args.device)
+    name = preset_for(args.preset, stack.scheme)
+    return TrainConfig.preset_named(name, device=args.device)
 
 
 def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Step,
         Validated,
     )
+    from napari_unet.labels import LabelScheme
     from napari_unet.train import Trainer
     from napari_unet.train_config import TrainConfig
 
@@ -76,7 +77,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Declare the settings; what is not given comes from the preset."""
     group = parser.add_argument_group("settings (by default those of the preset)")
-    group.add_argument("--preset", help="fast (default): minutes on a laptop; paper: as in 2015")
+    group.add_argument(
+        "--preset",
+        help="fast (default): minutes on a laptop; best: slower and better, by the kind of the "
+        "labels; paper: as in 2015",
+    )
     group.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
     group.add_argument("--seed", type=int, metavar="S", help="of weights, tiles and dropout")
     group.add_argument("--device", help="auto (default), cpu, cuda or mps")
@@ -121,7 +126,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     trainer = Trainer(
         stacks,
-        _config(args),
+        _config(args, stacks[0].scheme),
         args.output,
         resume=args.resume,
         start_from=load_model(args.start_from) if args.start_from else None,
@@ -274,16 +279,16 @@ def _result_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _config(args: argparse.Namespace) -> TrainConfig:
+def _config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig:
     """Return the settings of the preset or of a former run, with what was asked on top."""
     from dataclasses import replace
 
     from napari_unet.checkpoint import RunFolder
-    from napari_unet.train_config import TrainConfig
+    from napari_unet.train_config import TrainConfig, preset_for
 
     former = args.output if args.resume else args.like
     if former is None:
-        config = TrainConfig.preset_named(args.preset or "fast")
+        config = TrainConfig.preset_named(preset_for(args.preset or "fast", scheme))
     elif args.preset is not None:
         raise InputError("--preset and the settings of a former run exclude each other; give one.")
     else:

@@ -149,6 +149,7 @@ class TrainDock(Dock):
         if any_stack and not self.settings.ready and self._worker is None:
             # Torch takes a second or two to load: not while the dock is being opened.
             QTimer.singleShot(0, self._load)
+        self.settings.follow_stack()
         self._offer_starts()
         self._check()
 
