@@ -36,7 +36,7 @@ __all__ = [
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PROBE_SECONDS = 3.0
-WORTH_PROBING = 5e8  # FLOP of the probe's forward pass; less takes milliseconds in any way
+WORTH_PROBING = 2e8  # FLOP of the probe's forward pass; less takes milliseconds in any way
 
 
 @dataclass(frozen=True)

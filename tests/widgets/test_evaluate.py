@@ -1,162 +1,22 @@
 from __future__ import annotations
 
+import csv
+
 import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_unet.errors import InputError
-from napari_unet.evaluation import (
-    ERROR_KINDS,
-    Doing,
-    ErrorPlane,
-    EvaluationRequest,
-    Row,
-    evaluate,
-)
-from napari_unet.labels import LabelScheme
+from napari_unet import evaluation
 from napari_unet.session import session_of
 from napari_unet.widgets.evaluate import (
     NO_PREDICTION,
     SAME,
     EvaluateDock,
-    _ranges,
 )
 from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.widgets.reference_choice import ranges
 
 from .conftest import until
-
-# -- the job ------------------------------------------------------------------------------------
-
-
-def rows_of(request):
-    return {event.name: event.value for event in evaluate(request) if isinstance(event, Row)}
-
-
-def test_scores_of_a_hand_checked_pair():
-    reference = np.array([[1, 1, 0, 0]])
-    prediction = np.array([[1, 0, 1, 0]])
-    scheme = LabelScheme(kind="classes", values=(0, 1))
-    rows = rows_of(EvaluationRequest(prediction, reference, scheme=scheme))
-    assert rows["IoU foreground"] == pytest.approx(1 / 3)
-    assert rows["IoU mean"] == pytest.approx(1 / 3)
-    assert rows["Dice foreground"] == pytest.approx(1 / 2)
-    assert rows["pixel accuracy"] == pytest.approx(1 / 2)
-
-
-def test_only_the_slices_asked_for_count():
-    reference = np.zeros((3, 4, 4), np.uint8)
-    reference[:, :2] = 1
-    prediction = reference.copy()
-    prediction[0] = 1 - prediction[0]
-    scheme = LabelScheme(kind="classes", values=(0, 1))
-    events = list(evaluate(EvaluationRequest(prediction, reference, scheme=scheme, slices=(1, 2))))
-    rows = {event.name: event.value for event in events if isinstance(event, Row)}
-    assert rows["IoU foreground"] == 1
-    assert [e.index for e in events if isinstance(e, ErrorPlane)] == [(1,), (2,)]
-    assert any(isinstance(event, Doing) for event in events)
-
-
-def test_a_merge_and_an_invented_object_are_found_where_they_are():
-    reference = np.zeros((2, 20, 30), np.uint8)
-    reference[1, 2:8, 2:10] = 1
-    reference[1, 2:8, 12:20] = 2
-    prediction = np.zeros_like(reference)
-    prediction[1, 2:8, 2:20] = 1
-    prediction[1, 12:18, 2:10] = 1
-    scheme = LabelScheme(kind="objects")
-    events = evaluate(EvaluationRequest(prediction, reference, scheme=scheme))
-    first, second = (event for event in events if isinstance(event, ErrorPlane))
-    assert first.errors == ()
-    assert not first.values.any()
-    assert {error.kind for error in second.errors} == {"false merge", "invented"}
-    merged = second.values == 1 + ERROR_KINDS.index("false merge")
-    assert merged.sum() == 6 * 8
-    assert set(np.unique(reference[1][merged])) <= {1, 2}
-    invented = second.values == 1 + ERROR_KINDS.index("invented")
-    assert invented.sum() == 6 * 8
-    assert invented[12:18, 2:10].all()
-
-
-def test_cell_and_object_metrics_of_a_perfect_segmentation():
-    reference = np.zeros((1, 20, 20), np.uint8)
-    reference[0, 2:8, 2:8] = 3
-    reference[0, 12:18, 2:8] = 5
-    for name, expected in (("ctc", ("SEG", "DET")), ("objects", ("AP 0.5", "AP 0.75", "AP 0.9"))):
-        request = EvaluationRequest(
-            reference,
-            reference,
-            kind="instances",
-            scheme=LabelScheme(kind="objects"),
-            metrics=("overlap", name),
-        )
-        rows = rows_of(request)
-        assert [rows[key] for key in expected] == [1.0] * len(expected)
-
-
-def test_sparse_references_count_only_where_annotated():
-    reference = np.array([[2, 1, 0, 0]])
-    prediction = np.array([[2, 1, 2, 2]])
-    scheme = LabelScheme(kind="objects", annotation="sparse")
-    rows = rows_of(EvaluationRequest(prediction, reference, scheme=scheme))
-    assert rows["pixel accuracy"] == 1
-
-
-def test_instances_of_id_one_are_foreground_for_sparse_references_too():
-    reference = np.array([[2, 2, 1, 1]])
-    instances = np.array([[1, 1, 0, 0]])
-    scheme = LabelScheme(kind="objects", annotation="sparse", gap=False)
-    rows = rows_of(EvaluationRequest(instances, reference, kind="instances", scheme=scheme))
-    assert rows["IoU foreground"] == 1
-
-
-def test_probabilities_above_a_half_are_foreground():
-    reference = np.array([[1, 1, 0, 0]])
-    probabilities = np.array([[0.9, 0.6, 0.4, 0.5]], np.float32)
-    scheme = LabelScheme(kind="classes", values=(0, 1))
-    request = EvaluationRequest(probabilities, reference, kind="probabilities", scheme=scheme)
-    assert rows_of(request)["pixel accuracy"] == 1
-
-
-def test_layers_of_different_shape_are_refused_in_one_sentence():
-    request = EvaluationRequest(np.zeros((2, 3, 3)), np.zeros((3, 3), int))
-    with pytest.raises(InputError, match="same shape"):
-        list(evaluate(request))
-
-
-def test_the_challenge_metrics_of_a_perfect_segmentation():
-    reference = np.zeros((2, 24, 24), np.uint8)
-    reference[:, :11] = 1
-    reference[:, 12:] = 1
-    scheme = LabelScheme(kind="classes", values=(0, 1))
-    request = EvaluationRequest(
-        reference.astype(np.float32),
-        reference,
-        kind="probabilities",
-        scheme=scheme,
-        metrics=("overlap", "isbi2012"),
-    )
-    rows = rows_of(request)
-    assert rows["Rand error"] == pytest.approx(0, abs=1e-12)
-    assert rows["pixel error"] == pytest.approx(0, abs=1e-12)
-    assert rows["V_Rand"] == pytest.approx(1)
-
-
-def test_a_long_metric_ends_when_it_is_closed():
-    rng = np.random.default_rng(0)
-    reference = (rng.random((3, 96, 96)) > 0.4).astype(np.uint8)
-    request = EvaluationRequest(
-        rng.random((3, 96, 96), np.float32),
-        reference,
-        kind="probabilities",
-        scheme=LabelScheme(kind="classes", values=(0, 1)),
-        metrics=("overlap", "isbi2012"),
-    )
-    events = evaluate(request)
-    for event in events:
-        if isinstance(event, Doing) and event.text.startswith("computing"):
-            break
-    events.close()
-
 
 # -- the dock -----------------------------------------------------------------------------------
 
@@ -175,7 +35,7 @@ def dock(viewer, cells):
     viewer.add_labels(guess, name="guess", **placement)
     dock.prediction.value = viewer.layers["guess"]
     dock.reference.value = truth
-    dock._on_layers()
+    dock._offer_slices()
     return dock
 
 
@@ -205,7 +65,7 @@ def test_validation_slices_are_compared_first(dock):
 def test_other_shapes_are_refused_at_the_field(dock):
     dock.viewer.add_labels(np.zeros((5, 5), int), name="small")
     dock.prediction.value = dock.viewer.layers["small"]
-    dock._on_layers()
+    dock._offer_slices()
     assert not dock.start.isEnabled()
     assert "shape" in dock.prediction_problem.text()
 
@@ -214,15 +74,12 @@ def test_comparing_fills_the_table_and_shows_the_errors(dock):
     dock.start.click()
     finish(dock)
     assert dock.problem.text() == ""
-    names = [dock.table.item(k, 0).text() for k in range(dock.table.rowCount())]
+    names = [dock.scores.table.item(k, 0).text() for k in range(dock.scores.table.rowCount())]
     assert names == ["IoU foreground", "IoU mean", "Dice foreground", "pixel accuracy"]
     prediction, truth = dock.viewer.layers["guess"].data[5], dock.viewer.layers["truth"].data[5]
-    from napari_unet.labels import read_target
-
-    target = read_target(truth, dock.session.stack.scheme)
-    inside = target.classes > 0
+    inside = truth > 0  # as drawn: no gap is made between touching cells
     iou = ((prediction > 0) & inside).sum() / ((prediction > 0) | inside).sum()
-    assert dock.table.item(0, 1).text() == f"{iou:.3f}"
+    assert dock.scores.table.item(0, 1).text() == f"{iou:.3f}"
     errors = dock.viewer.layers["cells · errors"]
     np.testing.assert_array_equal(errors.scale, (4, 0.5, 0.5))
     np.testing.assert_array_equal(errors.translate, (0, 10, 20))
@@ -230,7 +87,7 @@ def test_comparing_fills_the_table_and_shows_the_errors(dock):
     assert not errors.data[:5].any()
     # the window turned to the slice that was compared
     assert dock._shown(errors) == 5
-    assert "invented" in dock.legend.text()
+    assert dock.line.text().startswith("1 slice in ")
 
 
 def test_choosing_an_error_leads_to_it(dock):
@@ -255,7 +112,7 @@ def test_choosing_an_error_leads_to_it(dock):
 def test_the_table_can_be_copied(dock):
     dock.start.click()
     finish(dock)
-    text = dock.copy_table()
+    text = dock.scores.copy()
     assert QApplication.clipboard().text() == text
     assert text.splitlines()[0].split("\t")[0] == "IoU foreground"
     assert len(text.splitlines()) == 4
@@ -266,14 +123,14 @@ def test_errors_can_be_left_out(dock):
     dock.start.click()
     finish(dock)
     assert "cells · errors" not in dock.viewer.layers
-    assert dock.table.rowCount() == 4
+    assert dock.scores.table.rowCount() == 4
 
 
 def test_challenge_metrics_run_in_the_background(dock):
     dock.metrics.value = "isbi2012"
     dock.start.click()
     finish(dock)
-    names = [dock.table.item(k, 0).text() for k in range(dock.table.rowCount())]
+    names = [dock.scores.table.item(k, 0).text() for k in range(dock.scores.table.rowCount())]
     assert "V_Rand" in names
     assert "warping error" in names
 
@@ -291,11 +148,151 @@ def test_an_error_is_one_sentence_and_the_button_is_usable_again(dock, monkeypat
     assert dock.start.isEnabled()
 
 
+def test_cancel_acts_at_once_and_keeps_what_was_found(dock, monkeypatch):
+    import threading
+    import time
+
+    go_on = threading.Event()
+    slow = evaluation.metrics.error_map
+
+    def wait_for_it(*planes):
+        if planes[0].any():
+            go_on.wait(20)
+        return slow(*planes)
+
+    monkeypatch.setattr("napari_unet.evaluation.metrics.error_map", wait_for_it)
+    dock.slices.setCurrentIndex(1)
+    dock.start.click()
+    worker = dock._worker
+    until(lambda: "comparing slice" in dock.line.text())
+    begun = time.monotonic()
+    dock.cancel.click()
+    assert time.monotonic() - begun < 0.5
+    assert dock._worker is None
+    assert dock.running.isHidden()
+    assert dock.start.isEnabled()
+    assert dock.line.text().startswith("Cancelled")
+    # another comparison may begin while the first one is still ending
+    dock.show_errors.setChecked(False)
+    dock.start.click()
+    go_on.set()
+    finish(dock)
+    until(lambda: not worker.is_running)
+    assert dock.scores.table.rowCount() == 4
+
+
+def test_curves_are_shown_for_probabilities(dock, cells):
+    probabilities = np.clip((cells[0] - 60.0) / 100, 0, 1).astype(np.float32)
+    placement = {"scale": (4, 0.5, 0.5), "translate": (0, 10, 20)}
+    layer = dock.viewer.add_image(probabilities, name="sure", **placement)
+    dock.prediction.value = layer
+    dock.metrics.value = "isbi2012"
+    dock._check()
+    dock.start.click()
+    finish(dock)
+    assert dock.problem.text() == ""
+    assert not dock.curves.isHidden()
+    first, second = dock.curves.plots
+    thresholds, rand = first.points("Rand F")
+    assert len(thresholds) == 11
+    error = float(dock.scores.table.item(4, 1).text())
+    assert 1 - rand.max() == pytest.approx(error, abs=5e-4)
+    assert len(second.points("warping error")[0]) == 10
+    assert "Rand F at" in dock.curves.note.text()
+    dock.metrics.value = "overlap"
+    dock.start.click()
+    finish(dock)
+    assert dock.curves.isHidden()
+    assert dock.curves.plots == []
+
+
+def test_scores_and_curves_can_be_saved(dock, cells, tmp_path):
+    layer = dock.viewer.add_image(cells[0], name="grey")
+    dock.prediction.value = layer
+    dock.metrics.value = "isbi2012"
+    dock.start.click()
+    finish(dock)
+    dock.scores.save(tmp_path / "scores")
+    assert dock.line.text() == "Saved as scores.csv."
+    with (tmp_path / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    scores = {row["score"]: float(row["value"]) for row in rows if not row["threshold"]}
+    curve = [float(row["value"]) for row in rows if row["score"] == "pixel F"]
+    assert scores["pixel error"] == pytest.approx(1 - max(curve))
+    assert len(curve) == 11
+
+
+def test_a_table_that_cannot_be_saved_says_so(dock, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_unet.widgets.score_table.show_error", lambda error: None)
+    dock.start.click()
+    finish(dock)
+    dock.scores.save(tmp_path / "no" / "scores.csv")
+    assert "refused" in dock.line.text()
+
+
+def test_kinds_of_errors_can_be_hidden(dock):
+    dock.slices.setCurrentIndex(1)
+    dock.start.click()
+    finish(dock)
+    listed = dock.errors.table
+    kinds = [listed.item(k, 0).text() for k in range(listed.rowCount())]
+    assert kinds.count("invented") > 0
+    box = dock.errors.kinds.boxes["invented"]
+    assert box.text() == f"invented: {kinds.count('invented')}"
+    box.click()
+    assert listed.rowCount() == len(kinds) - kinds.count("invented")
+    layer = dock.viewer.layers["cells · errors"]
+    shown = {k: layer.colormap.color_dict[k][3] > 0 for k in range(1, 5)}
+    assert shown == {1: True, 2: True, 3: True, 4: False}
+
+
+def test_slices_without_labels_are_left_out_of_a_foreign_reference(dock, cells):
+    sparse = cells[1].copy()
+    sparse[[0, 2, 3]] = 0
+    layer = dock.viewer.add_labels(sparse, name="some frames")
+    dock.reference.value = layer
+    dock._offer_slices()
+    assert dock.slices.currentText() == "3 slices with labels"
+    assert dock.slices.value == (1, 4, 5)
+    assert not dock.zero.isHidden()
+    dock.prediction.value = dock.viewer.add_labels(cells[1], name="same")
+    dock._check()
+    dock.start.click()
+    finish(dock)
+    assert dock.scores.table.item(0, 1).text() == "1.000"
+    assert dock.errors.isHidden()
+
+
+def test_zero_may_mean_not_annotated(dock, cells):
+    reference = np.where(cells[1] > 0, 2, 1).astype(np.uint8)
+    reference[:, :, 50:] = 0
+    dock.reference.value = dock.viewer.add_labels(reference, name="half")
+    dock.prediction.value = dock.viewer.add_labels((cells[1] > 0).astype(int), name="mask")
+    dock._offer_slices()
+    dock.zero.value = "sparse"
+    dock.start.click()
+    finish(dock)
+    assert dock.problem.text() == ""
+    assert dock.scores.table.item(0, 1).text() == "1.000"
+
+
+def test_the_cost_is_told_before(dock):
+    assert dock.reason.text() == "a few seconds"
+    dock.metrics.value = "isbi2012"
+    dock.viewer.add_labels(np.ones((40, 512, 512), np.uint8), name="large")
+    dock.viewer.add_labels(np.ones((40, 512, 512), np.uint8), name="larger")
+    dock.reference.value = dock.viewer.layers["large"]
+    dock.prediction.value = dock.viewer.layers["larger"]
+    dock._offer_slices()
+    assert dock.start.text() == "Compare 40 slices"
+    assert dock.reason.text().startswith("about 1 min")
+
+
 def test_it_fits_into_320_pixels(dock):
     assert dock.column.parentWidget().minimumSizeHint().width() <= 320
 
 
 def test_slices_are_named_shortly():
-    assert _ranges((24, 25, 26)) == "24–26"
-    assert _ranges((3,)) == "3"
-    assert _ranges((1, 5)) == "1, 5"
+    assert ranges((24, 25, 26)) == "24–26"
+    assert ranges((3,)) == "3"
+    assert ranges((1, 5)) == "1, 5"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.cli.inputs import read_array
 from napari_unet.cli.progress import say, show_result
-from napari_unet.quantities import score
+from napari_unet.cli.reference import add_reference_arguments, open_reference
+from napari_unet.quantities import count, score
 
 if TYPE_CHECKING:
     import argparse
@@ -26,19 +27,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "and with --metric what papers report.",
     )
     parser.add_argument("prediction", metavar="PREDICTION", type=Path, help="file of predict")
-    parser.add_argument("reference", metavar="REFERENCE", type=Path, help="file of labels")
-    parser.add_argument(
-        "--sparse",
-        action="store_true",
-        help="in the reference 0 means not annotated (and does not count), 1 background",
-    )
+    add_reference_arguments(parser)
     parser.add_argument(
         "--metric",
         action="append",
-        choices=("isbi2012", "ctc", "objects"),
+        choices=("overlap", "isbi2012", "ctc", "objects", "thresholded-iou"),
         default=[],
-        help="isbi2012: Rand, warping and pixel error, V_Rand, V_Info (exact with probabilities); "
-        "ctc: SEG and DET; objects: average precision. Can be given several times",
+        help="overlap: IoU and Dice by class, mean IoU; isbi2012: Rand, warping and pixel error, "
+        "V_Rand, V_Info (exact with probabilities); ctc: SEG and DET; objects: average precision; "
+        "thresholded-iou: the score of the 2025 reproduction. Can be given several times",
     )
     parser.set_defaults(run=run)
 
@@ -47,19 +44,27 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare two files; print and return the scores."""
     from napari_unet.cli.scores import evaluate, evaluate_field
 
-    prediction, reference = read_array(args.prediction), read_array(args.reference)
-    result = evaluate(prediction, reference, sparse=args.sparse)
+    reference = open_reference(args)
+    prediction, labels = reference.pick(read_array(args.prediction))
+    result = evaluate(prediction, labels, reference.scheme)
     lines = [f"IoU             {score(result['iou'])}"]
     if len(result["iou_by_class"]) > 2:
         lines += [f"  {name:<13} {score(value)}" for name, value in result["iou_by_class"].items()]
     lines.append(f"pixel accuracy  {score(result['pixel_accuracy'])}")
+    if reference.slices is not None:
+        lines.insert(0, f"compared        {count(len(reference.slices), 'slice')}")
+        result["slices"] = list(reference.slices)
     if args.metric:
         names = tuple(dict.fromkeys(args.metric))
-        field = evaluate_field(prediction, reference, names, sparse=args.sparse, told=say_once())
-        lines += [f"{name:<15} {value:.6f}" for name, value in field.items()]
+        field = evaluate_field(prediction, labels, names, scheme=reference.scheme, told=say_once())
+        lines += [f"{name:<15} {_digits(name, value)}" for name, value in field.items()]
         result["metrics"] = field
     show_result(args, *lines)
     return {"prediction": str(args.prediction), "reference": str(args.reference), **result}
+
+
+def _digits(name: str, value: float) -> str:
+    return f"{value:.6f}" if "error" in name else f"{value:.4f}"
 
 
 def say_once() -> Callable[[str], None]:

@@ -20,6 +20,8 @@ __all__ = [
     "add_image_arguments",
     "add_several_arguments",
     "add_stack_arguments",
+    "has_sequences",
+    "is_data_set",
     "open_image",
     "open_training_stack",
     "open_training_stacks",
@@ -91,7 +93,7 @@ def open_image(args: argparse.Namespace) -> Stack:
     from napari_unet import datasets, files
 
     _check_sequences(args, [args.image])
-    if _is_data_set(args.image):
+    if is_data_set(args.image):
         return datasets.open(args.image, sequence=args.sequence or "01", progress=True)
     return files.open_image(args.image, axes=args.axes, sequence=args.sequence)
 
@@ -142,7 +144,7 @@ def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tu
     from napari_unet.ctc_folder import is_ctc_folder, open_ctc_all
 
     several = args.sequence == "both" and labels is None
-    if _is_data_set(image):
+    if is_data_set(image):
         truth: Truth = args.truth or "gold"
         if several:
             return datasets.open_all(image, truth=truth, progress=True)
@@ -158,18 +160,19 @@ def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tu
 def _check_sequences(args: argparse.Namespace, images: list[str]) -> None:
     """Refuse a sequence or truth where nothing has one, rather than to overlook it."""
     asked = "--sequence" if args.sequence else "--truth" if getattr(args, "truth", None) else ""
-    if asked and not any(_has_sequences(image) for image in images):
+    if asked and not any(has_sequences(image) for image in images):
         raise InputError(
             f"{asked} is for data sets of the Cell Tracking Challenge, and {images[0]} is none; "
             "leave it out."
         )
 
 
-def _has_sequences(image: str) -> bool:
+def has_sequences(image: str) -> bool:
+    """Tell a data set or folder of the Cell Tracking Challenge."""
     from napari_unet import datasets
     from napari_unet.ctc_folder import is_ctc_folder
 
-    if _is_data_set(image):
+    if is_data_set(image):
         return datasets.DATA_SETS[image].has_sequences
     return is_ctc_folder(image)
 
@@ -214,7 +217,7 @@ def read_array(path: str | Path) -> NDArray[Any]:
     return np.asarray(files.open_image(path).image)
 
 
-def _is_data_set(name: str) -> bool:
+def is_data_set(name: str) -> bool:
     """Tell the name of a data set, unless there is a file of that name."""
     from napari_unet import datasets
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_unet.errors import InputError
 from napari_unet.evaluation import Doing, EvaluationRequest, Row
 from napari_unet.evaluation import evaluate as compare
-from napari_unet.labels import LabelScheme, propose_scheme
 from napari_unet.metrics.overlap import confusion, iou_by_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+    from napari_unet.labels import LabelScheme
 
 __all__ = ["evaluate", "evaluate_field"]
 
@@ -25,7 +26,7 @@ def evaluate_field(
     reference: NDArray[Any],
     names: tuple[str, ...],
     *,
-    sparse: bool = False,
+    scheme: LabelScheme,
     told: Callable[[str], None] = lambda _text: None,
 ) -> dict[str, float]:
     """Compute the metrics that papers report.
@@ -36,8 +37,8 @@ def evaluate_field(
         As for `evaluate`.
     names
         Keys of `napari_unet.evaluation.METRICS`.
-    sparse
-        0 in the reference is not annotated, 1 is background.
+    scheme
+        What the values of the reference mean.
     told
         Called with what is being done, and how far it is.
 
@@ -46,15 +47,9 @@ def evaluate_field(
     dict
         Score by name.
     """
-    scheme, _ = propose_scheme(reference, "sparse" if sparse else "dense")
-    kind: Literal["labels", "instances", "probabilities"] = "labels"
-    if prediction.dtype.kind == "f":
-        kind = "probabilities"
-        if prediction.ndim == reference.ndim + 1:
-            prediction = 1 - prediction[..., 0, :, :]
-    elif scheme.kind == "objects" or np.setdiff1d(prediction, scheme.values).size:
-        kind = "instances"
-    request = EvaluationRequest(prediction, reference, kind, scheme, metrics=names, regions=False)
+    if prediction.dtype.kind == "f" and prediction.ndim == reference.ndim + 1:
+        prediction = 1 - prediction[..., 0, :, :]
+    request = EvaluationRequest(prediction, reference, None, scheme, metrics=names, regions=False)
     result = {}
     for event in compare(request):
         if isinstance(event, Doing):
@@ -65,7 +60,7 @@ def evaluate_field(
 
 
 def evaluate(
-    prediction: NDArray[Any], reference: NDArray[Any], *, sparse: bool = False
+    prediction: NDArray[Any], reference: NDArray[Any], scheme: LabelScheme
 ) -> dict[str, Any]:
     """Compare a prediction with a reference, pixel by pixel.
 
@@ -76,8 +71,8 @@ def evaluate(
         foreground, or (..., K, Y, X) of all classes.
     reference
         (..., Y, X) label values: classes or objects.
-    sparse
-        0 in the reference is not annotated, 1 is background.
+    scheme
+        What the values of the reference mean.
 
     Returns
     -------
@@ -85,7 +80,6 @@ def evaluate(
         ``iou`` of the foreground (mean over the classes but the background), ``iou_by_class``,
         ``pixel_accuracy``.
     """
-    scheme, _ = propose_scheme(reference, "sparse" if sparse else "dense")
     true, known = _classes(reference, scheme)
     found = _predicted_classes(prediction, reference.shape, scheme)
     table = confusion(found, true, scheme.n_classes, known)

@@ -33,7 +33,7 @@ __all__ = ["LOSSES", "Attempt", "Effort"]
 
 LOSSES = "losses.csv"
 VALIDATIONS = 20  # points of the curves
-LEAST_BETWEEN = 10  # steps
+LEAST_BETWEEN = 20  # steps: on a CPU a validation costs as much as ten of them
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from napari_unet.metrics.objects import annotated_frames
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_unet.metrics.objects import Frames, ObjectOverlaps
+    from napari_unet.metrics.objects import Frames, ObjectOverlaps, Progress
 
 __all__ = ["ctc_det", "ctc_seg", "seg_scores"]
 
@@ -35,7 +35,13 @@ def seg_scores(overlaps: ObjectOverlaps) -> NDArray[np.float64]:
     return scores
 
 
-def ctc_seg(predictions: Frames, references: Frames, known: Frames | None = None) -> float:
+def ctc_seg(
+    predictions: Frames,
+    references: Frames,
+    known: Frames | None = None,
+    *,
+    progress: Progress | None = None,
+) -> float:
     """SEG of the Cell Tracking Challenge: how well the cells are outlined.
 
     Each reference object R takes the predicted object S that covers more than half of it,
@@ -49,6 +55,8 @@ def ctc_seg(predictions: Frames, references: Frames, known: Frames | None = None
     known : sequence of array_like of bool, optional
         For each frame False where the reference is not annotated (None: all is); such pixels do
         not count.
+    progress : callable (done, total), optional
+        Called before every frame. What it raises stops the computation.
 
     Returns
     -------
@@ -65,12 +73,18 @@ def ctc_seg(predictions: Frames, references: Frames, known: Frames | None = None
     Maška et al. (2014), A benchmark for comparison of cell tracking algorithms,
     https://doi.org/10.1093/bioinformatics/btu080
     """
-    frames = annotated_frames(predictions, references, known)
+    frames = annotated_frames(predictions, references, known, progress)
     scores = np.concatenate([np.zeros(0), *(seg_scores(frame) for frame in frames)])
     return float(scores.mean()) if scores.size else float("nan")
 
 
-def ctc_det(predictions: Frames, references: Frames, known: Frames | None = None) -> float:
+def ctc_det(
+    predictions: Frames,
+    references: Frames,
+    known: Frames | None = None,
+    *,
+    progress: Progress | None = None,
+) -> float:
     """DET of the Cell Tracking Challenge: how well the cells are found.
 
     A predicted object finds every reference object more than half of which it covers::
@@ -89,6 +103,8 @@ def ctc_det(predictions: Frames, references: Frames, known: Frames | None = None
     known : sequence of array_like of bool, optional
         For each frame False where the reference is not annotated (None: all is). Predicted
         objects that lie there with more than half of their area are not counted as invented.
+    progress : callable (done, total), optional
+        Called before every frame. What it raises stops the computation.
 
     Returns
     -------
@@ -106,7 +122,7 @@ def ctc_det(predictions: Frames, references: Frames, known: Frames | None = None
     oriented graphs, https://doi.org/10.1371/journal.pone.0144959
     """
     cost = objects = 0
-    for frame in annotated_frames(predictions, references, known):
+    for frame in annotated_frames(predictions, references, known, progress):
         pairs = majority_pairs(frame)
         found = np.bincount(frame.predicted[pairs], minlength=len(frame.predicted_ids))
         splits = int(np.maximum(found - 1, 0).sum())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ __all__ = [
 
 Frames = Sequence[Any]
 """Frames of a sequence, each an array of object ids; a frame of None is not annotated."""
+
+Progress = Callable[[int, int], None]
 
 IOU_THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
@@ -172,7 +174,7 @@ def count_detections(overlaps: ObjectOverlaps, threshold: float = 0.5) -> Detect
 
 
 def annotated_frames(
-    predictions: Frames, references: Frames, known: Frames | None
+    predictions: Frames, references: Frames, known: Frames | None, progress: Progress | None = None
 ) -> Iterator[ObjectOverlaps]:
     """Compare the annotated frames of a sequence one by one; arguments as of the metrics."""
     if len(predictions) != len(references) or (known is not None and len(known) != len(references)):
@@ -181,7 +183,9 @@ def annotated_frames(
             f"and {len(references)}; give None for frames that are not annotated."
         )
     masks = () if known is None else known
-    for found, true, mask in zip_longest(predictions, references, masks):
+    for done, (found, true, mask) in enumerate(zip_longest(predictions, references, masks)):
+        if progress is not None:
+            progress(done, len(references))
         if true is None:
             continue
         if np.ndim(true) < 2:
@@ -236,9 +240,14 @@ def average_precision_curve(
     references: Frames,
     thresholds: tuple[float, ...] = IOU_THRESHOLDS,
     known: Frames | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> tuple[float, ...]:
-    """Compute `average_precision` at several thresholds, by default 0.5, 0.55, …, 0.95."""
-    frames = list(annotated_frames(predictions, references, known))
+    """Compute `average_precision` at several thresholds, by default 0.5, 0.55, …, 0.95.
+
+    ``progress(done, total)`` is called before every frame; what it raises stops the computation.
+    """
+    frames = list(annotated_frames(predictions, references, known, progress))
     counts = [
         sum((count_detections(frame, threshold) for frame in frames), Detections(0, 0, 0))
         for threshold in thresholds

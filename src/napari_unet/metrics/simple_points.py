@@ -17,6 +17,9 @@ __all__ = ["SIMPLE", "neighbourhood_codes", "warp"]
 # opposite to bit k is bit 7 − k.
 RING = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)]
 
+# What a pending pixel is: not worth a visit, or in line for one.
+NOT_YET, WAITING = 1, 2
+
 
 def is_simple(code: int) -> bool:
     """Tell whether flipping the centre keeps the topology of cells (4) and background (8).
@@ -112,6 +115,8 @@ def relax(codes: bytearray, pending: bytearray, order: list[int], stride: int) -
     order = [p for p in order if pending[p]]
     turn = {p: k for k, p in enumerate(order)}
     turns = [k for k, p in enumerate(order) if simple[codes[p]]]
+    for k in turns:
+        pending[order[k]] = WAITING
     while turns:
         turns = one_pass(codes, pending, order, turn, turns, stride)
 
@@ -124,22 +129,32 @@ def one_pass(
     turns: list[int],
     stride: int,
 ) -> list[int]:
-    """Visit the pixels whose turn is in ``turns``; return the turns of the next pass."""
-    steps = (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1)
+    """Visit the waiting pixels, whose turns are given; return the turns of the next pass."""
+    simple = SIMPLE
+    # Of the code of each neighbour, the bit that stands for this pixel.
+    ring = tuple(
+        zip(
+            (-stride - 1, -stride, -stride + 1, -1, 1, stride - 1, stride, stride + 1),
+            (128, 64, 32, 16, 8, 4, 2, 1),
+        )
+    )
     heapify(turns)
     following: list[int] = []
     while turns:
         now = heappop(turns)
         p = order[now]
-        if not pending[p] or not SIMPLE[codes[p]]:
+        if not simple[codes[p]]:
+            pending[p] = NOT_YET
             continue
         pending[p] = 0
-        for bit, step in enumerate(steps):
+        for step, bit in ring:
             q = p + step
-            codes[q] ^= 128 >> bit
-            if pending[q] and SIMPLE[codes[q]]:
-                if turn[q] > now:
-                    heappush(turns, turn[q])
+            codes[q] ^= bit
+            if pending[q] == NOT_YET and simple[codes[q]]:
+                pending[q] = WAITING
+                later = turn[q]
+                if later > now:
+                    heappush(turns, later)
                 else:
-                    following.append(turn[q])
+                    following.append(later)
     return following

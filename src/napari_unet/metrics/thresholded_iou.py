@@ -38,12 +38,13 @@ def thresholded_iou(
     predictions, references : sequence of array_like (Y, X)
         Foreground (not zero) of each image.
     known : sequence of array_like of bool, optional
-        For each image False where the reference is not annotated; such pixels do not count.
+        For each image False where the reference is not annotated; such pixels do not count, nor
+        does an image without any other.
 
     Returns
     -------
     float
-        0 … 1.
+        0 … 1; NaN if nothing is annotated.
 
     Raises
     ------
@@ -59,7 +60,9 @@ def thresholded_iou(
     scores = []
     for found, true, mask in zip(predictions, references, masks):
         counts = count(found, true, mask)
+        if mask is not None and sum(counts) == 0:
+            continue
         union = counts.true_positive + counts.false_positive + counts.false_negative
         iou = (counts.true_positive + SMOOTH) / (union + SMOOTH)
         scores.append(np.ceil(np.clip(20 * (iou - 0.5), 0, 10)) / 10)
-    return float(np.mean(scores))
+    return float(np.mean(scores)) if scores else float("nan")

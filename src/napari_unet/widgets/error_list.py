@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.widgets.error_kinds import ErrorKinds
 from napari_unet.widgets.form import Heading, Note
 from napari_unet.widgets.quantities import count
 
@@ -29,17 +31,20 @@ LISTED = 200
 
 
 class ErrorList(QWidget):
-    """A table of errors; hidden while there is none."""
+    """A table of the errors of the kinds that are ticked; hidden while there is none."""
 
     chosen = Signal(tuple, object)
     """Leading index of the slice, and the error that was clicked or moved to by keyboard."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._errors: list[tuple[tuple[int, ...], SegmentationError]] = []
+        self._all: list[tuple[tuple[int, ...], SegmentationError]] = []
+        self._listed: list[tuple[tuple[int, ...], SegmentationError]] = []
+        self.kinds = ErrorKinds()
+        self.kinds.changed.connect(self._fill)
         self.table = QTableWidget(0, 3)
         self.table.setHorizontalHeaderLabels(["error", "slice", "area"])
-        self.table.setToolTip("Choose an error to see it, the largest first.")
+        self.table.setToolTip("Click an error to see it; the largest come first.")
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -51,28 +56,44 @@ class ErrorList(QWidget):
         head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.table.currentCellChanged.connect(self._on_row)
+        self.table.cellClicked.connect(self._on_click)
         self.note = Note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (Heading("Where it is wrong"), self.table, self.note):
+        for widget in (Heading("Where it is wrong"), self.kinds, self.table, self.note):
             layout.addWidget(widget)
         self.hide()
 
     def show_errors(self, errors: Sequence[tuple[tuple[int, ...], SegmentationError]]) -> None:
         """List errors with the leading index of their slices, the gravest first."""
-        self._errors = list(errors[:LISTED])
+        self._all = list(errors)
+        self.kinds.count(Counter(error.kind for _, error in self._all))
+        self._fill()
+        self.setVisible(bool(errors))
+
+    def _fill(self) -> None:
+        shown = self.kinds.shown
+        wanted = [found for found in self._all if found[1].kind in shown]
+        self._listed = wanted[:LISTED]
         self.table.blockSignals(True)
-        self.table.setRowCount(len(self._errors))
-        for row, (index, error) in enumerate(self._errors):
+        self.table.setRowCount(len(self._listed))
+        for row, (index, error) in enumerate(self._listed):
             where = " ".join(map(str, index)) or "–"
             for column, text in enumerate((error.kind, where, f"{error.severity:,} px")):
                 self.table.setItem(row, column, QTableWidgetItem(text))
         self.table.setCurrentCell(-1, -1)
         self.table.blockSignals(False)
-        left = len(errors) - len(self._errors)
+        left = len(wanted) - len(self._listed)
         self.note.say(f"and {count(left, 'smaller one')}" if left else "")
-        self.setVisible(bool(errors))
 
-    def _on_row(self, row: int, *_: int) -> None:
-        if 0 <= row < len(self._errors):
-            self.chosen.emit(*self._errors[row])
+    def _on_row(self, row: int, _column: int, before: int, *_: int) -> None:
+        if row != before:
+            self._choose(row)
+
+    def _on_click(self, row: int, _column: int) -> None:
+        """Lead to an error again that is chosen already."""
+        self._choose(row)
+
+    def _choose(self, row: int) -> None:
+        if 0 <= row < len(self._listed):
+            self.chosen.emit(*self._listed[row])

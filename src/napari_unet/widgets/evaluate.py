@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QApplication,
-    QHeaderView,
-    QProgressBar,
-    QTableWidget,
-    QTableWidgetItem,
-)
+from qtpy.QtWidgets import QProgressBar
 
-from napari_unet.errors import UNetError
 from napari_unet.evaluation import (
-    ERROR_KINDS,
     METRICS,
+    Curves,
     Doing,
     ErrorPlane,
     EvaluationRequest,
     evaluate,
     offered_metrics,
+    seconds_needed,
 )
 from napari_unet.evaluation import (
     Row as Score,
 )
-from napari_unet.splits import split_stack
-from napari_unet.widgets import theme
+from napari_unet.labels import propose_scheme
 from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.error_layer import ErrorLayer
 from napari_unet.widgets.error_list import ErrorList
 from napari_unet.widgets.form import (
+    Choice,
     Combo,
     Form,
     Note,
@@ -44,15 +38,17 @@ from napari_unet.widgets.form import (
     button,
     check_box,
 )
-from napari_unet.widgets.layers import LayerCombo, refresh
+from napari_unet.widgets.layers import LayerCombo
 from napari_unet.widgets.notices import sentence, show_error
 from napari_unet.widgets.prediction_layer import OUTPUT_KEY
-from napari_unet.widgets.quantities import count, score
+from napari_unet.widgets.quantities import about, count, duration
+from napari_unet.widgets.reference_choice import SHOWN, scheme_of, slice_options
+from napari_unet.widgets.score_curves import ScoreCurves
+from napari_unet.widgets.score_table import ScoreTable
 from napari_unet.widgets.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from napari_unet.labels import LabelScheme
     from napari_unet.metrics import SegmentationError
 
 __all__ = ["EvaluateDock"]
@@ -62,9 +58,11 @@ NO_REFERENCE = "Choose the reference: a labels layer that was drawn or checked b
 SAME = "Prediction and reference are the same layer: choose another one."
 BUSY = "A comparison is running."
 TIP = "Compare in the background: scores in the table, errors as a layer."
-KIND_COLOURS = dict(
-    zip(ERROR_KINDS, (theme.MERGE, theme.SPLIT, theme.MISSED, theme.INVENTED), strict=True)
+ZERO_MEANS = (
+    ("background", "dense", "Every pixel of the reference counts."),
+    ("not annotated", "sparse", "Pixels of 0 do not count; 1 is background, the rest cells."),
 )
+LEFT_FROM = 0.04  # share of the work from which on the time left can be told
 
 
 class EvaluateDock(Dock):
@@ -79,10 +77,12 @@ class EvaluateDock(Dock):
     def build(self) -> None:
         """Make the controls."""
         self._worker: Worker | None = None
-        self._errors: Any = None
+        self._errors: ErrorLayer | None = None
         self._source: Any = None
         self._compared: list[tuple[int, ...]] = []
         self._found: list[tuple[tuple[int, ...], SegmentationError]] = []
+        self._begun = self._doing_since = 0.0
+        self._doing = ""
         self._build_choices()
         self._build_actions()
         self._build_results()
@@ -100,6 +100,7 @@ class EvaluateDock(Dock):
             results=True,
         )  # fmt: skip
         self.reference = LayerCombo(self, Labels, "What is right: labels drawn by a person.")
+        self.zero = Choice(ZERO_MEANS)
         self.slices = Combo(
             (),
             "Which slices count. Scores on slices that the network was trained on say nothing "
@@ -116,16 +117,18 @@ class EvaluateDock(Dock):
             checked=True,
         )
         for control in (self.prediction, self.reference):
-            control.chosen.connect(self._on_layers)
+            control.chosen.connect(self._offer_slices)
         for other in (self.slices, self.metrics):
             other.chosen.connect(self._check)
-        form = Form()
-        self.prediction_problem = form.add("&Prediction", self.prediction)
-        self.reference_problem = form.add("&Reference", self.reference)
-        form.add("S&lices", self.slices)
-        form.add("&Metrics", self.metrics)
-        form.add("Show", self.show_errors)
-        self.column.addWidget(form)
+        self.show_errors.toggled.connect(self._check)
+        self.form = Form()
+        self.prediction_problem = self.form.add("&Prediction", self.prediction)
+        self.reference_problem = self.form.add("&Reference", self.reference)
+        self.form.add("0 means", self.zero)
+        self.form.add("S&lices", self.slices)
+        self.form.add("&Metrics", self.metrics)
+        self.form.add("Show", self.show_errors)
+        self.column.addWidget(self.form)
 
     def _build_actions(self) -> None:
         self.start = PrimaryButton("Compare", TIP)
@@ -135,7 +138,7 @@ class EvaluateDock(Dock):
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(6)
-        self.cancel = button("&Cancel", "Stop comparing; the scores so far stay.")
+        self.cancel = button("&Cancel", "Stop comparing at once; the scores so far stay.")
         self.cancel.clicked.connect(self._on_cancel)
         self.running = Row(self.bar, self.cancel, stretch=0)
         self.running.hide()
@@ -144,23 +147,13 @@ class EvaluateDock(Dock):
             self.column.addWidget(widget)
 
     def _build_results(self) -> None:
-        self.table = QTableWidget(0, 2)
-        self.table.setHorizontalHeaderLabels(["score", "value"])
-        self.table.verticalHeader().hide()
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setToolTip("Point at a score to read what it means.")
-        self.copy = button("Cop&y table", "Copy the scores, to paste them into a spreadsheet.")
-        self.copy.clicked.connect(self.copy_table)
-        self.legend = Note()
-        self.legend.setTextFormat(Qt.TextFormat.RichText)
-        self.table.hide()
-        self.copy.hide()
+        self.scores = ScoreTable()
+        self.scores.said.connect(self.line.say)
+        self.curves = ScoreCurves(self.viewer)
         self.errors = ErrorList()
         self.errors.chosen.connect(self._go_to)
-        for widget in (self.table, Row(self.copy), self.legend, self.errors):
+        self.errors.kinds.changed.connect(self._on_kinds)
+        for widget in (self.scores, self.curves, self.errors):
             self.column.addWidget(widget)
 
     # -- before the start -------------------------------------------------------------------
@@ -177,41 +170,21 @@ class EvaluateDock(Dock):
             if layer.metadata.get(OUTPUT_KEY) and self._output_of(self.prediction.value) is None:
                 self.prediction.value = layer
                 break
-        self._on_layers()
-
-    @staticmethod
-    def _output_of(layer: Any) -> str | None:
-        return None if layer is None else layer.metadata.get(OUTPUT_KEY)
-
-    def _on_layers(self, _layer: object = None) -> None:
         self._offer_slices()
 
-    def _offer_slices(self, _split: object = None) -> None:
+    @staticmethod
+    def _output_of(layer: Any) -> Any:
+        return None if layer is None else layer.metadata.get(OUTPUT_KEY)
+
+    def _offer_slices(self, _changed: object = None) -> None:
         reference = self.reference.value
-        options: list[tuple[str, Any]] = []
-        if reference is not None:
-            for name, slices in self._named_slices(reference):
-                options.append((name, slices))
-            options.append(("slice shown", "shown"))
-        self.slices.set_options(options or [("all", None)])
+        unknown = reference is not None and scheme_of(self.session, reference) is None
+        self.form.show_row(self.zero, unknown)
+        self.slices.set_options(slice_options(self.session, reference))
         self._check()
 
-    def _named_slices(self, reference: Any) -> Iterator[tuple[str, tuple[int, ...] | None]]:
-        stack = self.session.stack
-        if stack is not None and self.session.labels_layer is reference:
-            try:
-                split = split_stack(stack, self.session.split, guard=0)
-            except UNetError:
-                split = None
-            if split is not None and split.validation and split.region is None:
-                yield f"validation slices ({_ranges(split.validation)})", split.validation
-            labelled = tuple(stack.labelled_slices)
-            yield f"all {count(len(labelled), 'labelled slice')}", labelled
-        else:
-            yield "all", None
-
     def _check(self, _: object = None) -> None:
-        """Say what the button will do, or why it cannot."""
+        """Say what the button will do and cost, or why it cannot."""
         if self._worker is not None:
             return
         prediction, reference = self.prediction.value, self.reference.value
@@ -229,55 +202,69 @@ class EvaluateDock(Dock):
                 f"{tuple(reference.data.shape)}: choose two layers of the same image."
             )
             self.prediction_problem.say(reason)
-        chosen = self.slices.value
-        text = (
-            f"Compare {count(len(chosen), 'slice')}"
-            if isinstance(chosen, tuple)
-            else ("Compare this slice" if chosen == "shown" else "Compare")
+        if reason is not None:
+            self.start.allow(reason, "Compare")
+            self.reason.say("" if self.prediction_problem.text() else reason)
+            return
+        shape = tuple(reference.data.shape)
+        n = self._n_slices()
+        self.start.allow(None, f"Compare {count(n, 'slice')}")
+        seconds = seconds_needed(
+            n * shape[-2] * shape[-1], self._metrics(), regions=self.show_errors.isChecked()
         )
-        self.start.allow(reason, text)
-        self.reason.say("" if self.prediction_problem.text() else reason or "")
+        self.reason.say(about(seconds))
+
+    def _n_slices(self) -> int:
+        chosen = self.slices.value
+        if chosen is None:
+            return int(np.prod(self.reference.value.data.shape[:-2]))
+        return 1 if chosen == SHOWN else len(chosen)
+
+    def _metrics(self) -> tuple[str, ...]:
+        name = self.metrics.value
+        return ("overlap",) if name == "overlap" else ("overlap", name)
 
     # -- while it runs ----------------------------------------------------------------------
 
     def _on_start(self) -> None:
         if self._worker is not None:
             return
-        request = self._request()
+        self._offer_slices()  # labels may have been drawn since
+        request, annotation = self._request(), self.zero.value
         self._source = self.reference.value
         self._errors = None
         self._compared.clear()
         self._found.clear()
         self.errors.show_errors([])
-        self.table.setRowCount(0)
-        self.problem.say("")
-        self.legend.say("")
+        self.scores.clear()
+        self.curves.clear()
+        for note in (self.problem, self.reason, self.line):
+            note.say("")
         self.start.allow(BUSY)
         self.running.show()
-        self.cancel.setEnabled(True)
         self.bar.setRange(0, 0)
-        self._worker = Worker(lambda: evaluate(request))
+        self._begun = monotonic()
+        self._doing = ""
+        self._worker = Worker(lambda: evaluate(_with_scheme(request, annotation)))
         self._worker.yielded.connect(self._on_event)
         self._worker.drained.connect(self._on_drained)
         self._worker.errored.connect(self._on_error)
-        self._worker.finished.connect(self._on_over)
+        self._worker.finished.connect(self._on_finished)
         self.run(self._worker)
 
     def _request(self) -> EvaluationRequest:
         prediction, reference = self.prediction.value, self.reference.value
-        stack, chosen = self.session.stack, self.slices.value
-        is_trained_on = stack is not None and self.session.labels_layer is reference
-        name = self.metrics.value
-        kind: Any = self._output_of(prediction)
-        if kind is None:
-            kind = "probabilities" if isinstance(prediction, Image) else "labels"
+        chosen = self.slices.value
+        kind = self._output_of(prediction)
+        if kind is None and isinstance(prediction, Image):
+            kind = "probabilities"
         return EvaluationRequest(
             prediction=prediction.data,
             reference=reference.data,
             kind=kind,
-            scheme=stack.scheme if is_trained_on and stack is not None else None,
-            slices=(self._shown(reference),) if chosen == "shown" else chosen,
-            metrics=("overlap",) if name == "overlap" else ("overlap", name),
+            scheme=scheme_of(self.session, reference),
+            slices=(self._shown(reference),) if chosen == SHOWN else chosen,
+            metrics=self._metrics(),
             regions=self.show_errors.isChecked(),
         )
 
@@ -291,69 +278,53 @@ class EvaluateDock(Dock):
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, Doing):
-            self.line.say(f"{event.text} …")
-            known = np.isfinite(event.share)
-            self.bar.setRange(0, 100 if known else 0)
-            self.bar.setValue(round(100 * event.share) if known else 0)
+            self._say_how_far(event)
         elif isinstance(event, Score):
-            self._add_row(event)
+            self.scores.add(event)
+        elif isinstance(event, Curves):
+            self.scores.curves.append(event)
+            self.curves.show_curves(event)
         elif isinstance(event, ErrorPlane):
             self._write_errors(event)
 
-    def _add_row(self, row: Score) -> None:
-        k = self.table.rowCount()
-        self.table.insertRow(k)
-        value = f"{row.value:.6f}" if "warping" in row.name else score(row.value)
-        for column, text in enumerate((row.name, value)):
-            item = QTableWidgetItem(text)
-            item.setToolTip(row.meaning)
-            self.table.setItem(k, column, item)
-        self.table.show()
-        self.copy.show()
-        height = self.table.horizontalHeader().height() + 4
-        height += sum(self.table.rowHeight(i) for i in range(self.table.rowCount()))
-        self.table.setFixedHeight(height)
+    def _say_how_far(self, event: Doing) -> None:
+        what = event.text.split()[0]  # comparing the slices is one piece of work
+        if what != self._doing:
+            self._doing, self._doing_since = what, monotonic()
+        known = bool(np.isfinite(event.share))
+        self.bar.setRange(0, 100 if known else 0)
+        self.bar.setValue(round(100 * event.share) if known else 0)
+        left = ""
+        if known and event.share >= LEFT_FROM:
+            spent = monotonic() - self._doing_since
+            left = f" · {duration(spent / event.share * (1 - event.share))} left"
+        self.line.say(f"{event.text} …{left}")
 
     def _write_errors(self, plane: ErrorPlane) -> None:
         if self._errors is None:
-            self._errors = self._make_layer()
-        if tuple(self._errors.data.shape[-2:]) == plane.values.shape:
-            self._errors.data[plane.index] = plane.values
-            self._compared.append(plane.index)
-            self._found += [(plane.index, error) for error in plane.errors]
-
-    def _make_layer(self) -> Labels:
-        """Show an empty layer "NAME · errors" where the reference lies."""
-        source = self._source
-        stack = self.session.stack
-        known = stack is not None and self.session.labels_layer is source
-        name = f"{stack.name if known and stack is not None else source.name} · errors"
-        for layer in [one for one in self.viewer.layers if one.name == name]:
-            self.viewer.layers.remove(layer)
-        layer = Labels(
-            np.zeros(source.data.shape, np.uint8),
-            name=name,
-            scale=source.scale,
-            translate=source.translate,
-            units=source.units,
-            axis_labels=source.axis_labels,
-            colormap=_error_colours(),
-            opacity=0.8,
-        )
-        active = self.viewer.layers.selection.active
-        self.viewer.add_layer(layer)
-        if active is not None and active in self.viewer.layers:
-            self.viewer.layers.selection.active = active
-        return layer
+            stack = self.session.stack
+            known = stack is not None and self.session.labels_layer is self._source
+            name = stack.name if known and stack is not None else self._source.name
+            self._errors = ErrorLayer(self.viewer, self._source, name)
+            self._on_kinds()
+        self._errors.write(plane)
+        self._compared.append(plane.index)
+        self._found += [(plane.index, error) for error in plane.errors]
 
     def _on_drained(self) -> None:
-        if self._errors is not None and self._errors in self.viewer.layers:
-            refresh(self._errors)
+        if self._errors is not None:
+            self._errors.draw()
+
+    def _on_kinds(self) -> None:
+        if self._errors is not None:
+            self._errors.show_kinds(self.errors.kinds.shown)
 
     def _on_cancel(self) -> None:
-        if self._worker is not None:
-            self._worker.stop()
-            self.cancel.setEnabled(False)
+        """Be usable at once; the thread ends by itself as soon as it can."""
+        worker = self._worker
+        if worker is not None:
+            worker.abandon()
+            self._end("Cancelled; what was found until then stays.")
 
     # -- after it ---------------------------------------------------------------------------
 
@@ -361,28 +332,35 @@ class EvaluateDock(Dock):
         show_error(error)
         self.problem.say(sentence(error))
 
-    def _on_over(self) -> None:
-        """Say what is seen, and make everything usable again."""
+    def _on_finished(self) -> None:
+        worker = self._worker
+        if worker is None or worker.is_running:
+            return  # one that was cancelled before
+        n, spent = self._n_slices(), monotonic() - self._begun
         failed = self.problem.text()
-        self._on_drained()
+        self._end("" if failed else f"{count(n, 'slice')} in {duration(spent)}")
+        self.problem.say(failed)
+
+    def _end(self, said: str) -> None:
+        """Say what happened, show what was found, and make everything usable again."""
         self._worker = None
+        self._on_drained()
         self.running.hide()
-        self.line.say("")
         if self._errors is not None:
-            self.legend.say(_legend())
-            self._show_compared()
+            self._show_compared(self._errors)
             self._found.sort(key=lambda found: -found[1].severity)
             self.errors.show_errors(self._found)
         self._check()
-        self.problem.say(failed)
+        self.line.say(said)
 
-    def _show_compared(self) -> None:
+    def _show_compared(self, errors: ErrorLayer) -> None:
         """Turn to a slice that was compared, where another one is shown."""
-        if not self._compared or self._errors not in self.viewer.layers:
+        layer = errors.layer
+        leading = tuple(layer.data.shape[:-2])
+        if not self._compared or not errors.is_there or not leading:
             return
-        leading = tuple(self._errors.data.shape[:-2])
-        if leading and np.unravel_index(self._shown(self._errors), leading) not in self._compared:
-            first = self._errors.data_to_world((*self._compared[0], 0, 0))
+        if np.unravel_index(self._shown(layer), leading) not in self._compared:
+            first = layer.data_to_world((*self._compared[0], 0, 0))
             for axis in range(len(leading)):
                 self.viewer.dims.set_point(self.viewer.dims.ndim - len(first) + axis, first[axis])
 
@@ -397,36 +375,10 @@ class EvaluateDock(Dock):
         scene = getattr(self.viewer, "scene", self.viewer)  # napari before 0.9 has no scene
         scene.camera.center = (0.0, *point[-2:])
 
-    def copy_table(self) -> str:
-        """Put the table on the clipboard, one line per score, and return it."""
-        lines = [
-            "\t".join(self.table.item(k, column).text() for column in (0, 1))
-            for k in range(self.table.rowCount())
-        ]
-        text = "\n".join(lines)
-        QApplication.clipboard().setText(text)
-        self.line.say(f"{count(len(lines), 'score')} copied.")
-        return text
 
-
-def _ranges(slices: tuple[int, ...]) -> str:
-    """Return ascending numbers as a text: 24–29."""
-    first, last = slices[0], slices[-1]
-    if len(slices) > 1 and slices == tuple(range(first, last + 1)):
-        return f"{first}–{last}"
-    return ", ".join(map(str, slices[:6])) + (" …" if len(slices) > 6 else "")
-
-
-def _error_colours() -> DirectLabelColormap:
-    colours: dict[int | None, str] = {None: "transparent", 0: "transparent"}
-    for k, kind in enumerate(ERROR_KINDS):
-        colours[k + 1] = KIND_COLOURS[kind]
-    return DirectLabelColormap(color_dict=colours)
-
-
-def _legend() -> str:
-    words = [
-        f'<span style="color:{colour}">■</span>&nbsp;{kind.replace(" ", "&nbsp;")}'
-        for kind, colour in KIND_COLOURS.items()
-    ]
-    return " &nbsp;".join(words)
+def _with_scheme(request: EvaluationRequest, annotation: Any) -> EvaluationRequest:
+    """Propose what the reference's values mean, where nobody said so; in the worker's thread."""
+    if request.scheme is not None:
+        return request
+    scheme: LabelScheme = propose_scheme(request.reference, annotation)[0]
+    return replace(request, scheme=scheme)

@@ -1,0 +1,149 @@
+"""The reference of a comparison: a file of labels, or the truth of a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.cli.inputs import has_sequences, is_data_set, read_array
+from napari_unet.errors import InputError
+from napari_unet.labels import LabelScheme, propose_scheme
+
+if TYPE_CHECKING:
+    import argparse
+
+    from numpy.typing import NDArray
+
+    from napari_unet.ctc_folder import Truth
+    from napari_unet.stack import Stack
+
+__all__ = ["Reference", "add_reference_arguments", "open_reference"]
+
+LABELLED = "labelled"
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """What is right, where it is known.
+
+    Attributes
+    ----------
+    labels
+        (..., Y, X) label values.
+    scheme
+        What they mean.
+    slices
+        Flat indices of the slices that count; None: all.
+    """
+
+    labels: NDArray[Any]
+    scheme: LabelScheme
+    slices: tuple[int, ...] | None = None
+
+    def pick(self, prediction: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the slices of a prediction and of the reference that count, both (n, ..., Y, X).
+
+        A prediction of these slices alone is taken as it is.
+        """
+        if self.slices is None:
+            return prediction, self.labels
+        chosen, leading = list(self.slices), self.labels.shape[:-2]
+        labels = self.labels.reshape(-1, *self.labels.shape[-2:])[chosen]
+        if prediction.shape[: len(leading)] == leading:
+            rest = prediction.shape[len(leading) :]
+            return prediction.reshape(-1, *rest)[chosen], labels
+        if prediction.shape[:1] == (len(chosen),):
+            return prediction, labels
+        return prediction, self.labels
+
+
+def add_reference_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the reference, and what of it counts."""
+    parser.add_argument(
+        "reference",
+        metavar="REFERENCE",
+        help="file of labels; or a data set or a folder of the Cell Tracking Challenge, of which "
+        "the annotated frames count",
+    )
+    parser.add_argument("--sequence", metavar="NN", help="01 (default), 02, ... of such a data set")
+    parser.add_argument(
+        "--truth",
+        choices=("gold", "silver", "markers"),
+        help="annotation of such a data set (default gold; the challenge takes DET on markers)",
+    )
+    parser.add_argument(
+        "--sparse",
+        action="store_true",
+        help="in the reference 0 means not annotated (and does not count), 1 background",
+    )
+    parser.add_argument(
+        "--slices",
+        metavar="WHICH",
+        help="slices that count, such as 0,4-6; labelled: those that have any label",
+    )
+
+
+def open_reference(args: argparse.Namespace) -> Reference:
+    """Open the reference of a command line.
+
+    Raises
+    ------
+    InputError
+        If the reference has no labels, or the slices asked for do not exist.
+    """
+    annotation: Any = "sparse" if args.sparse else "dense"
+    if has_sequences(args.reference) or is_data_set(args.reference):
+        stack = _open_stack(args)
+        labels, slices, scheme = _whole_labels(stack), stack.annotated, stack.scheme
+    elif args.sequence or args.truth:
+        raise InputError(
+            f"--sequence and --truth are for data sets of the Cell Tracking Challenge, and "
+            f"{args.reference} is none; leave them out."
+        )
+    else:
+        labels, slices, scheme = read_array(args.reference), None, None
+    if scheme is None or args.sparse:
+        scheme = propose_scheme(labels, annotation)[0]
+    if args.slices:
+        slices = _asked(args.slices, labels)
+    return Reference(labels, scheme, slices)
+
+
+def _open_stack(args: argparse.Namespace) -> Stack:
+    from napari_unet import datasets, files
+
+    truth: Truth = args.truth or "gold"
+    if is_data_set(args.reference):
+        sequence = args.sequence or "01"
+        return datasets.open(args.reference, sequence=sequence, truth=truth, progress=True)
+    return files.open_image(args.reference, sequence=args.sequence, truth=truth)
+
+
+def _whole_labels(stack: Stack) -> NDArray[Any]:
+    """Labels over all slices, 0 where a slice has none: those do not count."""
+    whole = np.zeros((stack.n_slices, *stack.plane_shape), np.int32)
+    for i in stack.labelled_slices:
+        whole[i] = stack.label_plane(i)
+    return whole.reshape(*stack.leading_shape, *stack.plane_shape)
+
+
+def _asked(text: str, labels: NDArray[Any]) -> tuple[int, ...]:
+    planes = labels.reshape(-1, *labels.shape[-2:])
+    if text == LABELLED:
+        found = tuple(np.flatnonzero(planes.any((1, 2))).tolist())
+        if not found:
+            raise InputError("the reference has no slice with a label; give another reference.")
+        return found
+    try:
+        ranges = [[int(n) for n in part.split("-")] for part in text.split(",")]
+        chosen = tuple(i for part in ranges for i in range(part[0], part[-1] + 1))
+    except ValueError:
+        chosen = ()
+    if not chosen or min(chosen) < 0 or max(chosen) >= len(planes):
+        raise InputError(
+            f"--slices must be {LABELLED}, or numbers from 0 to {len(planes) - 1} such as 0,4-6, "
+            f"got {text!r}."
+        )
+    return chosen

@@ -1,0 +1,83 @@
+"""What is known about a reference layer: what its values mean, and which slices have labels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.errors import UNetError
+from napari_unet.labels import LabelScheme
+from napari_unet.splits import split_stack
+from napari_unet.widgets.quantities import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_unet.session import Session
+
+__all__ = ["SHOWN", "scheme_of", "slice_options"]
+
+SHOWN = "shown"
+
+Slices = tuple[int, ...] | str | None
+
+LOOKED_AT = 2**27
+"""Pixels of a layer up to which all slices are looked at for labels."""
+
+
+def scheme_of(session: Session, layer: Any) -> LabelScheme | None:
+    """Return what the values of a labels layer mean, where that was said."""
+    if layer is None:
+        return None
+    if session.stack is not None and session.labels_layer is layer:
+        return session.stack.scheme
+    told = layer.metadata.get("napari_unet", {}).get("scheme")
+    return None if told is None else LabelScheme.from_dict(told)
+
+
+def slice_options(session: Session, layer: Any) -> list[tuple[str, Slices]]:
+    """Offer slices to compare, the most sensible first.
+
+    Slices without any label are most often not annotated, so those with labels come first; which
+    ones a network has not seen is known for the labels of the session alone.
+    """
+    if layer is None:
+        return [("all", None)]
+    options: list[tuple[str, Slices]] = list(_of_session(session, layer))
+    if not options:
+        options = list(_of_layer(layer))
+    return [*options, ("slice shown", SHOWN)]
+
+
+def _of_session(session: Session, layer: Any) -> Iterator[tuple[str, Slices]]:
+    stack = session.stack
+    if stack is None or session.labels_layer is not layer:
+        return
+    try:
+        split = split_stack(stack, session.split, guard=0)
+    except UNetError:
+        split = None
+    if split is not None and split.validation and split.region is None:
+        yield f"validation slices ({ranges(split.validation)})", split.validation
+    labelled = tuple(stack.labelled_slices)
+    yield f"all {count(len(labelled), 'labelled slice')}", labelled
+
+
+def _of_layer(layer: Any) -> Iterator[tuple[str, Slices]]:
+    shape = tuple(layer.data.shape)
+    n = int(np.prod(shape[:-2]))
+    annotated = layer.metadata.get("napari_unet", {}).get("annotated")
+    if annotated is None and isinstance(layer.data, np.ndarray) and layer.data.size <= LOOKED_AT:
+        annotated = np.flatnonzero(layer.data.reshape(n, *shape[-2:]).any((1, 2))).tolist()
+    if annotated and len(annotated) < n:
+        yield f"{count(len(annotated), 'slice')} with labels", tuple(annotated)
+    yield ("all" if n == 1 else f"all {n:,} slices"), None
+
+
+def ranges(slices: tuple[int, ...]) -> str:
+    """Return ascending numbers as a text: 24–29."""
+    first, last = slices[0], slices[-1]
+    if len(slices) > 1 and slices == tuple(range(first, last + 1)):
+        return f"{first}–{last}"
+    return ", ".join(map(str, slices[:6])) + (" …" if len(slices) > 6 else "")
