@@ -1,0 +1,81 @@
+"""Memory of a prediction, against the budget given.
+
+In a fresh process for each: the largest resident memory while a 3,000² plane is predicted, less
+what the process and the image held before the first tile. The result is taken tile by tile and
+thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from benchmarks.result import Line, Result
+
+__all__ = ["run"]
+
+SIDE = 3000
+BUDGETS = (100, 250, 500, 1000, 2000)  # MB
+WIDTHS = (8, 16, 32, 64)
+
+CHILD = """
+import json, resource, sys
+import numpy as np, torch
+from napari_unet.device import choose
+from napari_unet.model import UNet, UNetConfig
+from napari_unet.predict import plan, predict
+from napari_unet.stack import Stack
+width, budget, side, dtype = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+network = UNet(UNetConfig(width=width)).eval()
+compute = choose("cpu", network.config, purpose="predict")
+if dtype == "float32":
+    from dataclasses import replace
+    compute = replace(compute, dtype=dtype, channels_last=False)
+unit = 1024 if sys.platform == "linux" else 1
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+small = Stack("", np.zeros((64, 64), np.uint8), "yx")
+for _ in predict(network, small, compute=compute, tile=236): pass
+stack = Stack("", np.random.default_rng(0).integers(0, 256, (side, side), np.uint8), "yx")
+laid_out = plan(network, stack, memory=budget, compute=compute)
+before = peak()
+tiles = predict(network, stack, memory=budget, compute=compute)
+for k, tile in enumerate(tiles):
+    if k == 3: break
+print(json.dumps({"grown": peak() - before, "planned": laid_out.bytes,
+                  "tile": laid_out.tiles.input, "compute": compute.describe()}))
+"""
+
+
+def run(quick: bool) -> Result:
+    """Predict with several budgets and widths, in both precisions."""
+    result = Result("tiled prediction equals one pass whatever the budget (tested in the suite)")
+    widths, budgets = (WIDTHS[:1], BUDGETS[1:2]) if quick else (WIDTHS, BUDGETS)
+    for dtype in ("chosen", "float32"):
+        for width in widths:
+            for budget in budgets:
+                line = _predict(width, budget, dtype)
+                if line is not None:
+                    result.lines.append(line)
+    return result
+
+
+def _predict(width: int, budget: int, dtype: str) -> Line | None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(width), str(budget * 10**6), str(SIDE), dtype],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        if "allow more memory" in done.stderr:
+            return None  # not even the smallest tile
+        raise SystemExit(done.stderr)
+    found = json.loads(done.stdout.splitlines()[-1])
+    tile = " × ".join(str(side) for side in found["tile"])
+    return Line(
+        f"{width} channels, budget {budget:,} MB, {found['compute']}",
+        100 * found["grown"] / (budget * 1e6),
+        "% of the budget",
+        at_most=100.0,
+        detail=f"{found['grown'] / 1e6:.0f} MB for tiles of {tile}; "
+        f"planned {found['planned'] / 1e6:.0f} MB",
+    )
