@@ -26,7 +26,7 @@ from napari_unet.model import TrainedModel, UNetConfig
 from napari_unet.predict import predict_probabilities
 from napari_unet.resample import resample, resize_planes
 from napari_unet.splits import SplitConfig
-from napari_unet.train import Finished, Prepared, Step, TrainConfig, Trainer
+from napari_unet.train import PRESETS, Finished, Prepared, Step, TrainConfig, Trainer
 from napari_unet.weights import WeightConfig
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ BASE = TrainConfig(
     checkpoint_every=10**6,
     preset="recipe",
 )
+BEST = {"em": "best", "u373": "best-cells", "hela": "best-cells"}
 CELLS = replace(BASE, network=replace(BASE.network, depth=4), tile=316)
 
 
@@ -110,9 +111,16 @@ def _cell_variants() -> Iterator[tuple[str, Variant]]:
     yield "per-image", one("grey-value limits of each image", intensity="image")
 
 
+def _best(data: str) -> Variant:
+    """The preset that this page led to, as users get it."""
+    settings = replace(PRESETS[BEST[data]], validate_every=10**6, checkpoint_every=10**6)
+    return Variant(f"the preset {settings.preset!r}", settings, settings.zoom)
+
+
 VARIANTS: dict[str, Variant] = {
     **{f"em-{name}": variant for name, variant in _em_variants()},
     **{f"{data}-{name}": v for data in SMALLEST for name, v in _cell_variants()},
+    **{f"{data}-best": _best(data) for data in BEST},
 }
 
 
@@ -120,7 +128,7 @@ def run(name: str, seed: int) -> dict[str, Any]:
     """Train a variant and measure it."""
     variant = VARIANTS[name]
     data = name.split("-")[0]
-    config = replace(variant.settings, seed=seed)
+    config = replace(variant.settings, seed=seed, zoom=1.0)  # stacks are zoomed here
     if data == "em":
         model, course = train(datasets.open("isbi2012-em"), replace(config, split=_em_split()))
         scores = {key: _em_scores(model, mirror) for key, mirror in MIRRORED.items()}

@@ -199,8 +199,10 @@ PRESETS: dict[str, TrainConfig] = {
     "best-cells": replace(
         FAST,
         network=replace(FAST.network, depth=4, width=32),
+        zoom=0.5,
         tile=316,
-        steps=1500,
+        steps=1000,
+        loss="dice",
         preset="best-cells",
     ),
     # The paper: 64 channels, one large tile a step, SGD with momentum 0.99.
