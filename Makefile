@@ -32,7 +32,7 @@ system:
 $(INSTALLED): pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" bash scripts/make_environment.sh $(VENV)
 	$(BIN)/python -m pip install --prefer-binary -c constraints.txt -e '.[all,test]'
-	@touch $@
+	@rm -f $(VENV)/.unfinished && touch $@
 
 clean:
 	rm -rf $(VENV) demo dist

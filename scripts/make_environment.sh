@@ -3,7 +3,9 @@
 set -euo pipefail
 
 folder=$1
-[ -x "$folder/bin/python" ] && exit 0
+# An installation that was broken off leaves halves of packages behind, which pip cannot mend.
+unfinished=$folder/.unfinished
+[ -x "$folder/bin/python" ] && [ ! -e "$unfinished" ] && exit 0
 
 is_usable() {
   "$1" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1
@@ -35,4 +37,5 @@ if ! python=$(find_python); then
   fi
 fi
 echo "Making $folder with $("$python" --version)"
-"$python" -m venv "$folder"
+"$python" -m venv --clear "$folder"
+touch "$unfinished"
