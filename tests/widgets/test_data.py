@@ -8,9 +8,8 @@ import pytest
 from napari_unet.labels import LabelScheme
 from napari_unet.preflight import Finding, touching_pairs
 from napari_unet.session import session_of
-from napari_unet.splits import SplitConfig, split_stack
+from napari_unet.splits import SplitConfig, parse_slices, say_slices, split_stack
 from napari_unet.widgets.data import DataDock
-from napari_unet.widgets.validation_choice import parse_slices, say_slices
 
 from .conftest import pump, until
 

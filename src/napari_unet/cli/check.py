@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.preflight import find
 
     config = _config(args)
-    stack = open_training_stack(args) if args.labels or args.annotation else open_image(args)
+    stack = open_training_stack(args) if _is_about_labels(args) else open_image(args)
     findings = []
     for finding in find(
         stack, split=config.split, depth=config.network.depth, labels_scale=_labels_scale(args)
@@ -70,6 +70,12 @@ def _config(args: argparse.Namespace) -> TrainConfig:
     from napari_unet.train_config import TrainConfig
 
     return TrainConfig.preset_named(args.preset, device=args.device)
+
+
+def _is_about_labels(args: argparse.Namespace) -> bool:
+    """Tell whether anything was said that only labels have; an image alone may be checked too."""
+    said = (args.labels, args.annotated, args.truth, args.annotation, args.kind, args.classes)
+    return any(said) or args.ignore is not None
 
 
 def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:
