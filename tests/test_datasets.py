@@ -264,7 +264,7 @@ def test_a_disk_that_fills_while_volumes_are_written(server, cache, monkeypatch)
     fetch = functools.partial(isbi2012.download_isbi, sums=sums(), **places(server))
     monkeypatch.setattr(datasets, "download_isbi", fetch)
     monkeypatch.setattr(tifffile, "imwrite", FullDisk())
-    with pytest.raises(DataSetError, match="isbi2012-em cannot be written to .*No space left"):
+    with pytest.raises(DataSetError, match=r"isbi2012-em cannot be written to .*No space left"):
         datasets.fetch("isbi2012-em")
     assert left_in(cache) == []
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.ctc_folder import Truth, find_sequences, open_ctc
+from napari_unet.ctc_folder import Truth, find_sequences, find_truths, open_ctc
 from napari_unet.errors import DataSetError, InputError
 from napari_unet.ome_zarr import is_url, is_zarr, open_zarr
 from napari_unet.pairing import Pairing, natural_key, pair_by_name
@@ -225,11 +225,8 @@ def _lengths_without(axes: str, shape: Sequence[int], letter: str) -> tuple[int,
 
 
 def _best_truth(path: Path) -> Truth | None:
-    number = find_sequences(path)[0]
-    root = path.parent if path.name == number else path
-    if any((root / f"{number}_GT" / "SEG").glob("man_seg*.tif")):
-        return "gold"
-    return "silver" if any((root / f"{number}_ST" / "SEG").glob("man_seg*.tif")) else None
+    """Gold or silver; tracking markers say where cells are, not what belongs to them."""
+    return next((truth for truth in find_truths(path) if truth != "markers"), None)
 
 
 # -- single files ---------------------------------------------------------------------------
