@@ -155,6 +155,20 @@ def test_doubtful_pairs_are_shown_and_not_guessed(tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+def test_labels_of_a_few_slices(tmp_path, capsys):
+    image, labels = picture(n=5)
+    files = write(tmp_path / "a.tif", image), write(tmp_path / "few.tif", labels[[1, 3]])
+    said = refused(capsys, "train", *files, "-o", tmp_path / "run", *TINY)
+    assert "for labels of a few slices only, say which" in said
+    call(capsys, "train", *files, "--annotated", "1,3", "-o", tmp_path / "run", *TINY)
+    assert described(tmp_path / "run")["data"][0]["annotated"] == [1, 3]
+    found, _ = call(capsys, "check", *files, "--annotated", "1, 3", "--no-step")
+    assert "2 of 5 slices are annotated" in " ".join(one["text"] for one in found["findings"])
+    assert "slices must read like" in refused(capsys, "check", *files, "--annotated", "one")
+    said = refused(capsys, "check", files[0], "--annotated", "1")
+    assert "name the labels as well" in said
+
+
 # -- what labels mean -----------------------------------------------------------------------
 
 
@@ -307,6 +321,16 @@ def test_hela_by_name(data_dir, tmp_path, capsys, monkeypatch, options, shapes, 
     data = described(run)["data"]
     assert [one["shape"] for one in data] == shapes
     assert [len(one["annotated"] or range(84)) for one in data] == annotated
+
+
+@pytest.mark.data
+def test_check_looks_at_the_truth_that_was_asked_for(data_dir, capsys, monkeypatch):
+    monkeypatch.setenv("NAPARI_UNET_DATA", str(data_dir))
+    for truth, words in (("gold", "9 of 84 slices are annotated"), ("silver", "")):
+        found, _ = call(capsys, "check", "dic-c2dh-hela", "--truth", truth, "--no-step")
+        texts = " ".join(one["text"] for one in found["findings"])
+        assert ("of 84 slices are annotated" in texts) == bool(words)
+        assert words in texts
 
 
 @pytest.mark.data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import hashlib
 import http.server
@@ -228,6 +229,43 @@ def test_no_server_at_all(cells, cache, monkeypatch):
         "http://127.0.0.1:9/Cells.zip cannot be downloaded (no connection): check the connection, "
         "or unpack the data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
     )
+    assert left_in(cache) == []
+
+
+class FullDisk:
+    """Raises what a write to a full disk raises, whatever it is called with."""
+
+    calls = 0
+
+    def __call__(self, *args, **kwargs):
+        FullDisk.calls += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("stage", ["download", "unpack"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(cells, server, cache, monkeypatch, stage):
+    FullDisk.calls = 0
+    if stage == "download":
+        monkeypatch.setattr("pooch.HTTPDownloader", lambda **_: FullDisk())
+    else:
+        monkeypatch.setattr("napari_unet.download.shutil.copyfileobj", FullDisk())
+    with pytest.raises(DataSetError) as told:
+        datasets.fetch("cells")
+    assert str(told.value) == (
+        f"cells cannot be written to {cache} (No space left on device): make room there, or set "
+        "NAPARI_UNET_DATA to a folder that holds the data set."
+    )
+    assert FullDisk.calls == 1  # another attempt would not make room
+    assert left_in(cache) == []
+
+
+def test_a_disk_that_fills_while_volumes_are_written(server, cache, monkeypatch):
+    server |= {"/png/" + name: content for name, content in pictures().items()}
+    fetch = functools.partial(isbi2012.download_isbi, sums=sums(), **places(server))
+    monkeypatch.setattr(datasets, "download_isbi", fetch)
+    monkeypatch.setattr(tifffile, "imwrite", FullDisk())
+    with pytest.raises(DataSetError, match=r"isbi2012-em cannot be written to .*No space left"):
+        datasets.fetch("isbi2012-em")
     assert left_in(cache) == []
 
 

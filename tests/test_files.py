@@ -9,6 +9,7 @@ import shutil
 import threading
 from typing import TYPE_CHECKING
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -219,6 +220,48 @@ def test_labels_saved_as_grey_colour(tmp_path):
         read_picture(tmp_path / "a.png", as_labels=True)
 
 
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_colour_pngs_of_16_bits_keep_them(tmp_path, channels):
+    deep = np.random.default_rng(0).integers(0, 65536, (18, 17, channels), np.uint16)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(deep))
+    stack = open_image(tmp_path / "a.png")
+    assert stack.axes == "yxc"
+    np.testing.assert_array_equal(stack.image, deep)
+    broken = (tmp_path / "a.png").read_bytes()[:300]
+    (tmp_path / "a.png").write_bytes(broken)
+    with pytest.raises(DataSetError, match=r"a\.png cannot be read"):
+        open_image(tmp_path / "a.png")
+
+
+def test_a_series_of_several_dtypes_is_refused(tmp_path):
+    for k, dtype in enumerate((np.uint8, np.uint16)):
+        tifffile.imwrite(tmp_path / f"{k}.tif", values("yx").astype(dtype))
+    with pytest.raises(DataSetError, match=r"1\.tif is uint16, but 0\.tif is uint8"):
+        open_image(tmp_path)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_mask_saved_as_jpeg_is_a_mask_again(tmp_path, mode):
+    mask = np.zeros((48, 64), np.uint8)
+    mask[8:24, 8:40] = mask[32:44, 30:60] = 255
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, mask.shape, np.uint8)).save(
+        tmp_path / "image.png"
+    )
+    Image.fromarray(mask).convert(mode).save(tmp_path / "mask.jpg", quality=75)
+    assert len(np.unique(read_picture(tmp_path / "mask.jpg"))) > 2
+    stack = open_pair(tmp_path / "image.png", tmp_path / "mask.jpg")
+    assert (stack.scheme.kind, stack.scheme.values) == ("classes", (0, 255))
+    np.testing.assert_array_equal(stack.labels, mask)
+
+
+def test_other_labels_saved_as_jpeg_are_refused(tmp_path):
+    Image.fromarray(values("yx")).save(tmp_path / "image.png")
+    objects = np.kron(np.arange(0, 120, 20, np.uint8).reshape(2, 3), np.ones((9, 6), np.uint8))
+    Image.fromarray(objects[:, :17]).save(tmp_path / "labels.jpg")
+    with pytest.raises(DataSetError, match=r"labels\.jpg cannot hold labels, because JPEG"):
+        open_pair(tmp_path / "image.png", tmp_path / "labels.jpg")
+
+
 def test_a_truncated_picture(tmp_path):
     file = tmp_path / "a.png"
     Image.fromarray(values("yx")).save(file)
@@ -333,6 +376,12 @@ def test_zarr_that_is_none(tmp_path):
     path = write_ome_zarr(tmp_path / "d.zarr", values("zyx"), "zyx", "0.5")
     with pytest.raises(InputError, match="0 … 1"):
         open_image(path, level=2)
+
+
+def test_an_empty_zarr_folder_is_called_that(tmp_path):
+    (tmp_path / "a.zarr").mkdir()
+    with pytest.raises(DataSetError, match=r"a\.zarr cannot be read as zarr"):
+        open_image(tmp_path / "a.zarr")
 
 
 def test_a_bare_zarr_array(tmp_path):

@@ -201,6 +201,15 @@ def test_labels_of_one_slice():
     assert stack.labelled_slices == (3,)
 
 
+def test_labels_of_a_plane_with_an_axis_of_length_one():
+    plane = np.arange(12).reshape(3, 4) % 3
+    for image, labels in ((plane, plane[None]), (plane[None], plane), (plane[None], plane[None])):
+        stack = Stack("s", image, "yx" if image.ndim == 2 else "zyx", labels=labels)
+        np.testing.assert_array_equal(stack.label_plane(0), plane)
+    stack = Stack("s", np.zeros((5, 3, 4)), "zyx", labels=plane[None], annotated=(2,))
+    np.testing.assert_array_equal(stack.label_plane(2), plane)
+
+
 def test_labels_with_one_channel():
     labels = np.arange(8).reshape(2, 1, 2, 2)
     stack = Stack("s", np.zeros((2, 3, 2, 2)), "zcyx", labels=labels, scheme=LabelScheme())
@@ -227,6 +236,27 @@ def test_a_scheme_is_proposed():
         axes = "zyx" if array.ndim == 3 else "zcyx"
         image = np.zeros((2, 32, 32)) if array.ndim == 3 else np.zeros((2, 2, 32, 32))
         assert Stack("s", image, axes, labels=array).scheme.values == (0, 255)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("n", [3, 70, 300])
+def test_a_few_objects_are_objects_however_many_slices_there_are(n, lazy):
+    labels = np.zeros((n, 512, 512), np.uint8)
+    labels[:, 100:200, 100:200], labels[:, 300:400, 50:150], labels[:, 200:250, 300:350] = 1, 2, 3
+    stack = Stack("s", np.broadcast_to(np.uint8(0), labels.shape), "zyx")
+    stack = stack.with_labels(da.from_array(labels, (1, 512, 512)) if lazy else labels)
+    assert stack.scheme == LabelScheme("objects")
+
+
+def test_the_annotated_slices_alone_say_what_labels_mean():
+    labels = np.zeros((400, 512, 512), np.uint8)  # more than is read whole
+    labels[3, :9, :9], labels[7, 20:29, :9] = 7, 7
+    image = np.broadcast_to(np.uint8(0), labels.shape)
+    stack = Stack("s", image, "zyx", labels=labels, annotated=(3, 7))
+    assert stack.scheme.values == (0, 7)
+    sparse, why = Stack("s", image, "zyx", labels=labels).propose_scheme("sparse")
+    assert sparse.values == (1, 7)
+    assert "0 is not annotated" in why
 
 
 def test_with_labels_keeps_the_scheme():

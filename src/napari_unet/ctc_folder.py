@@ -26,7 +26,15 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Truth", "find_sequences", "is_ctc_folder", "open_ctc", "open_ctc_all"]
+__all__ = [
+    "Truth",
+    "add_truth",
+    "find_sequences",
+    "find_truths",
+    "is_ctc_folder",
+    "open_ctc",
+    "open_ctc_all",
+]
 
 Truth = Literal["gold", "silver", "markers"]
 
@@ -68,6 +76,43 @@ def find_sequences(path: str | Path) -> tuple[str, ...]:
 def is_ctc_folder(path: str | Path) -> bool:
     """Tell whether a folder is a data set of the challenge, or one of its sequences."""
     return bool(find_sequences(path))
+
+
+def find_truths(path: str | Path, sequence: str | None = None) -> tuple[Truth, ...]:
+    """Which truth there is of a sequence: gold before silver before tracking markers.
+
+    Parameters
+    ----------
+    path
+        The data set's folder, or the folder of one sequence.
+    sequence
+        None: the only or the first one.
+    """
+    one = _locate(Path(path), sequence)
+    kinds: tuple[Truth, ...] = ("gold", "silver", "markers")
+    return tuple(
+        kind for kind in kinds if any((one.root / TRUTH[kind].format(one.number)).glob("man_*.tif"))
+    )
+
+
+def add_truth(
+    stack: Stack,
+    path: str | Path,
+    sequence: str | None = None,
+    truth: Truth = "gold",
+    *,
+    lazy_above: int = LAZY_ABOVE,
+) -> Stack:
+    """Return the frames of `open_ctc` with another truth; the frames are not read again.
+
+    Parameters
+    ----------
+    stack
+        Of this path and sequence.
+    path, sequence, truth, lazy_above
+        As in `open_ctc`.
+    """
+    return _with_truth(stack, _locate(Path(path), sequence), truth, lazy_above)
 
 
 def _frames(folder: Path) -> tuple[Path, ...]:
@@ -151,9 +196,11 @@ def _open_one(sequence: _Sequence, truth: Truth | None, lazy_above: int) -> Stac
         scale=(interval, pixel, pixel) if known else (),
         units=("minute", "micrometer", "micrometer") if known else (),
     )
-    if truth is None:
-        return stack
-    labels, annotated = _read_truth(sequence, truth, image.shape, lazy_above)
+    return stack if truth is None else _with_truth(stack, sequence, truth, lazy_above)
+
+
+def _with_truth(stack: Stack, sequence: _Sequence, truth: Truth, lazy_above: int) -> Stack:
+    labels, annotated = _read_truth(sequence, truth, tuple(stack.image.shape), lazy_above)
     complete = len(annotated) == stack.n_slices
     return stack.with_labels(labels, SCHEME, annotated=None if complete else annotated)
 

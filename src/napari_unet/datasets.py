@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_unet.ctc_folder import Truth, is_ctc_folder, open_ctc, open_ctc_all
-from napari_unet.download import ATTEMPTS, BrokenDownloadError, download, folder_sums, unpack
+from napari_unet.download import (
+    ATTEMPTS,
+    BrokenDownloadError,
+    download,
+    folder_sums,
+    reason,
+    unpack,
+)
 from napari_unet.errors import DataSetError
 from napari_unet.isbi2012 import download_isbi, find_volume, open_isbi
 from napari_unet.synthetic import synthetic_stack
@@ -220,16 +227,26 @@ def fetch(name: str, progress: Progress = None) -> Path | None:
         return found
     target = cache_folder() / one.folder
     with _work_folder(target.parent) as work:
-        if one.address:
-            ready = _fetch_archive(one, work, progress)
-        else:
-            ready = work / one.folder
-            ready.mkdir()
-            with _slices_bar(progress) as report:
-                download_isbi(ready, progress=report)
-            shutil.rmtree(ready / "pictures", ignore_errors=True)
-        _move(ready, target)
+        _move(_fetch_whole(one, work, progress), target)
     return target
+
+
+def _fetch_whole(one: DataSet, work: Path, progress: Progress) -> Path:
+    """Download a data set into the work folder; what cannot be written there is one sentence."""
+    try:
+        if one.address:
+            return _fetch_archive(one, work, progress)
+        ready = work / one.folder
+        ready.mkdir()
+        with _slices_bar(progress) as report:
+            download_isbi(ready, progress=report)
+        shutil.rmtree(ready / "pictures", ignore_errors=True)
+        return ready
+    except OSError as error:  # such as a disk that is full
+        raise DataSetError(
+            f"{one.name} cannot be written to {work.parent} ({reason(error)}): make room there, or "
+            "set NAPARI_UNET_DATA to a folder that holds the data set."
+        ) from error
 
 
 def open(  # noqa: A001  (read as datasets.open)
@@ -330,7 +347,7 @@ def _slices_bar(progress: Progress) -> Iterator[Callable[[int, int], None] | Non
 
 
 def _fetch_archive(one: DataSet, work: Path, progress: Progress) -> Path:
-    reason = ""
+    why = ""
     for attempt in range(ATTEMPTS):
         archive, unpacked = work / f"{attempt}.zip", work / str(attempt)
         download(one.address, archive, progress)
@@ -339,11 +356,11 @@ def _fetch_archive(one: DataSet, work: Path, progress: Progress) -> Path:
             _check_sums(one, unpacked / one.folder)
             return unpacked / one.folder
         except BrokenDownloadError as error:
-            reason = str(error)
+            why = str(error)
             archive.unlink()
             shutil.rmtree(unpacked, ignore_errors=True)
     raise DataSetError(
-        f"{one.address} is not the published data set ({reason}): try again later, or unpack the "
+        f"{one.address} is not the published data set ({why}): try again later, or unpack the "
         "archive yourself and set NAPARI_UNET_DATA to the folder that holds it."
     )
 

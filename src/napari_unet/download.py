@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 import shutil
@@ -66,6 +67,8 @@ def download(
     ------
     DataSetError
         When the server cannot be reached or does not have the file.
+    OSError
+        When there is no room for it, or no right to write it.
     """
     import pooch
     import requests
@@ -79,6 +82,8 @@ def download(
             part.replace(target)
             return
         except (requests.RequestException, OSError) as error:
+            if _is_local(error):
+                raise
             answer = getattr(error, "response", None)
             final = answer is not None and 400 <= answer.status_code < 500
             if final or attempt == ATTEMPTS:
@@ -89,6 +94,16 @@ def download(
                 ) from error
         finally:
             part.unlink(missing_ok=True)
+
+
+def _is_local(error: Exception) -> bool:
+    """Tell a disk that cannot be written from a server that cannot be reached."""
+    import requests
+
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EFBIG)
+    return not isinstance(error, requests.RequestException) and (
+        isinstance(error, OSError) and error.errno in full
+    )
 
 
 def reason(error: BaseException) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.ctc_folder import Truth, find_sequences, open_ctc
+from napari_unet.ctc_folder import Truth, find_sequences, find_truths, open_ctc
 from napari_unet.errors import DataSetError, InputError
 from napari_unet.ome_zarr import is_url, is_zarr, open_zarr
 from napari_unet.pairing import Pairing, natural_key, pair_by_name
@@ -36,6 +36,9 @@ __all__ = [
 ]
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
+JPEG = ("JPEG", "MPO")
+JPEG_NOISE = 64  # of 255; at sharp edges a low quality reaches further than that
+JPEG_BLURRED = 0.05  # share of the pixels beyond it from which on it is no mask
 SUFFIXES = (*TIFF_SUFFIXES, *PICTURE_SUFFIXES, ".npy")
 
 
@@ -190,7 +193,7 @@ def _form(file: Path) -> tuple[Any, ...]:
         from PIL import Image
 
         with _picture_errors(file), Image.open(file) as picture:
-            return picture.size[::-1], picture.mode, suffix
+            return picture.size[::-1], picture.mode, _has_deep_colour(picture), suffix
     image = _open_file(file, None, lazy_above=-1).image
     return tuple(image.shape), str(image.dtype), suffix
 
@@ -222,11 +225,8 @@ def _lengths_without(axes: str, shape: Sequence[int], letter: str) -> tuple[int,
 
 
 def _best_truth(path: Path) -> Truth | None:
-    number = find_sequences(path)[0]
-    root = path.parent if path.name == number else path
-    if any((root / f"{number}_GT" / "SEG").glob("man_seg*.tif")):
-        return "gold"
-    return "silver" if any((root / f"{number}_ST" / "SEG").glob("man_seg*.tif")) else None
+    """Gold or silver; tracking markers say where cells are, not what belongs to them."""
+    return next((truth for truth in find_truths(path) if truth != "markers"), None)
 
 
 # -- single files ---------------------------------------------------------------------------
@@ -281,11 +281,48 @@ def read_picture(path: str | Path, *, as_labels: bool = False) -> NDArray[Any]:
     from PIL import Image
 
     with _picture_errors(path), Image.open(path) as picture:
-        palette = picture.mode == "P" and not as_labels
-        pixels = np.asarray(picture.convert("RGB") if palette else picture)
+        tolerance = JPEG_NOISE if picture.format in JPEG else 0
+        if _has_deep_colour(picture):
+            pixels = _read_deep_png(path)
+        else:
+            palette = picture.mode == "P" and not as_labels
+            pixels = np.asarray(picture.convert("RGB") if palette else picture)
     if as_labels and pixels.ndim == 3:
-        pixels = _one_channel(pixels, path)
+        pixels = _one_channel(pixels, path, tolerance)
     return pixels
+
+
+def _has_deep_colour(picture: Any) -> bool:
+    """Tell a PNG of several channels of 16 bits, of which Pillow would keep 8."""
+    if picture.format != "PNG":
+        return False
+    rawmode = picture.tile[0][3] if picture.tile else ""
+    return picture.mode in ("LA", "RGB", "RGBA") and ";16" in str(rawmode)
+
+
+def _read_deep_png(path: str | Path) -> NDArray[Any]:
+    import imagecodecs
+
+    try:
+        pixels: NDArray[Any] = imagecodecs.png_decode(Path(path).read_bytes())
+    except imagecodecs.PngError as error:
+        raise ValueError(error) from error
+    return pixels
+
+
+def _read_label_picture(path: str | Path) -> NDArray[Any]:
+    """Labels of a picture; of a JPEG, which scatters the values of a mask, 0 and 255 again."""
+    pixels = read_picture(path, as_labels=True)
+    if Path(path).suffix.lower() not in (".jpg", ".jpeg"):
+        return pixels
+    values = pixels.astype(np.int16)
+    far = np.minimum(np.abs(values), np.abs(values - 255)) > JPEG_NOISE
+    if far.mean() > JPEG_BLURRED:
+        raise DataSetError(
+            f"{path} cannot hold labels, because JPEG compression changes their values: save them "
+            "as PNG or TIFF."
+        )
+    return np.where(values >= 128, np.uint8(255), np.uint8(0))
 
 
 @contextmanager
@@ -302,9 +339,9 @@ def _picture_errors(path: str | Path) -> Iterator[None]:
         ) from error
 
 
-def _one_channel(pixels: NDArray[Any], path: str | Path) -> NDArray[Any]:
+def _one_channel(pixels: NDArray[Any], path: str | Path, tolerance: int) -> NDArray[Any]:
     colours = pixels[..., : 1 if pixels.shape[-1] == 2 else 3]
-    if (colours != colours[..., :1]).any():
+    if np.ptp(colours, axis=-1).max() > tolerance:
         raise DataSetError(
             f"{path} is a colour picture, but labels must be one whole number per pixel: save them "
             "as a grey or indexed image."
@@ -372,6 +409,11 @@ def _stack_files(files: Sequence[Path], first: Stack, lazy_above: int, as_labels
                 f"{file} has shape {plane.shape}, but {files[0].name} has {shape}: images of a "
                 "series must have one size, open the others as stacks of their own."
             )
+        if plane.dtype != planes[0].dtype and not as_labels:
+            raise DataSetError(
+                f"{file} is {plane.dtype}, but {files[0].name} is {planes[0].dtype}: images of a "
+                "series must have one dtype, or their grey values cannot be compared."
+            )
     return np.stack(planes)
 
 
@@ -381,13 +423,13 @@ def _read_array(path: Path, as_labels: bool) -> NDArray[Any]:
         return read_plane(path)
     if suffix == ".npy":
         return _read_npy(path, LAZY_ABOVE)
-    return read_picture(path, as_labels=as_labels)
+    return _read_label_picture(path) if as_labels else read_picture(path)
 
 
 def _labels_array(path: str | Path, lazy_above: int) -> Any:
     """Labels of a file or folder as an array, without the meaning of its axes."""
     if not is_zarr(path) and Path(path).suffix.lower() in PICTURE_SUFFIXES:
-        return read_picture(path, as_labels=True)
+        return _read_label_picture(path)
     if _is_series(path):
         files = _images_in(Path(path))
         if len(files) > 1:

@@ -27,6 +27,7 @@ __all__ = [
     "annotated_classes",
     "check_annotation",
     "integer_labels",
+    "propose_from_parts",
     "propose_scheme",
     "read_target",
     "separate_touching",
@@ -458,9 +459,25 @@ def propose_scheme(
     _check_not_rgb(shape)
     if len(shape) < 2:
         raise InputError(f"labels must have at least the axes (Y, X), got shape {shape}.")
+    return propose_from_parts(_planes_to_look_at(labels, shape), annotation)
+
+
+def propose_from_parts(
+    parts: Iterable[ArrayLike], annotation: Literal["dense", "sparse"] = "dense"
+) -> tuple[LabelScheme, str]:
+    """Propose what label values mean from planes, or parts of planes; see `propose_scheme`.
+
+    Parameters
+    ----------
+    parts
+        (h, w) label values each.
+    annotation
+        What the user says about 0.
+    """
     counts: dict[int, int] = {}
     pieces: dict[int, list[int]] = {}
-    for plane in _planes_to_look_at(labels, shape):
+    for part in parts:
+        plane = integer_labels(part)
         values, n = np.unique(plane, return_counts=True)
         for value, pixels in zip(values.tolist(), n.tolist()):
             counts[value] = counts.get(value, 0) + pixels
@@ -475,7 +492,7 @@ def propose_scheme(
     return scheme, reason
 
 
-def _planes_to_look_at(labels: Any, shape: tuple[int, ...]) -> Iterator[NDArray[np.int32]]:
+def _planes_to_look_at(labels: Any, shape: tuple[int, ...]) -> Iterator[ArrayLike]:
     leading, (height, width) = shape[:-2], shape[-2:]
     n = int(np.prod(leading))
     chosen = list(range(n))
@@ -486,7 +503,7 @@ def _planes_to_look_at(labels: Any, shape: tuple[int, ...]) -> Iterator[NDArray[
             slice(max(0, (s - SAMPLED_SIDE) // 2), (s + SAMPLED_SIDE) // 2) for s in (height, width)
         )
     for i in chosen:
-        yield integer_labels(labels[(*np.unravel_index(i, leading), rows, cols)])
+        yield labels[(*np.unravel_index(i, leading), rows, cols)]
 
 
 def _count_pieces(mask: NDArray[np.bool_]) -> int:

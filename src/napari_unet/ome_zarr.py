@@ -23,7 +23,8 @@ def is_zarr(path: str | Path) -> bool:
     if is_url(path):
         return True
     path = Path(path)
-    return path.is_dir() and any((path / name).is_file() for name in MARKERS)
+    marked = path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in MARKERS)
+    return marked and path.is_dir()
 
 
 def is_url(path: str | Path) -> bool:

@@ -7,6 +7,7 @@ guard band around it as wide as the network sees.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 
     from napari_unet.stack import Stack
 
-__all__ = ["Region", "Split", "SplitConfig", "restrict", "split_stack", "split_stacks"]
+__all__ = [
+    "Region",
+    "Split",
+    "SplitConfig",
+    "parse_slices",
+    "restrict",
+    "say_slices",
+    "split_stack",
+    "split_stacks",
+]
 
 Region = tuple[int, int, int, int]  # y0, y1, x0, x1; y1 and x1 are the first outside
 MODES = ("last", "slices", "region", "random", "none")
@@ -332,3 +342,36 @@ def _has_classes_on_both_sides(stack: Stack, i: int, split: Split) -> bool:
     labels = stack.label_plane(i)
     parts = (split.training_mask(i, shape), split.validation_mask(i, shape))
     return all(len(annotated_classes(labels[part], stack.scheme)) >= 2 for part in parts)
+
+
+# -- slice numbers as people write them ---------------------------------------------------------
+
+
+def parse_slices(text: str) -> tuple[int, ...]:
+    """Read slice numbers: "3, 24-29" is (3, 24, 25, …, 29).
+
+    Raises
+    ------
+    InputError
+        When the text is anything else.
+    """
+    found: set[int] = set()
+    for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip()))):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if match is None or (match[2] and int(match[2]) < int(match[1])):
+            raise InputError(f"slices must read like 3, 24-29, got {part!r}: write numbers.")
+        if int(match[2] or match[1]) > 10**6:
+            raise InputError(f"slice numbers must be below a million, got {part!r}.")
+        found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(sorted(found))
+
+
+def say_slices(slices: tuple[int, ...]) -> str:
+    """Write slice numbers shortly: (3, 24, 25, 26) is "3, 24–26"."""
+    parts: list[list[int]] = []
+    for i in sorted(slices):
+        if parts and i == parts[-1][1] + 1:
+            parts[-1][1] = i
+        else:
+            parts.append([i, i])
+    return ", ".join(f"{a}–{b}" if b > a else str(a) for a, b in parts)

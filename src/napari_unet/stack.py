@@ -11,7 +11,7 @@ import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -84,7 +84,7 @@ class Stack:
             self._set("labels", _as_array(self.labels, "labels"))
             self._fit_labels()
             if self.scheme is None:
-                self._set("scheme", self._propose_scheme())
+                self._set("scheme", self.propose_scheme()[0])
         self._check_spacing()
 
     def _set(self, name: str, value: Any) -> None:
@@ -167,7 +167,7 @@ class Stack:
         if self.annotated is not None:
             shapes.append((len(self.annotated), *plane))
         if (self.annotated is not None and len(self.annotated) == 1) or self.n_slices == 1:
-            shapes.append(plane)
+            shapes += [plane, (1, *plane)]
         return tuple(shapes)
 
     def _labels_misfit(self, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
@@ -201,21 +201,6 @@ class Stack:
         self._set("scale", scale)
         self._set("translate", translate)
         self._set("units", units)
-
-    def _propose_scheme(self) -> LabelScheme:
-        from napari_unet.labels import propose_scheme
-
-        blocks = (b for b in sample_blocks(self) if self._has_labels(b[0]))
-        parts = [self._read_labels(*block).ravel() for block in blocks]
-        full = np.concatenate(parts) if parts else np.zeros(1, np.uint8)
-        if isinstance(self.labels, np.ndarray) and self.labels.size <= SAMPLE_PIXELS:
-            full = self.labels
-            if self._extra_channel is not None:
-                full = full.squeeze(self._extra_channel)
-        else:
-            # No plane to see in a sample of squares: a row of pixels keeps their values.
-            full = full[None]
-        return propose_scheme(full)[0]
 
     # -- shape ------------------------------------------------------------------------------
 
@@ -379,6 +364,36 @@ class Stack:
         band = max(1, SAMPLE_PIXELS // X)
         bands = (slice(y, min(y + band, Y)) for y in range(0, Y, band))
         return any(self._read_labels(i, rows, slice(0, X)).any() for rows in bands)
+
+    def propose_scheme(
+        self, annotation: Literal["dense", "sparse"] = "dense"
+    ) -> tuple[LabelScheme, str]:
+        """Propose what the label values mean, with one sentence that says why.
+
+        Looks at every plane that has labels; of more than 67 million pixels at a sample.
+
+        Parameters
+        ----------
+        annotation
+            What the user says about 0: background ("dense") or not annotated ("sparse").
+
+        Raises
+        ------
+        InputError
+            If the values cannot be labels.
+        """
+        from napari_unet.labels import SCAN_LIMIT, propose_from_parts
+
+        slices: Sequence[int] = range(self.n_slices)
+        if self.annotated is not None:
+            slices = self.annotated
+        elif annotation == "sparse":
+            slices = self._painted_slices()
+        Y, X = self.plane_shape
+        blocks = sample_blocks(self, slices)
+        if len(slices) * Y * X <= SCAN_LIMIT:
+            blocks = ((i, slice(0, Y), slice(0, X)) for i in slices)
+        return propose_from_parts((self._read_labels(*block) for block in blocks), annotation)
 
     def with_labels(
         self,

@@ -8,9 +8,8 @@ import pytest
 from napari_unet.labels import LabelScheme
 from napari_unet.preflight import Finding, touching_pairs
 from napari_unet.session import session_of
-from napari_unet.splits import SplitConfig, split_stack
+from napari_unet.splits import SplitConfig, parse_slices, say_slices, split_stack
 from napari_unet.widgets.data import DataDock
-from napari_unet.widgets.validation_choice import parse_slices, say_slices
 
 from .conftest import pump, until
 
@@ -293,13 +292,13 @@ def test_slice_numbers_are_read_and_written(text, slices):
 
 def test_open_adds_the_sample_and_chooses_it(model, opened):
     dock = opened(model)
-    dock.sample.value = "synthetic"
-    dock.open_button.click()
-    assert dock.open_button.text() == "&Cancel"
+    dock.samples.sample.value = "synthetic"
+    dock.samples.button.click()
+    assert dock.samples.button.text() == "&Cancel"
     assert dock.status.text() == "Opening Synthetic membranes …"
-    until(lambda: dock._opening is None)
+    until(lambda: dock.samples.job is None)
     settled(dock)
-    assert dock.open_button.text() == "&Open"
+    assert dock.samples.button.text() == "&Open"
     assert dock.session.stack.labels is not None
     assert dock.image.value.name == dock.session.stack.name
     assert dock.session.labels_layer in model.layers
@@ -316,8 +315,8 @@ def test_a_sample_that_cannot_be_had_is_one_notification(model, monkeypatch, ope
 
     monkeypatch.setattr(datasets, "open", refuse)
     dock = opened(model)
-    dock.open_button.click()
-    until(lambda: dock._opening is None)
+    dock.samples.button.click()
+    until(lambda: dock.samples.job is None)
     last = notification_manager.records[-1]
     assert last.message == "Expected a network, got none: connect and try again."
     assert dock.status.text() == "Open a sample, or drag an image into the viewer."
@@ -341,12 +340,49 @@ def test_a_download_shows_how_far_it_is_and_can_be_cancelled(model, monkeypatch,
 
     monkeypatch.setattr(datasets, "open", slow)
     dock = opened(model)
-    dock.open_button.click()
+    dock.samples.button.click()
     until(lambda: dock.status.text().startswith("Fetching ISBI-2012 EM, once: "))
-    dock.open_button.click()
-    until(lambda: dock._opening is None)
+    dock.samples.button.click()
+    until(lambda: dock.samples.job is None)
     assert len(cancelled) == 1
-    assert dock.open_button.text() == "&Open"
+    assert dock.samples.button.text() == "&Open"
+
+
+def test_labels_that_come_after_their_image_are_chosen(model, cells, opened):
+    dock = opened(model)
+    model.add_image(cells[0], name="cells")
+    settled(dock)
+    assert dock.session.stack.labels is None
+    labels = model.add_labels(cells[1], name="painted later")
+    settled(dock)
+    assert dock.labels.value is labels
+    assert dock.session.stack.labels is labels.data
+    dock.labels.value = None
+    dock.labels.activated.emit(0)  # as a person does
+    settled(dock)
+    model.add_labels(cells[1], name="others")
+    settled(dock)
+    assert dock.session.stack.labels is None  # none are wanted
+
+
+def test_each_image_has_the_labels_named_after_it(model, cells, opened):
+    """Two sequences of one size: the labels of the first are not taken for those of the second."""
+    image, labels = cells
+    for name in ("cell 1", "cell 11", "cell 2"):
+        model.add_image(image.copy(), name=name)
+        model.add_labels(labels.copy(), name=f"{name} labels")
+        model.add_labels(labels.copy(), name=f"{name} silver truth", visible=False)
+    dock = opened(model)
+    for name in ("cell 2", "cell 1", "cell 11"):
+        dock.image.value = model.layers[name]
+        dock.image.chosen.emit(dock.image.value)
+        settled(dock)
+        assert dock.labels.value is model.layers[f"{name} labels"]
+    dock.labels.value = model.layers["cell 11 silver truth"]
+    dock.labels.activated.emit(0)
+    settled(dock)
+    dock._on_image()  # a choice that fits stays
+    assert dock.labels.value is model.layers["cell 11 silver truth"]
 
 
 def test_every_control_explains_itself(dock):

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print and return what was found; ends the program with 2 if training could not begin."""
     from napari_unet.preflight import find
 
-    stack = open_training_stack(args) if args.labels or args.annotation else open_image(args)
+    stack = open_training_stack(args) if _is_about_labels(args) else open_image(args)
     config = _config(args, stack)
     findings = []
     for finding in find(
@@ -73,6 +73,12 @@ def _config(args: argparse.Namespace, stack: Stack) -> TrainConfig:
 
     name = preset_for(args.preset, stack.scheme)
     return TrainConfig.preset_named(name, device=args.device)
+
+
+def _is_about_labels(args: argparse.Namespace) -> bool:
+    """Tell whether anything was said that only labels have; an image alone may be checked too."""
+    said = (args.labels, args.annotated, args.truth, args.annotation, args.kind, args.classes)
+    return any(said) or args.ignore is not None
 
 
 def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:

@@ -55,6 +55,12 @@ def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("gold", "silver", "markers"),
         help="which annotation of a Cell Tracking Challenge data set (default gold)",
     )
+    parser.add_argument(
+        "--annotated",
+        metavar="SLICES",
+        help="slices that LABELS are of, where they are of a few only, such as 3,7 or 24-29, "
+        "counted from 0",
+    )
     add_label_arguments(parser)
 
 
@@ -144,17 +150,32 @@ def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tu
     from napari_unet.ctc_folder import is_ctc_folder, open_ctc_all
 
     several = args.sequence == "both" and labels is None
+    annotated = _annotated(args, labels)
     if is_data_set(image):
         truth: Truth = args.truth or "gold"
         if several:
             return datasets.open_all(image, truth=truth, progress=True)
         named = datasets.open(image, sequence=args.sequence or "01", truth=truth, progress=True)
-        return (named if labels is None else named.with_labels(read_array(labels)),)
+        if labels is None:
+            return (named,)
+        return (named.with_labels(read_array(labels), annotated=annotated),)
+    if labels is not None and annotated is not None:
+        return (files.open_pair(image, labels, axes=args.axes, annotated=annotated),)
     if labels is not None:
         return files.open_pairs(image, labels, axes=args.axes)
     if several and is_ctc_folder(image):
         return open_ctc_all(image, args.truth or "gold")
     return (files.open_image(image, axes=args.axes, sequence=args.sequence, truth=args.truth),)
+
+
+def _annotated(args: argparse.Namespace, labels: str | None) -> tuple[int, ...] | None:
+    from napari_unet.splits import parse_slices
+
+    if args.annotated is None:
+        return None
+    if labels is None:
+        raise InputError("--annotated says which slices LABELS are of; name the labels as well.")
+    return parse_slices(args.annotated)
 
 
 def _check_sequences(args: argparse.Namespace, images: list[str]) -> None:

@@ -88,13 +88,11 @@ def with_asked_scheme(args: argparse.Namespace, stacks: Sequence[Stack]) -> tupl
 
 def _proposed(stack: Stack, annotation: Any) -> LabelScheme:
     """The stack's own scheme, or the one that its labels suggest for another annotation."""
-    from napari_unet.labels import propose_scheme
-
     own = stack.scheme
     assert own is not None  # a stack with labels has one
     if annotation is None or annotation == own.annotation:
         return own
-    return propose_scheme(stack.labels, annotation)[0]
+    return stack.propose_scheme(annotation)[0]
 
 
 def _named_values(text: str) -> list[tuple[int, str]]:

@@ -65,7 +65,7 @@ class _Part:
 def describe_image(stack: Stack) -> str:
     """Return the size of a stack: "30 slices, 512 × 512 pixels, uint8."."""
     Y, X = stack.plane_shape
-    parts = [count(stack.n_slices, "slice"), f"{Y:,} × {X:,} pixels", str(stack.dtype)]
+    parts = [count(stack.n_slices, "slice"), f"{Y:,} × {X:,} pixels", stack.dtype.name]
     if stack.channels > 1:
         parts.insert(1, count(stack.channels, "channel"))
     unit = stack.units[-1]

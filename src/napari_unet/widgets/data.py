@@ -18,6 +18,7 @@ from napari_unet.widgets import notices
 from napari_unet.widgets.class_look import class_colours, class_names, rename_class
 from napari_unet.widgets.class_table import ClassTable
 from napari_unet.widgets.dock import Dock
+from napari_unet.widgets.file_choice import FileChoice
 from napari_unet.widgets.finding_list import FindingList
 from napari_unet.widgets.form import (
     Advanced,
@@ -26,8 +27,6 @@ from napari_unet.widgets.form import (
     Form,
     Heading,
     Note,
-    Row,
-    button,
     check_box,
     set_tip,
     spin_box,
@@ -40,16 +39,17 @@ from napari_unet.widgets.layers import (
     default_level,
     describe_levels,
     fits,
+    go_to_slice,
     level_options,
     proposed_axes,
     shown_slice,
     stack_from_layers,
 )
-from napari_unet.widgets.sample_job import Cancelled, SampleJob
-from napari_unet.widgets.samples import SAMPLES, stack_layers
+from napari_unet.widgets.sample_choice import SampleChoice
+from napari_unet.widgets.samples import stack_layers
 from napari_unet.widgets.training_stacks import TrainingStacks
 from napari_unet.widgets.validation_choice import ValidationChoice
-from napari_unet.widgets.worker import Worker, once
+from napari_unet.widgets.worker import Worker
 
 if TYPE_CHECKING:
     from napari_unet.widgets.theme import Colours
@@ -78,11 +78,9 @@ class DataDock(Dock):
     def build(self) -> None:
         """Put the controls into the column."""
         self._looking: Worker | None = None
-        self._opening: SampleJob | None = None
-        self._watch = QTimer(self)
-        self._watch.setInterval(200)
-        self._watch.timeout.connect(self._on_watch)
         self._painted: Any = None
+        self._without_labels = False  # the user wants none
+        self._just_opened = False
         self._build_samples()
         self._build_layers()
         self._build_advanced()
@@ -113,15 +111,13 @@ class DataDock(Dock):
             self._on_image()
 
     def _build_samples(self) -> None:
-        tip = "Data sets of the U-Net paper, fetched once and then kept, and a synthetic one."
-        self.sample = Combo([(title, name) for name, title in SAMPLES.items()], tip)
-        self.open_button = button(
-            "&Open", "Open this data set as an image and a labels layer; press again to cancel."
-        )
-        self.open_button.clicked.connect(self._on_open)
-        form = Form()
-        form.add("&Sample", Row(self.sample, self.open_button, stretch=0), tip)
-        self.column.addWidget(form)
+        self.samples = SampleChoice(self)
+        self.samples.opened.connect(self._on_opened)
+        self.samples.told.connect(self._on_told)
+        self.files = FileChoice(self)
+        self.files.opened.connect(self._on_opened)
+        self.column.addWidget(self.samples)
+        self.column.addWidget(self.files)
 
     def _build_layers(self) -> None:
         self.column.addWidget(Heading("or your own layers"))
@@ -149,7 +145,9 @@ class DataDock(Dock):
         form.add("0 means", self.zero, "What pixels without a label are.")
         self.column.addWidget(form)
         self.image.chosen.connect(self._on_image)
+        self.labels.activated.connect(self._on_labels_picked)
         self.labels.chosen.connect(self._on_labels)
+        self.listen(self.viewer.layers.events.inserted, self._on_inserted)
         self.level.chosen.connect(self._look)
         self.zero.chosen.connect(self._look)
 
@@ -199,67 +197,41 @@ class DataDock(Dock):
         """Take over the theme's colours."""
         self.histogram.on_theme(colours)
 
-    # -- samples ----------------------------------------------------------------------------
+    # -- samples and files ------------------------------------------------------------------
 
-    def _on_open(self) -> None:
-        if self._opening is not None:
-            self._opening.cancel()
-            return
-        name = self.sample.value
-        self._opening = SampleJob(name)
-        self.open_button.setText("&Cancel")
-        self.sample.setEnabled(False)
-        worker = Worker(once(self._opening.open))
-        worker.yielded.connect(self._on_opened)
-        worker.errored.connect(self._on_open_failed)
-        worker.warned.connect(notices.show_warning)
-        worker.finished.connect(self._on_opening_over)
-        self._watch.start()
-        self._on_watch()
-        self.run(worker)
-
-    def _on_watch(self) -> None:
-        """Show how far a download is."""
-        if self._opening is not None:
-            self.status.say(self._opening.describe())
-
-    def _on_opened(self, stack: Stack) -> None:
-        added = [Layer.create(*one) for one in stack_layers(stack)]
-        for layer in added:
-            self.viewer.add_layer(layer)
-        self.image.value = added[0]
-        if len(added) > 1:
-            self.labels.value = added[1]
+    def _on_opened(self, opened: Stack | tuple[Stack, ...]) -> None:
+        """Show what was opened; the first stack is chosen, others are learned from as well."""
+        stacks = opened if isinstance(opened, tuple) else (opened,)
+        shown = [[Layer.create(*one) for one in stack_layers(stack)] for stack in stacks]
+        for layers in shown:
+            for layer in layers:
+                self.viewer.add_layer(layer)
+        self.image.value = shown[0][0]
+        self.labels.value = shown[0][1] if len(shown[0]) > 1 else None
         self.viewer.reset_view()
+        self._just_opened = True
         self._on_image()
+        further = tuple(stack for stack in stacks[1:] if stack.labels is not None)
+        if further:
+            self.session.added = (*self.session.added, *further)
 
-    def _on_open_failed(self, error: Exception) -> None:
-        if not isinstance(error, Cancelled):
-            notices.show_error(error)
-
-    def _on_opening_over(self) -> None:
-        self._opening = None
-        self._watch.stop()
-        self.open_button.setText("&Open")
-        self.sample.setEnabled(True)
-        if self._looking is None or not self._looking.is_running:
-            self.status.say("" if self.image.value is not None else NOTHING_OPEN)
+    def _on_told(self, text: str) -> None:
+        looking = self._looking is not None and self._looking.is_running
+        if text or not looking:
+            self.status.say(text or ("" if self.image.value is not None else NOTHING_OPEN))
 
     def on_shut(self) -> None:
         """Cancel a download."""
-        if self._opening is not None:
-            self._opening.cancel()
+        self.samples.cancel()
 
     # -- layers -----------------------------------------------------------------------------
 
     def _on_image(self, _: object = None) -> None:
         """Another image: propose its axes and the labels that fit it."""
         image = self.image.value
+        self._without_labels = False
         if image is not None:
-            fitting = [one for one in self._label_layers() if fits(one, image)]
-            fitting.sort(key=lambda one: (-one.ndim, one.data.shape != image.data.shape))
-            if self.labels.value not in fitting and fitting:
-                self.labels.value = fitting[0]
+            self._propose_labels()
             known = image.metadata.get("napari_unet", {}).get("axes")
             options = proposed_axes(image, self.labels.value)
             options = (known, *(a for a in options if a != known)) if known else options
@@ -267,6 +239,36 @@ class DataDock(Dock):
             self.axes.setCurrentIndex(0)
         self._offer_levels()
         self._on_labels()
+
+    def _propose_labels(self) -> bool:
+        """Choose labels that fit the image, where those chosen do not or are another image's."""
+        image, chosen = self.image.value, self.labels.value
+        fitting = [one for one in self._label_layers() if fits(one, image)]
+        fitting.sort(
+            key=lambda one: (
+                not _named_after(one, image),
+                not one.visible,
+                -one.ndim,
+                one.data.shape != image.data.shape,
+            )
+        )
+        if chosen in fitting and (
+            _named_after(chosen, image) or not _named_after(fitting[0], image)
+        ):
+            return False
+        found = bool(fitting) and (fitting[0].visible or _named_after(fitting[0], image))
+        if found:
+            self.labels.value = fitting[0]
+        return found
+
+    def _on_inserted(self, _: object = None) -> None:
+        """Labels that come after their image are chosen as well, unless none are wanted."""
+        wanted = self.labels.value is None and not self._without_labels
+        if self.image.value is not None and wanted and self._propose_labels():
+            self._on_labels()
+
+    def _on_labels_picked(self, _: object = None) -> None:
+        self._without_labels = self.labels.value is None
 
     def _offer_levels(self) -> None:
         image = self.image.value
@@ -396,6 +398,9 @@ class DataDock(Dock):
             stack = self._with_look(found)
             self.session.use_layers(stack, self.image.value, self.labels.value)
             self._show_classes(stack)
+            if self._just_opened:
+                self._just_opened = False
+                self._show_annotated_slice(stack)
             levels = describe_levels(self.image.value, self.level.value or 0)
             if levels:
                 self.findings.add(Finding("info", levels))
@@ -403,6 +408,12 @@ class DataDock(Dock):
             self.histogram.show_values(found)
         else:
             self.findings.add(found)
+
+    def _show_annotated_slice(self, stack: Stack) -> None:
+        """Show what was opened where it has labels: of many frames few may have some."""
+        image, labelled = self.image.value, stack.labelled_slices
+        if labelled and shown_slice(self.viewer, stack, image) not in labelled:
+            go_to_slice(self.viewer, stack, labelled[0], image)
 
     # -- classes and limits -------------------------------------------------------------------
 
@@ -520,6 +531,12 @@ class DataDock(Dock):
         self._looking.yielded.connect(self._on_found)
         self._looking.errored.connect(self._on_look_failed)
         self.run(self._looking)
+
+
+def _named_after(labels: Labels, image: Image) -> bool:
+    """Tell whether labels say by their name which image they belong to."""
+    rest = labels.name.removeprefix(image.name)
+    return rest != labels.name and not rest[:1].isalnum()
 
 
 def _axes_words(axes: str) -> str:

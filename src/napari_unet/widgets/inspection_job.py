@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_unet.errors import UNetError
-from napari_unet.labels import LabelScheme, propose_scheme
+from napari_unet.labels import LabelScheme
 from napari_unet.preflight import Finding, find
 from napari_unet.splits import split_stack
 from napari_unet.stack import Stack, sample_blocks
@@ -69,7 +69,7 @@ def inspect(
     if known is not None and known.annotation == annotation and kind in (None, known.kind):
         scheme = known
     else:
-        scheme, why = propose_scheme(stack.labels, annotation)
+        scheme, why = stack.propose_scheme(annotation)
         if kind is not None and kind != scheme.kind:
             why = ""
             values = () if kind == "objects" else _values(stack, annotation)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["get_reader"]
 
+TITLES = {"gold": "gold truth", "silver": "silver truth", "markers": "markers"}
+
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
     """Return a reader for a folder of the challenge; None leaves other paths to other readers.
@@ -35,11 +37,21 @@ def _read(path: str | list[str]) -> list[LayerData]:
 
 
 def _read_folder(folder: Path) -> list[LayerData]:
-    from napari_unet.ctc_folder import find_sequences, open_ctc
-    from napari_unet.widgets.samples import stack_layers
+    """Frames and their best truth of every sequence; other truths are hidden, and read when shown.
 
-    return [
-        layer
-        for sequence in find_sequences(folder)
-        for layer in stack_layers(open_ctc(folder, sequence))
-    ]
+    A sequence without truth, as the challenge's test sets are, is frames alone.
+    """
+    from napari_unet.ctc_folder import add_truth, find_sequences, find_truths, open_ctc
+    from napari_unet.widgets.samples import labels_layer, stack_layers
+
+    layers: list[LayerData] = []
+    for sequence in find_sequences(folder):
+        truths = find_truths(folder, sequence)
+        best = next((one for one in truths if one != "markers"), None)
+        stack = open_ctc(folder, sequence, best)
+        layers += stack_layers(stack)
+        for truth in truths:
+            if truth != best:
+                other = add_truth(stack, folder, sequence, truth, lazy_above=0)
+                layers.append(labels_layer(other, f"{stack.name} {TITLES[truth]}", visible=False))
+    return layers

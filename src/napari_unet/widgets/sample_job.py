@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_unet.errors import UNetError
 from napari_unet.widgets.samples import SAMPLES
@@ -24,10 +24,12 @@ class SampleJob:
     ----------
     name
         One of ``datasets.names()``.
+    options
+        Of ``datasets.open``: ``data_dir``, ``sequence``, ``truth``.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, **options: Any) -> None:
+        self._name, self._options = name, options
         self._done = self._total = 0
         self._cancelled = False
 
@@ -41,7 +43,7 @@ class SampleJob:
         """
         from napari_unet import datasets
 
-        return datasets.open(self._name, progress=self._on_progress)
+        return datasets.open(self._name, progress=self._on_progress, **self._options)
 
     def cancel(self) -> None:
         """End the download at its next piece."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SAMPLES",
+    "labels_layer",
     "open_dic_c2dh_hela",
     "open_isbi2012_em",
     "open_phc_c2dh_u373",
@@ -66,22 +67,44 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     spatial = stack.axes.replace("c", "")
     by_axis = dict(zip(spatial, zip(stack.scale, stack.translate, stack.units)))
     rgb = stack.axes.endswith("c") and stack.channels in (3, 4) and stack.dtype == np.uint8
-    shown = stack.axes[:-1] if rgb else stack.axes
+    pixels, axes = (stack.image, stack.axes) if rgb else _channels_before_planes(stack)
+    shown = axes[:-1] if rgb else axes
     image = _spacing([by_axis.get(a, (1.0, 0.0, "pixel")) for a in shown])
     image |= {"name": stack.name, "axis_labels": tuple(shown), "rgb": rgb}
-    image["metadata"] = {"napari_unet": {"axes": stack.axes}}
-    layers: list[LayerData] = [(stack.image, image, "image")]
+    image["metadata"] = {"napari_unet": {"axes": axes}}
+    layers: list[LayerData] = [(pixels, image, "image")]
     if stack.labels is not None and stack.scheme is not None:
-        labels = _spacing([by_axis[a] for a in spatial])
-        labels |= {"name": f"{stack.name} labels", "axis_labels": tuple(spatial), "opacity": 0.5}
-        labels["metadata"] = {
-            "napari_unet": {
-                "scheme": stack.scheme.to_dict(),
-                "annotated": None if stack.annotated is None else list(stack.annotated),
-            }
-        }
-        layers.append((_whole_labels(stack), labels, "labels"))
+        layers.append(labels_layer(stack, f"{stack.name} labels"))
     return layers
+
+
+def _channels_before_planes(stack: Stack) -> tuple[Any, str]:
+    """Image and axes with y and x last, which the viewer shows as the plane."""
+    axes = stack.axes
+    if axes[-2:] == "yx":
+        return stack.image, axes
+    order = [*(a for a in axes if a not in "yx"), "y", "x"]
+    image = stack.image
+    if not hasattr(image, "transpose"):  # zarr
+        import dask.array as da
+
+        image = da.from_array(image)
+    return image.transpose([axes.index(a) for a in order]), "".join(order)
+
+
+def labels_layer(stack: Stack, name: str, *, visible: bool = True) -> LayerData:
+    """Return the labels of a stack as layer data."""
+    assert stack.scheme is not None
+    spatial = stack.axes.replace("c", "")
+    labels = _spacing(list(zip(stack.scale, stack.translate, stack.units)))
+    labels |= {"name": name, "axis_labels": tuple(spatial), "opacity": 0.5, "visible": visible}
+    labels["metadata"] = {
+        "napari_unet": {
+            "scheme": stack.scheme.to_dict(),
+            "annotated": None if stack.annotated is None else list(stack.annotated),
+        }
+    }
+    return _whole_labels(stack), labels, "labels"
 
 
 def _spacing(per_axis: Sequence[tuple[float, float, str]]) -> dict[str, Any]:

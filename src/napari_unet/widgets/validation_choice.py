@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_unet.errors import InputError
-from napari_unet.splits import Region, Split, SplitConfig, split_stacks
+from napari_unet.splits import (
+    Region,
+    Split,
+    SplitConfig,
+    parse_slices,
+    say_slices,
+    split_stacks,
+)
 from napari_unet.tiles import border
 from napari_unet.widgets import notices
 from napari_unet.widgets.form import Combo, Form, Note, set_tip
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     from napari_unet.stack import Stack
     from napari_unet.widgets.dock import Dock
 
-__all__ = ["ValidationChoice", "parse_slices", "say_slices"]
+__all__ = ["ValidationChoice"]
 
 TIP = (
     "Slices that training never sees; how well the network does on them tells how well it will "
@@ -187,33 +193,3 @@ class ValidationChoice(QWidget):
 
 def _inside(region: Region, stack: Stack) -> bool:
     return region[1] <= stack.plane_shape[0] and region[3] <= stack.plane_shape[1]
-
-
-def parse_slices(text: str) -> tuple[int, ...]:
-    """Read slice numbers: "3, 24-29" is (3, 24, 25, …, 29).
-
-    Raises
-    ------
-    InputError
-        When the text is anything else.
-    """
-    found: set[int] = set()
-    for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip()))):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        if match is None or (match[2] and int(match[2]) < int(match[1])):
-            raise InputError(f"slices must read like 3, 24-29, got {part!r}: write numbers.")
-        if int(match[2] or match[1]) > 10**6:
-            raise InputError(f"slice numbers must be below a million, got {part!r}.")
-        found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return tuple(sorted(found))
-
-
-def say_slices(slices: tuple[int, ...]) -> str:
-    """Write slice numbers shortly: (3, 24, 25, 26) is "3, 24–26"."""
-    parts: list[list[int]] = []
-    for i in sorted(slices):
-        if parts and i == parts[-1][1] + 1:
-            parts[-1][1] = i
-        else:
-            parts.append([i, i])
-    return ", ".join(f"{a}–{b}" if b > a else str(a) for a, b in parts)
