@@ -125,10 +125,12 @@ def test_no_run_no_report(tmp_path, capsys):
     assert "run one" in capsys.readouterr().err
 
 
-def test_report_alone_draws_again(tmp_path, capsys):
+@pytest.mark.parametrize("word", ["report", "--report"])
+def test_report_alone_draws_again(tmp_path, capsys, word):
     make(tmp_path, "em-baseline")
-    assert main(["reproduce", "--report", "-o", str(tmp_path)]) == 0
+    assert main(["reproduce", word, "-o", str(tmp_path)]) == 0
     assert "report.md" in capsys.readouterr().out
+    assert (tmp_path / "figures" / "baselines.png").is_file()
 
 
 def test_a_comparison_needs_two_runs(tmp_path):
