@@ -25,6 +25,7 @@ COLOURS = {
     "purple": (204, 121, 167),
     "sky": (86, 180, 233),
     "grey": (190, 205, 220),
+    "ground": (130, 130, 130),
 }
 FINE = 2  # drawn so many times larger, then scaled down: smooth lines
 
@@ -78,6 +79,7 @@ def draw_curves(
     title: str,
     size: tuple[int, int] = (600, 300),
     x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw curves into one frame.
 
@@ -89,14 +91,14 @@ def draw_curves(
         Above the frame: what the vertical axis shows.
     size
         Width and height in pixels.
-    x_range
-        Of the horizontal axis; that of the points when omitted.
+    x_range, y_range
+        Of the axes; those of the points when omitted.
 
     Returns
     -------
     ndarray (height, width, 3) uint8
     """
-    plot = _Plot(curves, size, x_range)
+    plot = _Plot(curves, size, x_range, y_range)
     plot.frame(title)
     for curve in curves:
         plot.line(curve)
@@ -112,6 +114,7 @@ class _Plot:
         curves: Sequence[Curve],
         size: tuple[int, int],
         x_range: tuple[float, float] | None = None,
+        y_range: tuple[float, float] | None = None,
     ):
         self.image = Image.new("RGB", (size[0] * FINE, size[1] * FINE), PAPER)
         self.draw = ImageDraw.Draw(self.image)
@@ -120,7 +123,7 @@ class _Plot:
         self.right, self.bottom = (size[0] - 12) * FINE, (size[1] - 30) * FINE
         points = [point for curve in curves for point in curve.points()]
         self.x = x_range or _range([x for x, _ in points])
-        self.y = _range([y for _, y in points], margin=0.05)
+        self.y = y_range or _range([y for _, y in points], margin=0.05)
 
     def frame(self, title: str) -> None:
         self.draw.text((4 * FINE, 4 * FINE), title, INK, self.font)

@@ -27,7 +27,7 @@ from napari_unet.experiments.result import (
 from napari_unet.experiments.table import EXPERIMENTS
 
 
-def make(output, name, seed=0, steps=4000, width=64, score=0.5, diverged=""):
+def make(output, name, seed=0, steps=4000, width=64, score=0.5, diverged="", trivial=0.75):
     one = EXPERIMENTS[name]
     training = Training(
         steps, 4000, width, 64, one.settings.tile, one.settings.batch, 100.0, 10**9, "CPU", 31,
@@ -35,11 +35,12 @@ def make(output, name, seed=0, steps=4000, width=64, score=0.5, diverged=""):
     )  # fmt: skip
     readings = [Reading(loss, 0.07, iou, thresholded, 6) for loss, iou, thresholded in
                 ((0.31, 0.91, score), (0.32, 0.92, 0.62), (0.33, 0.93, 0.63))]  # fmt: skip
+    everything = Reading(float("nan"), float("nan"), trivial, 0.55, 6)
     names = ("rand_error", "warping_error", "pixel_error", "v_rand", "v_info")
     em = {"slices": 6, **dict.fromkeys(names, score / 10)}
     field = em if one.data == "em" else {"frames": 5, "seg": score, "det": 0.8}
     folder = output / "runs" / name / f"seed-{seed}"
-    write_result(folder, Result(name, seed, training, Scores(*readings, field=field)))
+    write_result(folder, Result(name, seed, training, Scores(*readings, field, everything)))
     log = LossLog(folder / "losses.csv")
     for step in range(1, 21):
         log.add(step, score / step)
@@ -96,8 +97,17 @@ def test_both_ways_of_measuring_stand_beside_each_other(tmp_path):
     make(tmp_path, "em-baseline", score=0.4)
     text = write_report(tmp_path).read_text(encoding="utf-8")
     ious, losses = lines_with(text, "em-baseline")[2:4]
-    assert ious.endswith("| 324² | 0.630 | 0.620 | 0.400 | 0.910 |")
+    assert ious.endswith("| 324² | 0.630 | 0.620 | 0.400 | 0.910 | 0.550 | 0.750 |")
     assert losses.endswith("| 324² | 0.330 | 0.320 | 0.310 | 0.070 |")
+
+
+def test_networks_that_learnt_nothing_are_named(tmp_path):
+    make(tmp_path, "em-baseline", trivial=0.905)
+    make(tmp_path, "em-adam")
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    assert "**Learnt too little to be compared: `em-baseline`.**" in text
+    make(tmp_path, "em-baseline")
+    assert "Learnt too little" not in write_report(tmp_path).read_text(encoding="utf-8")
 
 
 def test_random_split_beside_held_apart(tmp_path):
@@ -125,10 +135,12 @@ def test_no_run_no_report(tmp_path, capsys):
     assert "run one" in capsys.readouterr().err
 
 
-def test_report_alone_draws_again(tmp_path, capsys):
+@pytest.mark.parametrize("word", ["report", "--report"])
+def test_report_alone_draws_again(tmp_path, capsys, word):
     make(tmp_path, "em-baseline")
-    assert main(["reproduce", "--report", "-o", str(tmp_path)]) == 0
+    assert main(["reproduce", word, "-o", str(tmp_path)]) == 0
     assert "report.md" in capsys.readouterr().out
+    assert (tmp_path / "figures" / "baselines.png").is_file()
 
 
 def test_a_comparison_needs_two_runs(tmp_path):

@@ -24,7 +24,9 @@ TRAINING = Training(
     peak_memory=10**9, compute="CPU", parameters=31, train_slices=24, validation_slices=6,
     remarks=("tiles are smaller",),
 )  # fmt: skip
-RESULT = Result("em-adam", 0, TRAINING, Scores(READING, READING, READING, {"rand_error": 0.1}))
+RESULT = Result(
+    "em-adam", 0, TRAINING, Scores(READING, READING, READING, {"rand_error": 0.1}, READING)
+)
 
 
 def test_what_is_written_comes_back(tmp_path):
@@ -62,3 +64,11 @@ def test_shortened_says_what_was_less():
     both = replace(TRAINING, steps=10, width=4)
     assert both.shortened == "10 of 4,000 steps, width 4 of 64"
     assert replace(TRAINING, steps=10, diverged="nan").shortened == ""
+
+
+def test_results_of_before_know_no_trivial_score(tmp_path):
+    write_result(tmp_path, replace(RESULT, scores=replace(RESULT.scores, everything=None)))
+    found = read_result(tmp_path)
+    assert found is not None
+    assert found.scores.everything is None
+    assert found.scores.learnt

@@ -10,7 +10,14 @@ import torch
 
 from napari_unet.augment import AugmentConfig
 from napari_unet.device import Compute
-from napari_unet.experiments.scores import TILES_PER_SLICE, Tally, cut_tiles, read_tiles, read_whole
+from napari_unet.experiments.scores import (
+    TILES_PER_SLICE,
+    Tally,
+    cut_tiles,
+    read_everything,
+    read_tiles,
+    read_whole,
+)
 from napari_unet.model import UNet, UNetConfig
 from napari_unet.tiles import border
 from napari_unet.validation import ValidationPlane
@@ -66,6 +73,14 @@ def test_whole_planes(plane, says_cell):
     assert found.cross_entropy == pytest.approx(-(math.log(0.75) + math.log(0.25)) / 2, rel=1e-5)
     assert found.loss == pytest.approx(2 * found.cross_entropy)
     np.testing.assert_allclose(foreground[7], np.full((40, 60), 0.75), rtol=1e-5)
+
+
+def test_calling_every_pixel_a_cell_is_measured_without_a_network(plane, says_cell):
+    everything, network = read_everything([plane]), read_whole(says_cell, [plane], CPU)[0]
+    assert everything.iou == network.iou
+    assert everything.thresholded_iou == network.thresholded_iou
+    assert everything.images == 1
+    assert read_everything([]).images == 0
 
 
 def test_tiles_are_measured_like_planes(plane, says_cell):

@@ -102,6 +102,19 @@ def test_the_number_of_frames_must_agree():
         ctc_seg([PREDICTION], [REFERENCE, REFERENCE])
 
 
+@pytest.mark.parametrize("metric", [ctc_seg, ctc_det])
+def test_progress_is_told_before_every_frame_and_can_stop(metric):
+    calls = []
+    metric([PREDICTION] * 3, [REFERENCE] * 3, progress=lambda *of: calls.append(of))
+    assert calls == [(0, 3), (1, 3), (2, 3)]
+
+    def stop(_done, _total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        metric([PREDICTION], [REFERENCE], progress=stop)
+
+
 frames = st.lists(
     st.tuples(*[arrays(np.uint16, (6, 6), elements=st.integers(0, 4))] * 2), min_size=1, max_size=3
 )

@@ -35,6 +35,13 @@ def test_unknown_pixels_do_not_count():
     assert thresholded_iou([image(86)], [image(100)], [image(86)]) == 1
 
 
+def test_an_image_without_annotation_does_not_count():
+    nothing = np.zeros((1, 100), bool)
+    found = thresholded_iou([image(86), image(1)], [image(100)] * 2, [~nothing, nothing])
+    assert found == 0.8
+    assert np.isnan(thresholded_iou([image(1)], [image(100)], [nothing]))
+
+
 def test_what_does_not_fit_is_said():
     with pytest.raises(InputError, match="at least one, got 0 and 0"):
         thresholded_iou([], [])

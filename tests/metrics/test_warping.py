@@ -9,7 +9,12 @@ from scipy import ndimage
 
 from napari_unet.metrics import warping_error
 from napari_unet.metrics.simple_points import SIMPLE, neighbourhood_codes, warp
-from napari_unet.metrics.warping import split_and_merger_pixels, warp_reference, warping_curve
+from napari_unet.metrics.warping import (
+    fall_apart,
+    split_and_merger_pixels,
+    warp_reference,
+    warping_curve,
+)
 
 EVERYWHERE = np.ones((1, 1), bool)
 
@@ -123,6 +128,26 @@ def test_a_detour_of_more_than_20_pixels_is_none():
 
     assert not loop(41)  # 20 px to each side still see the ring closed
     assert loop(61)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.7, 0.9])
+def test_pieces_equal_those_of_every_pixel_for_itself(share):
+    binary = np.random.default_rng(0).random((50, 45)) < share
+    rows, columns = np.nonzero(binary)
+
+    def apart(row, column):
+        top, left = max(row - 20, 0), max(column - 20, 0)
+        window = binary[top : row + 21, left : column + 21].copy()
+        window[row - top, column - left] = False
+        pieces = ndimage.label(window)[0]
+        near = pieces[
+            max(row - top - 1, 0) : row - top + 2, max(column - left - 1, 0) : column - left + 2
+        ]
+        return len(set(near[near > 0].tolist())) > 1
+
+    expected = [apart(*place) for place in zip(rows, columns)]
+    assert fall_apart(binary, rows, columns).tolist() == expected
+    assert 0 < sum(expected) < len(expected)
 
 
 def test_an_image_smaller_than_the_radius():

@@ -263,6 +263,31 @@ def test_slices_without_labels_are_left_out_of_a_foreign_reference(dock, cells):
     assert dock.errors.isHidden()
 
 
+def test_frames_known_not_to_be_annotated_are_not_offered(dock, cells):
+    told = {"napari_unet": {"annotated": [1, 4], "scheme": {"kind": "objects"}}}
+    truth = np.zeros_like(cells[1])
+    truth[[1, 4]] = cells[1][[1, 4]]
+    dock.reference.value = dock.viewer.add_labels(truth, name="gold", metadata=told)
+    dock.prediction.value = dock.viewer.add_labels(cells[1], name="cells found")
+    dock._offer_slices()
+    texts = [dock.slices.itemText(k) for k in range(dock.slices.count())]
+    assert texts == ["all 2 labelled slices", "slice shown"]
+    assert dock.start.text() == "Compare 2 slices"
+    assert dock.zero.isHidden()
+    dock.slices.setCurrentIndex(1)
+    dock.viewer.dims.set_current_step(0, 0)
+    dock.start.click()
+    assert dock._worker is None
+    assert "not annotated: turn to one that is, such as 1" in dock.problem.text()
+    dock.slices.setCurrentIndex(0)
+    dock.metrics.value = "ctc"
+    dock.start.click()
+    finish(dock)
+    values = [dock.scores.table.item(k, 1).text() for k in range(dock.scores.table.rowCount())]
+    assert values == ["1.000"] * 6
+    assert dock.errors.isHidden()
+
+
 def test_zero_may_mean_not_annotated(dock, cells):
     reference = np.where(cells[1] > 0, 2, 1).astype(np.uint8)
     reference[:, :, 50:] = 0

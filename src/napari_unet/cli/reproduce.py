@@ -41,7 +41,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "names",
         metavar="NAME",
         nargs="*",
-        help="runs, or em, u373, hela, reproduction, paper, stricter, all",
+        help="runs, or em, u373, hela, reproduction, paper, stricter, all; report alone draws the "
+        "report again",
     )
     parser.add_argument("--list", action="store_true", help="say which runs there are")
     parser.add_argument("--report", action="store_true", help="only draw the report again")
@@ -65,7 +66,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """List, report, or run and report."""
     if args.list:
         return _list(args)
-    if args.report:
+    if args.report or args.names == ["report"]:
         return _report(args)
     return _reproduce(args)
 

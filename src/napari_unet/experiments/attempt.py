@@ -16,7 +16,7 @@ from napari_unet.experiments.held_out import split_for
 from napari_unet.experiments.loss_log import LossLog
 from napari_unet.experiments.memory import PeakMemory
 from napari_unet.experiments.result import Result, Scores, Training, read_result, write_result
-from napari_unet.experiments.scores import cut_tiles, read_tiles, read_whole
+from napari_unet.experiments.scores import cut_tiles, read_everything, read_tiles, read_whole
 from napari_unet.train import Trainer
 
 if TYPE_CHECKING:
@@ -158,7 +158,8 @@ def measure_last(trainer: Trainer, data: ExperimentData) -> Scores:
         )
         for augment in (AugmentConfig.none(), config.augment)
     )
-    return Scores(whole, tiles, augmented, field_metrics(data, foreground))
+    everything = read_everything(planes)
+    return Scores(whole, tiles, augmented, field_metrics(data, foreground), everything)
 
 
 class _Course:

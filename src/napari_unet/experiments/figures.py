@@ -28,6 +28,7 @@ __all__ = ["FIGURES", "Figure", "Row", "draw_figure"]
 PANEL = (480, 300)  # px
 COLOURS = ("blue", "orange", "green", "purple", "sky")
 SMOOTHED_OVER = 1 / 40  # of the training
+ALL_CELL = "every pixel called cell"
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def draw_figure(figure: Figure, results: Mapping[str, Sequence[Result]], output:
 def _row(row: Row, results: Mapping[str, Sequence[Result]], output: Path) -> NDArray[np.uint8]:
     losses, validation, ious = [], [], []
     last = 1
+    sets, trivial = set(), []
     for k, (name, legend) in enumerate(row.runs):
         if name not in results:
             continue
@@ -124,12 +126,16 @@ def _row(row: Row, results: Mapping[str, Sequence[Result]], output: Path) -> NDA
         validation.append(Curve("", course.validated, course.validation_losses, colour))
         ious.append(Curve("", course.validated, course.ious, colour))
         last = max([last, *course.steps])
+        sets.add(EXPERIMENTS[name].data)
+        trivial += [results[name][0].scores.everything]
     span = (0.0, 1.05 * last)  # room for the last number of the axis
+    if len(sets) == 1 and trivial[0] is not None:
+        ious.insert(0, Curve(ALL_CELL, span, [trivial[0].iou] * 2, "ground"))
     return np.concatenate(
         [
-            draw_curves(losses, f"{row.title}: training loss", PANEL, span),
+            draw_curves(losses, f"{row.title}: training loss by step", PANEL, span),
             draw_curves(validation, "validation loss, whole slices", PANEL, span),
-            draw_curves(ious, "IoU, whole slices", PANEL, span),
+            draw_curves(ious, "IoU, whole slices", PANEL, span, (0.0, 1.0)),
         ],
         axis=1,
     )

@@ -46,7 +46,7 @@ def write_report(output: Path) -> Path:
             f"expected finished runs in {output / 'runs'}, but there is none: run one."
         )
     text = PAGE.format(
-        extent=_extent(results),
+        extent="\n\n".join(filter(None, [_extent(results), sections.not_learnt(results)])),
         replayed=sections.replayed(results),
         figures=_figures(results, output),
         field=sections.field(results),
@@ -121,7 +121,8 @@ thresholded IoU and weighted loss on augmented tiles of the run's own size. Both
 
 Of the first seed. Training loss is a running mean over a fortieth of the training. Validation is
 on whole slices that are not augmented, so its curves can be compared within a row, and IoU is the
-plain one. Losses with and without the weight map have different units.
+plain one. The grey line is what calling every pixel a cell would score: a network learns where it
+rises above. Losses with and without the weight map have different units.
 
 {figures}
 
@@ -162,7 +163,8 @@ small tiles has 74,000 output pixels, one of 4 large tiles 420,000. On whole sli
 measured on every pixel.
 
 **The thresholded IoU** rises in steps: 0 up to an IoU of 0.5, then 0.1 more for every 0.05, 1 above
-0.95. It is not an IoU; the last column is (mean over images).
+0.95. It is not an IoU; the next column is (mean over images). The last two columns are what calling
+every pixel a cell scores without any network: in EM, most pixels of which are cell, more than half.
 
 **A loss with weights** has no unit: without the weight map the same network has another loss. The
 last column of the second table counts every pixel once.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Reading", "Result", "Scores", "Training", "read_result", "read_results", "write_result"]
 
 FILE = "result.json"
+LEAST_GAIN = 0.01  # of IoU, over what calls every pixel a cell
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,20 @@ class Scores:
         On the same tiles, augmented as in training: the reproduction's way.
     field
         The metrics of the field, by name; empty where there is nothing to measure on.
+    everything
+        On whole slices, of what calls every pixel a cell; None where that was not measured.
     """
 
     whole: Reading
     tiles: Reading
     augmented: Reading
     field: dict[str, float] = field(default_factory=dict)
+    everything: Reading | None = None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether the network overlaps more than what calls every pixel a cell."""
+        return self.everything is None or self.whole.iou > self.everything.iou + LEAST_GAIN
 
 
 @dataclass(frozen=True)
@@ -151,11 +160,16 @@ def read_result(folder: Path) -> Result | None:
         readings = {
             name: Reading(**_with_nan(scores[name])) for name in ("whole", "tiles", "augmented")
         }
+        trivial = scores.get("everything")
         return Result(
             content["experiment"],
             int(content["seed"]),
             Training(**training),
-            Scores(**readings, field=_with_nan(scores["field"])),
+            Scores(
+                **readings,
+                field=_with_nan(scores["field"]),
+                everything=None if trivial is None else Reading(**_with_nan(trivial)),
+            ),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(

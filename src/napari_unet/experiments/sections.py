@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Results = Mapping[str, Sequence[Result]]
 
-__all__ = ["as_run", "both_ways", "costs", "field", "leak", "replayed", "stricter"]
+__all__ = ["as_run", "both_ways", "costs", "field", "leak", "not_learnt", "replayed", "stricter"]
 
 EM_COLUMNS = (
     ("rand_error", "Rand error", 4),
@@ -214,6 +214,8 @@ def both_ways(results: Results) -> str:
                 _of(some, lambda r: r.scores.tiles.thresholded_iou),
                 _of(some, lambda r: r.scores.whole.thresholded_iou),
                 _of(some, lambda r: r.scores.whole.iou),
+                _trivial(some, "thresholded_iou"),
+                _trivial(some, "iou"),
             ]
         )
         losses.append(
@@ -228,9 +230,29 @@ def both_ways(results: Results) -> str:
     tiles = f"{TILES_PER_SLICE} tiles a slice"
     ways = [f"augmented, {tiles}", "the same, not augmented", "whole slices"]
     start = ["run", "as run", "tile"]
-    first = table([*start, *(f"thresholded IoU: {w}" for w in ways), "IoU: whole slices"], ious)
+    all_cell = ("thresholded IoU: every pixel called cell", "IoU: every pixel called cell")
+    head = [*start, *(f"thresholded IoU: {w}" for w in ways), "IoU: whole slices", *all_cell]
+    first = table(head, ious)
     second = table([*start, *(f"loss: {w}" for w in ways), "no weights: whole slices"], losses)
     return f"{first}\n\n{second}"
+
+
+def _trivial(some: Sequence[Result], name: str) -> str:
+    """Mean of what calls every pixel a cell; nothing where that was not measured."""
+    found = [getattr(r.scores.everything, name) for r in some if r.scores.everything is not None]
+    return mean_text(found) if found else NONE
+
+
+def not_learnt(results: Results) -> str:
+    """Say which networks are no better than one that calls every pixel a cell."""
+    names = [name for name, some in results.items() if not all(r.scores.learnt for r in some)]
+    if not names:
+        return ""
+    listed = ", ".join(f"`{name}`" for name in EXPERIMENTS if name in names)
+    return (
+        f"**Learnt too little to be compared: {listed}.** On whole slices their IoU is no higher "
+        "than that of calling every pixel a cell."
+    )
 
 
 def costs(results: Results) -> str:

@@ -53,6 +53,7 @@ class ErrorList(QWidget):
         assert head is not None
         assert side is not None
         side.hide()
+        side.setDefaultSectionSize(self.table.fontMetrics().height() + 8)
         head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.table.currentCellChanged.connect(self._on_row)

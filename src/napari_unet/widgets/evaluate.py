@@ -42,7 +42,7 @@ from napari_unet.widgets.layers import LayerCombo
 from napari_unet.widgets.notices import sentence, show_error
 from napari_unet.widgets.prediction_layer import OUTPUT_KEY
 from napari_unet.widgets.quantities import about, count, duration
-from napari_unet.widgets.reference_choice import SHOWN, scheme_of, slice_options
+from napari_unet.widgets.reference_choice import SHOWN, annotated_in, scheme_of, slice_options
 from napari_unet.widgets.score_curves import ScoreCurves
 from napari_unet.widgets.score_table import ScoreTable
 from napari_unet.widgets.worker import Worker
@@ -79,6 +79,7 @@ class EvaluateDock(Dock):
         self._worker: Worker | None = None
         self._errors: ErrorLayer | None = None
         self._source: Any = None
+        self._offered_for: Any = None
         self._compared: list[tuple[int, ...]] = []
         self._found: list[tuple[tuple[int, ...], SegmentationError]] = []
         self._begun = self._doing_since = 0.0
@@ -181,6 +182,9 @@ class EvaluateDock(Dock):
         unknown = reference is not None and scheme_of(self.session, reference) is None
         self.form.show_row(self.zero, unknown)
         self.slices.set_options(slice_options(self.session, reference))
+        if reference is not self._offered_for:  # the first option is the most sensible one
+            self._offered_for = reference
+            self.slices.setCurrentIndex(0)
         self._check()
 
     def _check(self, _: object = None) -> None:
@@ -230,6 +234,10 @@ class EvaluateDock(Dock):
         if self._worker is not None:
             return
         self._offer_slices()  # labels may have been drawn since
+        missing = self._not_annotated()
+        self.problem.say(missing)
+        if missing:
+            return
         request, annotation = self._request(), self.zero.value
         self._source = self.reference.value
         self._errors = None
@@ -238,7 +246,7 @@ class EvaluateDock(Dock):
         self.errors.show_errors([])
         self.scores.clear()
         self.curves.clear()
-        for note in (self.problem, self.reason, self.line):
+        for note in (self.reason, self.line):
             note.say("")
         self.start.allow(BUSY)
         self.running.show()
@@ -251,6 +259,16 @@ class EvaluateDock(Dock):
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_finished)
         self.run(self._worker)
+
+    def _not_annotated(self) -> str:
+        """Say so if the slice shown is to be compared and nobody knows what is right there."""
+        reference = self.reference.value
+        annotated = annotated_in(self.session, reference)
+        shown = self._shown(reference)
+        if self.slices.value != SHOWN or annotated is None or shown in annotated:
+            return ""
+        nearest = min(annotated, key=lambda i: abs(i - shown))
+        return f"Slice {shown} is not annotated: turn to one that is, such as {nearest}."
 
     def _request(self) -> EvaluationRequest:
         prediction, reference = self.prediction.value, self.reference.value
@@ -351,6 +369,8 @@ class EvaluateDock(Dock):
             self._found.sort(key=lambda found: -found[1].severity)
             self.errors.show_errors(self._found)
         self._check()
+        if self.start.isEnabled():
+            self.reason.say("")  # what it took, in place of what it would
         self.line.say(said)
 
     def _show_compared(self, errors: ErrorLayer) -> None:

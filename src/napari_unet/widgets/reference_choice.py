@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_unet.session import Session
 
-__all__ = ["SHOWN", "scheme_of", "slice_options"]
+__all__ = ["SHOWN", "annotated_in", "scheme_of", "slice_options"]
 
 SHOWN = "shown"
 
@@ -36,6 +37,14 @@ def scheme_of(session: Session, layer: Any) -> LabelScheme | None:
     return None if told is None else LabelScheme.from_dict(told)
 
 
+def annotated_in(session: Session, layer: Any) -> tuple[int, ...] | None:
+    """Return the slices that are annotated, where that was said; None: it was not."""
+    if session.stack is not None and session.labels_layer is layer:
+        return tuple(session.stack.labelled_slices)
+    told = layer.metadata.get("napari_unet", {}).get("annotated")
+    return None if told is None else tuple(told)
+
+
 def slice_options(session: Session, layer: Any) -> list[tuple[str, Slices]]:
     """Offer slices to compare, the most sensible first.
 
@@ -44,34 +53,29 @@ def slice_options(session: Session, layer: Any) -> list[tuple[str, Slices]]:
     """
     if layer is None:
         return [("all", None)]
-    options: list[tuple[str, Slices]] = list(_of_session(session, layer))
-    if not options:
-        options = list(_of_layer(layer))
+    annotated = annotated_in(session, layer)
+    options = list(_of_layer(layer) if annotated is None else _told(session, layer, annotated))
     return [*options, ("slice shown", SHOWN)]
 
 
-def _of_session(session: Session, layer: Any) -> Iterator[tuple[str, Slices]]:
-    stack = session.stack
-    if stack is None or session.labels_layer is not layer:
-        return
-    try:
-        split = split_stack(stack, session.split, guard=0)
-    except UNetError:
-        split = None
+def _told(session: Session, layer: Any, annotated: tuple[int, ...]) -> Iterator[tuple[str, Slices]]:
+    """Slices that validate, and all that are annotated: no other one can be compared."""
+    split = None
+    if session.stack is not None and session.labels_layer is layer:
+        with suppress(UNetError):
+            split = split_stack(session.stack, session.split, guard=0)
     if split is not None and split.validation and split.region is None:
         yield f"validation slices ({ranges(split.validation)})", split.validation
-    labelled = tuple(stack.labelled_slices)
-    yield f"all {count(len(labelled), 'labelled slice')}", labelled
+    yield f"all {count(len(annotated), 'labelled slice')}", annotated
 
 
 def _of_layer(layer: Any) -> Iterator[tuple[str, Slices]]:
     shape = tuple(layer.data.shape)
     n = int(np.prod(shape[:-2]))
-    annotated = layer.metadata.get("napari_unet", {}).get("annotated")
-    if annotated is None and isinstance(layer.data, np.ndarray) and layer.data.size <= LOOKED_AT:
-        annotated = np.flatnonzero(layer.data.reshape(n, *shape[-2:]).any((1, 2))).tolist()
-    if annotated and len(annotated) < n:
-        yield f"{count(len(annotated), 'slice')} with labels", tuple(annotated)
+    if isinstance(layer.data, np.ndarray) and layer.data.size <= LOOKED_AT:
+        found = np.flatnonzero(layer.data.reshape(n, *shape[-2:]).any((1, 2))).tolist()
+        if 0 < len(found) < n:
+            yield f"{count(len(found), 'slice')} with labels", tuple(found)
     yield ("all" if n == 1 else f"all {n:,} slices"), None
 
 

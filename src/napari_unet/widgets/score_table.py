@@ -48,6 +48,7 @@ class ScoreTable(QWidget):
         assert head is not None
         assert side is not None
         side.hide()
+        side.setDefaultSectionSize(self.table.fontMetrics().height() + 8)
         head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         head.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         self.copy_button = button("Cop&y", "Copy the scores, to paste them into a spreadsheet.")

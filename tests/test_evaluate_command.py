@@ -1,0 +1,105 @@
+"""``napari-unet evaluate``: which slices count, and every metric by its name."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.cli import main
+
+
+def call(capsys, *arguments):
+    assert main(["evaluate", *map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def fail(capsys, *arguments):
+    assert main(["evaluate", *map(str, arguments)]) == 2
+    return capsys.readouterr().err
+
+
+def write(path, array):
+    tifffile.imwrite(path, array, photometric="minisblack")
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Three slices of two cells; the second has no reference, the third no prediction."""
+    reference = np.zeros((3, 20, 20), np.uint16)
+    reference[:, 2:8, 2:8], reference[:, 2:8, 12:18] = 1, 2
+    prediction = reference.copy()
+    reference[1] = 0
+    prediction[2] = 0
+    write(tmp_path / "r.tif", reference)
+    write(tmp_path / "p.tif", prediction)
+    return tmp_path / "p.tif", tmp_path / "r.tif"
+
+
+@pytest.fixture
+def challenge(tmp_path):
+    """Folder of the Cell Tracking Challenge with four frames, gold truth of the second and last."""
+    for part in ("01", "01_GT/SEG"):
+        (tmp_path / "set" / part).mkdir(parents=True)
+    cells = np.zeros((16, 16), np.uint16)
+    cells[2:6, 2:6], cells[9:14, 9:14] = 1, 2
+    for t in range(4):
+        write(tmp_path / "set" / "01" / f"t{t:03}.tif", cells.astype(np.uint8))
+    for t in (1, 3):
+        write(tmp_path / "set" / "01_GT" / "SEG" / f"man_seg{t:03}.tif", cells)
+    wild = np.random.default_rng(0).integers(0, 9, (4, 16, 16)).astype(np.uint16)
+    wild[[1, 3]] = cells
+    write(tmp_path / "p.tif", wild)
+    return tmp_path
+
+
+def test_slices_that_count_can_be_named(files, capsys):
+    assert call(capsys, *files)["iou"] < 0.5
+    first = call(capsys, *files, "--slices", "0", "--metric", "ctc")
+    assert first["iou"] == first["metrics"]["SEG"] == first["metrics"]["DET"] == 1
+    assert first["slices"] == [0]
+    assert call(capsys, *files, "--slices", "0,1-2")["slices"] == [0, 1, 2]
+    labelled = call(capsys, *files, "--slices", "labelled", "--metric", "ctc")
+    assert labelled["slices"] == [0, 2]
+    assert labelled["metrics"]["SEG"] == labelled["metrics"]["DET"] == 0.5
+
+
+@pytest.mark.parametrize("which", ["3", "x", "2-1", "-1"])
+def test_slices_that_do_not_exist_are_refused(files, capsys, which):
+    assert "--slices must be labelled, or numbers from 0 to 2" in fail(
+        capsys, *files, f"--slices={which}"
+    )
+
+
+def test_annotated_frames_of_a_data_set_count(challenge, capsys):
+    said = call(capsys, challenge / "p.tif", challenge / "set", "--metric", "ctc")
+    assert said["slices"] == [1, 3]
+    assert said["iou"] == said["metrics"]["SEG"] == said["metrics"]["DET"] == 1
+
+
+def test_a_prediction_of_the_annotated_frames_alone_will_do(challenge, capsys):
+    only = tifffile.imread(challenge / "p.tif")[[1, 3]]
+    write(challenge / "only.tif", only)
+    said = call(capsys, challenge / "only.tif", challenge / "set", "--metric", "objects")
+    assert said["metrics"]["AP mean"] == 1
+
+
+def test_a_sequence_of_a_plain_file_is_refused(files, capsys):
+    assert "leave them out" in fail(capsys, *files, "--sequence", "02")
+
+
+def test_overlap_and_the_reproductions_score_have_names_of_their_own(files, capsys):
+    arguments = (*files, "--slices", "0,2", "--metric", "overlap", "--metric", "thresholded-iou")
+    found = call(capsys, *arguments)["metrics"]
+    assert found["IoU foreground"] == 0.5
+    assert found["Dice foreground"] == pytest.approx(2 / 3)
+    assert found["thresholded IoU"] == 0.5  # one slice perfect, one missed
+
+
+def test_without_json_it_is_a_table_for_people(files, capsys):
+    assert main(["evaluate", *map(str, files), "--slices", "0", "--metric", "ctc"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["compared", "1", "slice"]
+    assert lines[-1].split() == ["DET", "1.0000"]
