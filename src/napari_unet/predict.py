@@ -55,6 +55,9 @@ __all__ = [
 MEMORY_SHARE = 0.4
 """Share of the free memory that a prediction takes when no budget is given."""
 
+FIXED_BYTES = 32 * 2**20
+"""What a computation takes whatever its tiles: buffers of threads, compiled kernels."""
+
 LARGEST_TILE = 2048
 """Side from which a larger tile saves less than 20 % and only delays the first result."""
 
@@ -122,6 +125,7 @@ def plan(
     *,
     slices: Sequence[int] | None = None,
     region: Region | None = None,
+    batch: int = 1,
     memory: int | None = None,
     compute: Compute | None = None,
 ) -> PredictionPlan:
@@ -140,6 +144,8 @@ def plan(
     region : (int, int, int, int), optional
         ``y0, y1, x0, x1`` of the plane, y1 and x1 the first outside; the whole
         plane when omitted.
+    batch : int
+        Tiles computed together, which share the memory.
     memory : int, optional
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
@@ -147,17 +153,18 @@ def plan(
     """
     config = _network(model).config
     compute = compute or Compute()
-    per_pixel = bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
+    per_pixel = batch * bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
     budget = memory or int(MEMORY_SHARE * available_memory(compute.device))
+    fixed = min(FIXED_BYTES, budget // 5)
     tiles = plan_tiles(
         stack.plane_shape,
         config.depth,
         tile or LARGEST_TILE,
-        max_pixels=budget // per_pixel,
+        max_pixels=(budget - fixed) // per_pixel,
         region=region,
     )
     count = stack.n_slices if slices is None else len(slices)
-    used = tiles.input[0] * tiles.input[1] * per_pixel
+    used = fixed + tiles.input[0] * tiles.input[1] * per_pixel
     return PredictionPlan(tiles, count, count * len(tiles.slots), used)
 
 
@@ -233,8 +240,9 @@ def predict(
         raise InputError(msg)
     compute = compute or choose(device, network.config, purpose="predict")
     laid_out = plan(
-        network, stack, tile, slices=chosen, region=region, memory=memory, compute=compute
-    )
+        network, stack, tile,
+        slices=chosen, region=region, batch=batch, memory=memory, compute=compute,
+    )  # fmt: skip
     limit_threads(compute)
     run = _Run(stack, model, compute, logits=logits, mirror_average=mirror_average)
     yield from run.tiles(chosen, laid_out.tiles, batch)
