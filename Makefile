@@ -8,7 +8,7 @@ ARGS ?=
 # A screen where there is none (Linux only).
 SCREEN := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY),,yes)),xvfb-run -a -s "-screen 0 1600x1000x24")
 
-.PHONY: demo test lint setup system clean
+.PHONY: demo test lint bench setup system clean
 .DEFAULT_GOAL := test
 
 demo: setup
@@ -22,6 +22,11 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/npe2 validate --imports napari-unet-trainer
+
+# As in: make bench ARGS="training --quick -o /tmp/results"
+bench: setup
+	$(BIN)/python -m pip install --no-binary elasticdeform -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks $(if $(ARGS),$(ARGS),-o docs)
 
 setup: system $(INSTALLED)
 

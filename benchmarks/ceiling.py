@@ -80,8 +80,8 @@ def _share(name: str, config: TrainConfig, *, judged: bool, quick: bool) -> list
                 f"{'prediction' if passes == 1 else 'training'}, {name}", found.median, "%",
                 found.low, found.high, (70 if passes == 1 else 50) if judged else None,
                 detail=f"{times.show()}, ceiling {ceiling / 1e9:.0f} GFLOP/s; "
-                f"{compute.describe()}. Plain float32: {spread(share['float32']).median:.0f} %, its own matrix product "
-                f"{single:.0f} %",
+                f"{compute.describe()}. Plain float32: {spread(share['float32']).median:.0f} %, "
+                f"its own matrix product {single:.0f} %",
             )
         )  # fmt: skip
     return lines

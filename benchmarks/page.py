@@ -80,16 +80,12 @@ def _section(name: str, result: Result) -> str:
 def _numbers(curves: Any) -> str:
     """The points of curves, as a table with one row a line."""
     at = sorted({x for points in curves.series.values() for x, _ in points})
-    head = (
-        f"| {curves.title}: {curves.y}, by {curves.x} | " + " | ".join(f"{x:,g}" for x in at) + " |"
-    )
-    rows = [
-        f"| {name} | "
-        + " | ".join(f"{dict(map(tuple, points)).get(x, float('nan')):.3g}" for x in at)
-        + " |"
-        for name, points in curves.series.items()
-    ]
-    return "\n".join([head, "|" + "---|" * (len(at) + 1), *rows])
+    rows = [[f"{curves.title}: {curves.y}, by {curves.x}", *(f"{x:,g}" for x in at)]]
+    rows.append(["---"] * len(rows[0]))
+    for name, points in curves.series.items():
+        found = {x: f"{y:.3g}" for x, y in points}
+        rows.append([name, *(found.get(x, "") for x in at)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _number(line: Line) -> str:

@@ -128,6 +128,15 @@ def test_make_test_does_everything():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="make is for Linux and macOS")
+def test_make_bench_builds_what_has_no_usable_wheel():
+    done = subprocess.run(["make", "--dry-run", "bench"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    last, measured = done.stdout.splitlines()[-2:]
+    assert "--no-binary elasticdeform" in last
+    assert measured.endswith("-m benchmarks -o docs")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="the scripts are for Linux and macOS")
 @pytest.mark.parametrize("script", ["scripts/system_libraries.sh", "scripts/make_environment.sh"])
 def test_scripts_are_valid(script):

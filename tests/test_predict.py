@@ -257,3 +257,10 @@ def test_the_memory_budget_makes_tiles_small():
     assert generous.total == 1
     assert tight.total > 1
     assert tight.bytes <= 2_000_000
+
+
+def test_a_batch_shares_the_memory_budget():
+    stack = Stack("s", np.zeros((400, 400), np.uint8), "yx")
+    one, four = (plan(model(), stack, memory=8_000_000, batch=n) for n in (1, 4))
+    assert np.prod(four.tiles.input) < np.prod(one.tiles.input)
+    assert one.bytes / 2 < four.bytes <= 8_000_000

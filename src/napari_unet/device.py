@@ -1,29 +1,21 @@
 """Where to compute: device, precision, memory format and threads.
 
-What is fastest differs between machines by factors, and not always as
-expected: bfloat16 pays on processors with matrix units and costs on others.
-So on a CPU a short timed probe decides; its answer is kept for the machine,
-and later runs compute in the same way, to the last bit.
+On a CPU a short timed probe decides (see `napari_unet.probe`); its answer is
+kept for the machine, and later runs compute in the same way, to the last bit.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import platform
-import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import platformdirs
 import torch
 
 from napari_unet.errors import DeviceError, InputError
-from napari_unet.model import UNet, UNetConfig, forward_flops
-from napari_unet.tiles import next_valid_size, smallest_input
+from napari_unet.model import UNet, UNetConfig
 
 __all__ = [
     "Compute",
@@ -35,8 +27,6 @@ __all__ = [
 ]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-PROBE_SECONDS = 3.0
-WORTH_PROBING = 2e8  # FLOP of the probe's forward pass; less takes milliseconds in any way
 
 
 @dataclass(frozen=True)
@@ -128,7 +118,9 @@ def choose(
         )
     if device == "mps":
         return Compute(device, "float32", channels_last=False, threads=threads)
-    return _fastest_on_cpu(network or UNetConfig(width=16), purpose, threads)
+    from napari_unet.probe import fastest_on_cpu  # it builds on this module
+
+    return fastest_on_cpu(network or UNetConfig(width=16), purpose, threads)
 
 
 def _device(request: str) -> str:
@@ -172,119 +164,6 @@ def limit_threads(compute: Compute) -> None:
     """Give torch its threads; to be called inside the thread that computes."""
     if torch.get_num_threads() != compute.threads:
         torch.set_num_threads(compute.threads)
-
-
-# -- the probe ---------------------------------------------------------------
-
-
-def _fastest_on_cpu(network: UNetConfig, purpose: str, threads: int) -> Compute:
-    plain = Compute("cpu", "float32", channels_last=False, threads=threads)
-    side = _probe_side(network)
-    if forward_flops(network, side, side) < WORTH_PROBING:
-        return plain
-    key = _probe_key(network, purpose, threads)
-    known = _read_answers().get(key)
-    if known is not None:
-        with suppress(TypeError, KeyError):
-            return replace(plain, **known)
-    answer = _probe(network, purpose, plain)
-    remembered = _remember(key, {"dtype": answer.dtype, "channels_last": answer.channels_last})
-    # A choice that cannot be kept might differ next time, and the weights with it.
-    return answer if remembered else plain
-
-
-def _probe(network: UNetConfig, purpose: str, plain: Compute) -> Compute:
-    """Time each way once warm, within `PROBE_SECONDS`, and take the fastest."""
-    ways = [plain, replace(plain, channels_last=True)]
-    if _has_bfloat16_units():
-        ways.insert(1, replace(plain, dtype="bfloat16", channels_last=True))
-    limit_threads(plain)
-    budget = time.perf_counter() + PROBE_SECONDS
-    seconds: dict[Compute, float] = {}
-    with torch.random.fork_rng(devices=[]):
-        for way in ways:
-            if time.perf_counter() < budget:
-                seconds[way] = _time_one(network, purpose, way, budget)
-    # The plain way wins ties: another must be clearly faster to be taken.
-    return min(seconds, key=lambda way: seconds[way] * (0.95 if way == plain else 1.0))
-
-
-def _probe_side(network: UNetConfig) -> int:
-    return next_valid_size(smallest_input(network.depth) + 48, network.depth)
-
-
-def _time_one(network: UNetConfig, purpose: str, way: Compute, budget: float) -> float:
-    net = way.place(UNet(network))
-    net.train(purpose == "train")
-    side = _probe_side(network)
-    image = torch.rand(1, network.in_channels, side, side).contiguous(
-        memory_format=way.memory_format
-    )
-    best = float("inf")
-    for _ in range(3):
-        start = time.perf_counter()
-        with (
-            torch.autocast("cpu", torch.bfloat16, enabled=way.dtype == "bfloat16"),
-            torch.set_grad_enabled(purpose == "train"),
-        ):
-            loss = net(image).float().square().mean()
-        if purpose == "train":
-            loss.backward()
-        best = min(best, time.perf_counter() - start)
-        if time.perf_counter() > budget:
-            break
-    return best
-
-
-def _has_bfloat16_units() -> bool:
-    """Whether this processor has matrix or dot-product units for bfloat16."""
-    checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-    if any(getattr(torch.cpu, check, lambda: False)() for check in checks):
-        return True
-    return platform.machine() in ("arm64", "aarch64") and "bf16" in _cpu_flags()
-
-
-def _cpu_flags() -> str:
-    with suppress(OSError):
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    return ""
-
-
-def _probe_key(network: UNetConfig, purpose: str, threads: int) -> str:
-    described = [
-        platform.node(),
-        platform.processor() or platform.machine(),
-        torch.backends.cpu.get_cpu_capability(),
-        torch.__version__,
-        network.to_dict(),
-        purpose,
-        threads,
-    ]
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
-
-
-def _answers_file() -> Path:
-    return platformdirs.user_cache_path("napari-unet") / "compute.json"
-
-
-def _read_answers() -> dict[str, dict[str, Any]]:
-    with suppress(OSError, ValueError):
-        answers = json.loads(_answers_file().read_text(encoding="utf-8"))
-        if isinstance(answers, dict):
-            return answers
-    return {}
-
-
-def _remember(key: str, answer: dict[str, Any]) -> bool:
-    path = _answers_file()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps({**_read_answers(), key: answer}, indent=1), encoding="utf-8")
-        beside.replace(path)
-    except OSError:
-        return False
-    return True
 
 
 # -- memory ------------------------------------------------------------------

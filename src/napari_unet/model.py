@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 from torch import Tensor, nn
 
 from napari_unet.errors import InputError
@@ -156,9 +157,17 @@ def _double_convolution(before: int, after: int, norm: str) -> nn.Sequential:
 
 
 def _centre_crop(skip: Tensor, like: Tensor) -> Tensor:
-    top = (skip.shape[-2] - like.shape[-2]) // 2
-    left = (skip.shape[-1] - like.shape[-1]) // 2
-    return skip[..., top : top + like.shape[-2], left : left + like.shape[-1]]
+    """Cut the middle out, all around the same number of pixels but for an odd one at the end."""
+    above, before = ((skip.shape[axis] - like.shape[axis]) // 2 for axis in (-2, -1))
+    below, after = (
+        skip.shape[-2] - like.shape[-2] - above,
+        skip.shape[-1] - like.shape[-1] - before,
+    )
+    if not torch.is_grad_enabled():
+        return skip[..., above : above + like.shape[-2], before : before + like.shape[-1]]
+    # A slice's gradient has the channels first, whatever the skip's format, and all that follows
+    # pays for the mixture; that of a negative padding keeps the format, for a copy here.
+    return F.pad(skip, (-before, -after, -above, -below))
 
 
 def forward_flops(config: UNetConfig, height: int, width: int) -> int:

@@ -65,6 +65,9 @@ MEMORY_SHARE = 0.4
 
 UNZOOMED = (1.0, 1.0)
 
+FIXED_BYTES = 32 * 2**20
+"""What a computation takes whatever its tiles: buffers of threads, compiled kernels."""
+
 LARGEST_TILE = 2048
 """Side from which a larger tile saves less than 20 % and only delays the first result."""
 
@@ -133,6 +136,7 @@ def plan(
     slices: Sequence[int] | None = None,
     region: Region | None = None,
     match_pixels: bool = False,
+    batch: int = 1,
     memory: int | None = None,
     compute: Compute | None = None,
 ) -> PredictionPlan:
@@ -153,6 +157,8 @@ def plan(
         plane when omitted.
     match_pixels : bool
         As in `predict`.
+    batch : int
+        Tiles computed together, which share the memory.
     memory : int, optional
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
@@ -160,7 +166,7 @@ def plan(
     """
     config = _network(model).config
     compute = compute or Compute()
-    per_pixel = bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
+    per_pixel = batch * bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
     budget = memory or int(MEMORY_SHARE * available_memory(compute.device))
     shape, parts = stack.plane_shape, 0
     zoom = _zoom(model, stack, match_pixels=match_pixels)
@@ -170,15 +176,16 @@ def plan(
         corners = np.array([part.region for part in cut])
         region = tuple(f(corners[:, k]) for k, f in enumerate((np.min, np.max) * 2))
         parts = len(cut)
+    fixed = min(FIXED_BYTES, budget // 5)
     tiles = plan_tiles(
         shape,
         config.depth,
         tile or LARGEST_TILE,
-        max_pixels=budget // per_pixel,
+        max_pixels=(budget - fixed) // per_pixel,
         region=region,
     )
     count = stack.n_slices if slices is None else len(slices)
-    used = tiles.input[0] * tiles.input[1] * per_pixel
+    used = fixed + tiles.input[0] * tiles.input[1] * per_pixel
     return PredictionPlan(tiles, count, count * (parts or len(tiles.slots)), used)
 
 
@@ -264,7 +271,10 @@ def predict(
     run = _Run(seen, model, compute, logits=logits, mirror_average=mirror_average)
 
     def lay_out(part: Region | None) -> TilePlan:
-        return plan(network, seen, tile, region=part, memory=memory, compute=compute).tiles
+        laid_out = plan(
+            network, seen, tile, region=part, batch=batch, memory=memory, compute=compute
+        )
+        return laid_out.tiles
 
     if zoom == UNZOOMED:
         yield from run.tiles(chosen, lay_out(region), batch)
