@@ -150,7 +150,7 @@ def test_labels_of_another_size_say_so_below_their_field(dock, model, opened):
     dock.labels.value = other
     dock.labels.chosen.emit(other)
     assert dock.session.stack is None
-    assert "labels must have shape (6, 96, 112)" in dock.labels_problem.text()
+    assert "Labels must have shape (6, 96, 112)" in dock.labels_problem.text()
     assert dock.labels.property("invalid")
     assert not dock.labels_problem.isHidden()
 
@@ -251,7 +251,7 @@ def test_validation_can_be_chosen_slices_a_region_or_nothing(dock, model, opened
     assert choice.note.text() == "Slices 0, 2–3 validate."
     choice.slices.setText("two")
     choice.slices.editingFinished.emit()
-    assert "slices must read like 3, 24-29" in choice.slices_problem.text()
+    assert "Slices must read like 3, 24-29" in choice.slices_problem.text()
     choice.mode.value = "a region"
     choice.mode.chosen.emit("a region")
     shape = model.layers["cells · validation"]

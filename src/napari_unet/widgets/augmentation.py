@@ -117,13 +117,13 @@ class AugmentationDock(Dock):
         tip = "The number all randomness starts from; the same seed gives the same tiles and run."
         self.seed = spin_box(0, 999_999, self.session.seed, tip)
         self.picture = TileGrid()
-        self.labels = check_box("&labels", "Outline what the network shall find.", True)
-        self.weights = check_box("&weights", "Show what counts most, bright.", False)
-        self.mesh = check_box("gri&d", "Show how a square mesh is deformed.", True)
+        self.labels = check_box("l&abels", "Outline what the network shall find.", True)
+        self.weights = check_box("w&eights", "Show what counts most, bright.", False)
+        self.mesh = check_box("gr&id", "Show how a square mesh is deformed.", True)
         self.problem = Note(role="problem")
         self.note = Note()
         tip = "Put these nine tiles beside the image as layers, to look at every pixel."
-        self.as_layers = button("Show as &layers", tip)
+        self.as_layers = button("Show as la&yers", tip)
         self.column.addWidget(Row(self.shuffle, _label("seed"), self.seed, stretch=2))
         self.column.addWidget(self.problem)
         self.column.addWidget(self.picture)

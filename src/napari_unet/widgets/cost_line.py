@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
-from napari_unet.widgets.form import Note, button
+from napari_unet.widgets.form import Note, button, set_tip
 from napari_unet.widgets.quantities import about, size
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ class CostLine(QWidget):
         row.addWidget(self.line, 1)
         row.addWidget(self.measure)
 
-    def say(self, text: str, *, can_measure: bool = False) -> None:
+    def say(self, text: str, *, can_measure: bool = False, tip: str = "") -> None:
         """Show a text; offer to measure, or not."""
         self.line.say(text)
+        set_tip(self.line, tip)
         self.measure.setVisible(can_measure)
         self.setVisible(bool(text))
 

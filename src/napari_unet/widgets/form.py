@@ -24,6 +24,9 @@ from qtpy.QtWidgets import (
     QSizePolicy,
     QSlider,
     QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -31,6 +34,8 @@ from qtpy.QtWidgets import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from qtpy.QtGui import QPaintEvent
 
     from napari_unet.widgets.theme import Colours
 
@@ -55,6 +60,7 @@ __all__ = [
 ]
 
 LABEL_WIDTH = 62  # px, so that the forms of a dock line up
+WIDEST = "25.0 px"  # of the numbers beside a slider
 
 
 def style_sheet(colours: Colours) -> str:
@@ -62,6 +68,7 @@ def style_sheet(colours: Colours) -> str:
     on_accent = "#ffffff"
     return f"""
     #unetScroll, #unetColumn {{ background: transparent; }}
+    #unetColumn QLabel {{ qproperty-indent: 0; }}
     QLabel[role="note"] {{ color: {colours.quiet_text}; }}
     QLabel[role="heading"] {{ color: {colours.text}; font-weight: 600; padding-top: 4px; }}
     QLabel[role="problem"] {{ color: {_readable_red(colours)}; }}
@@ -232,6 +239,18 @@ class Combo(QComboBox):
                 self.setCurrentIndex(k)
                 return
 
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Draw it with "…" where the text is too long, which Qt would cut."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
+        option.currentText = self.fontMetrics().elidedText(
+            option.currentText, Qt.TextElideMode.ElideRight, room.width() - 4
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
     def _on_activated(self) -> None:
         self.chosen.emit(self.value)
 
@@ -362,8 +381,8 @@ class SliderField(QWidget):
         self.slider.setMinimumWidth(60)
         self.slider.wheelEvent = _scroll_the_dock
         self.box = decimal_box(low, high, value, tip, suffix=suffix, decimals=decimals, step=step)
-        text = self.box.fontMetrics().horizontalAdvance(f"{high:.{decimals}f}{suffix}")
-        self.box.setFixedWidth(text + 62)  # and the two buttons
+        # The same for all, so that sliders below one another end alike; and the two buttons.
+        self.box.setFixedWidth(self.box.fontMetrics().horizontalAdvance(WIDEST) + 62)
         self.box.setKeyboardTracking(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -435,6 +454,8 @@ class Form(QWidget):
         set_tip(text, tip or control.toolTip())
         text.setBuddy(control)
         text.setMinimumWidth(LABEL_WIDTH)
+        if control.sizeHint().height() > 2 * text.sizeHint().height():
+            text.setAlignment(Qt.AlignmentFlag.AlignTop)  # beside the first line of several
         self._layout.addRow(text, control)
         problem = Problem(control)
         self._layout.addRow(problem)

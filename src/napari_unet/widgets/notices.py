@@ -16,12 +16,12 @@ log = logging.getLogger("napari_unet")
 def sentence(error: BaseException) -> str:
     """Return what the user should read about an error.
 
-    Errors of the plugin are sentences already. Those of the system (a full
-    disk, a missing file) say what they are; all others say that they were not
-    foreseen, and their traceback goes to the log.
+    Errors of the plugin are sentences already, but for the capital. Those of
+    the system (a full disk, a missing file) say what they are; all others say
+    that they were not foreseen, and their traceback goes to the log.
     """
     if isinstance(error, UNetError):
-        return str(error)
+        return _capital(str(error))
     if isinstance(error, OSError) and error.strerror:
         where = f" ({error.filename})" if error.filename else ""
         return f"The file system refused: {error.strerror}{where}."

@@ -63,8 +63,8 @@ MATCH = (
     "Zoom the image until its pixels have the size of those that the model learnt from, and the "
     "result back. For images of another magnification."
 )
-SMALLEST = "Instances of fewer pixels are left out."
-FILL = "Make holes of an instance a part of it."
+SMALLEST = "Objects of fewer pixels are left out."
+FILL = "Make holes in an object a part of it."
 
 
 class PredictDock(Dock):
@@ -120,13 +120,14 @@ class PredictDock(Dock):
         self.image_problem = form.add("&Image", self.image)
         form.add("Predict", self.extent, "How much of the image to predict.")
         form.add("&Result", self.output)
-        self.advanced = Advanced("Mirrored views, smallest object, tiles, device.")
-        self.mirrored = check_box("average mirrored views", MIRRORED)
+        self.advanced = Advanced("mirrored views, pixel size, small objects, tiles, device")
+        self.mirrored = check_box("average all eight", MIRRORED)
         self.mirrored.toggled.connect(self._check)
-        self.match = check_box("as the model learnt", MATCH)
+        self.match = check_box("match the model's", MATCH)
         self.match.toggled.connect(self._check)
         self.smallest = spin_box(0, 10**7, 0, SMALLEST, suffix=" px", step=10)
-        self.fill = check_box("fill holes", FILL)
+        self.smallest.setSpecialValueText("any size")
+        self.fill = check_box("fill", FILL)
         self.tile = spin_box(
             0,
             8192,
@@ -141,10 +142,10 @@ class PredictDock(Dock):
             [("Automatic", "auto"), ("Processor (CPU)", "cpu"), ("Graphics card", "cuda")],
             "What computes. Automatic takes the graphics card if there is one.",
         )
-        self.advanced.form.add("Sureness", self.mirrored)
+        self.advanced.form.add("Mirrored views", self.mirrored)
         self.match_problem = self.advanced.form.add("Pixel size", self.match)
-        self.advanced.form.add("Smallest", self.smallest)
-        self.advanced.form.add("Holes", self.fill)
+        self.advanced.form.add("Smallest object", self.smallest)
+        self.advanced.form.add("Holes in objects", self.fill)
         self.advanced.form.add("Tile", self.tile)
         self.advanced.form.add("Device", self.device)
         self.tile.valueChanged.connect(self._check)
@@ -176,7 +177,8 @@ class PredictDock(Dock):
         options: list[tuple[str, Any]] = []
         if self.session.model is not None:
             name, step = self.session.model.name, self.session.model.run.get("step")
-            options.append((f"current: {name}" + (f", step {step}" if step else ""), "current"))
+            learnt = f"step {step:,}, " if step else ""
+            options.append((f"current: {learnt}{name}", "current"))
         options += [(run.name, run) for run in recent_runs()]
         chosen = self.model.value
         if isinstance(chosen, Path) and all(chosen != value for _, value in options):
@@ -203,7 +205,7 @@ class PredictDock(Dock):
         wanted = self.output.value == "instances"
         for control, tip in ((self.smallest, SMALLEST), (self.fill, FILL)):
             control.setEnabled(wanted)
-            set_tip(control, tip if wanted else "Only of instances: choose these as the result.")
+            set_tip(control, tip if wanted else "Only for instances: choose these as the result.")
         self._check()
 
     def _on_slice(self, _event: object = None) -> None:

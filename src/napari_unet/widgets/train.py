@@ -99,7 +99,7 @@ class TrainDock(Dock):
             "example after correcting labels. An interrupted run: exactly where it stopped.",
         )
         self.start_from.chosen.connect(self._check)
-        self.settings.form.add("Start &from", self.start_from)
+        self.settings.form.add("Start fr&om", self.start_from)
         self.place = QLineEdit(str(self.runs_folder))
         self.place.setToolTip("The folder in which every training gets a folder of its own.")
         self.place.editingFinished.connect(self._on_place)
@@ -114,7 +114,7 @@ class TrainDock(Dock):
         self.cost = CostLine()
         self.cost.wanted.connect(self._on_measure)
         self.problem = Problem(self.start)
-        self.pause = button("&Pause", "Hold after this step and give the memory back.")
+        self.pause = button("P&ause", "Hold after this step and give the memory back.")
         self.pause.clicked.connect(self._on_pause)
         self.stop = button("S&top", "End after this step and keep the model as it is.")
         self.stop.clicked.connect(self._on_stop)
@@ -127,14 +127,14 @@ class TrainDock(Dock):
         self.progress = TrainProgress(self.viewer)
         self.notes = Note(role="warning")
         self.live = check_box(
-            "&Live prediction of the slice shown",
+            "L&ive prediction of the slice shown",
             "Predict the slice you are looking at every now and then, into a layer. Takes about "
             "an eighth of the time.",
             checked=True,
         )
         self.live.toggled.connect(self._follow_slice)
         self.saved = Note()
-        self.open = button("Open", "Show the run folder in the file manager.")
+        self.open = button("Ope&n", "Show the run folder in the file manager.")
         self.open.clicked.connect(self._on_open)
         self.saved_row = Row(self.saved, self.open, stretch=0)
         self.saved_row.hide()
@@ -235,14 +235,15 @@ class TrainDock(Dock):
             return
         operations = config.steps * step_flops(self._size)
         seconds = self.rates.seconds(f"train {config.device}", operations)
-        time = "time is known after the first steps"
-        if seconds is not None:
-            time = about(seconds)
-        costs = f"{time}, {size(training_bytes(self._size, config.optimiser))}"
+        costs = size(training_bytes(self._size, config.optimiser))
         if self._measured is not None and self._measured[0] == self._to_measure(config):
             costs = describe_cost(self._measured[1])
-        shares = f"{train} + {validation} slices (training + validation)"
-        self.cost.say(f"{costs}, {shares}", can_measure=True)
+        elif seconds is not None:
+            costs = f"{about(seconds)}, {costs}"
+        else:
+            costs = f"time is known after the first steps, {costs}"
+        tip = f"{count(train, 'slice')} to train on, {validation} to validate with."
+        self.cost.say(f"{costs}, {train} + {validation} slices", can_measure=True, tip=tip)
 
     # -- measuring a step ---------------------------------------------------------------------
 
@@ -360,7 +361,7 @@ class TrainDock(Dock):
         self.settings.setEnabled(False)
         self.switches.show()
         self.pause.setEnabled(True)
-        self.pause.setText("&Pause")
+        self.pause.setText("P&ause")
         self.stop.setEnabled(True)
         self.progress.show()
         self.progress.begin()
@@ -442,7 +443,7 @@ class TrainDock(Dock):
         assert self._worker is not None
         if self._worker.is_paused:
             self._worker.resume()
-            self.pause.setText("&Pause")
+            self.pause.setText("P&ause")
             self.progress.interrupt()
         else:
             self._worker.pause()

@@ -42,7 +42,7 @@ TIPS = {
     "steps": "How often the network is corrected. More steps: better, and slower. "
     "Watch the validation curve: when it is flat, more steps no longer help.",
     "seed": "The same number gives the same training again; another one another chance. "
-    "The Augmentation tab shows the tiles of this number.",
+    "The Augment tab shows the tiles of this number.",
     "device": "What computes. Automatic takes the graphics card if there is one.",
     "optimiser": "How the network is corrected: SGD as in the paper, or Adam, which forgives more.",
     "rate": "How large each correction is. Divide it by 10 when the loss jumps up or the training "
@@ -62,7 +62,7 @@ TIPS = {
     "weights": "Weigh the thin gaps between touching objects more, so that they are learned. "
     "The Weights tab sets and shows the map.",
     "augment": "Rotate, flip and bend the tiles at random, so that a few slices are enough. "
-    "The Augmentation tab sets and shows it.",
+    "The Augment tab sets and shows it.",
     "validate": "How often the validation slices are predicted, in steps. The best of these "
     "models is kept.",
 }
@@ -86,7 +86,12 @@ class TrainSettings(QWidget):
         self._presets: Mapping[str, TrainConfig] = {}
         self._filled: TrainConfig | None = None
         self.preset = Choice(
-            [("Fast", "fast", FAST), ("Best", "best", BEST), ("Paper 2015", "paper", PAPER)]
+            [
+                ("Fast: minutes on a laptop", "fast", FAST),
+                ("Best: slower, better", "best", BEST),
+                ("Paper 2015: for graphics cards", "paper", PAPER),
+            ],
+            column=True,
         )
         self.steps = spin_box(0, 1_000_000, 0, TIPS["steps"], step=100)
         self.steps.setSpecialValueText("–")  # until the presets are known
@@ -94,10 +99,10 @@ class TrainSettings(QWidget):
         self.device = Combo([("Automatic", "auto")], TIPS["device"])
         self.form = Form()
         self.form.add("Preset", self.preset, FAST)
-        self.form.add("S&teps", self.steps)
+        self.form.add("&Steps", self.steps)
         self.form.add("S&eed", self.seed)
         self.form.add("&Device", self.device)
-        self.advanced = Advanced("Optimiser, tile, network, weight map, augmentation.")
+        self.advanced = Advanced("optimiser, tile, network, weight map, augmentation")
         self._build_advanced()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -117,8 +122,8 @@ class TrainSettings(QWidget):
         self.depth = spin_box(1, 6, 4, TIPS["depth"])
         self.zoom = Combo(ZOOMS, TIPS["zoom"])
         self.dropout = decimal_box(0.0, 0.9, 0.5, TIPS["dropout"], step=0.1)
-        self.weights = check_box("between touching objects", TIPS["weights"], True)
-        self.augment = check_box("bend, rotate and flip", TIPS["augment"], True)
+        self.weights = check_box("as set under Weights", TIPS["weights"], True)
+        self.augment = check_box("as set under Augment", TIPS["augment"], True)
         self.validate_every = spin_box(1, 100_000, 100, TIPS["validate"], suffix=" steps", step=50)
         for label, control in (
             ("Optimiser", self.optimiser),

@@ -71,7 +71,7 @@ class WeightsDock(Dock):
         self.note = Note()
         self.problem = Note(role="problem")
         tip = "Shows the annotated slice that is nearest to the one shown."
-        self.jump = button("&Go to an annotated slice", tip)
+        self.jump = button("Go &to an annotated slice", tip)
         self.jump.clicked.connect(self._on_jump)
         self.jump.hide()
         for widget in (self.visible, self.problem, self.histogram, self.note, self.jump):
@@ -94,7 +94,7 @@ class WeightsDock(Dock):
         )
         none = "No border term: every pixel of a class weighs the same."
         self.preset = Choice(
-            [("&Paper", "paper", paper), ("&Fiji", "fiji", fiji), ("n&one", "none", none)]
+            [("Pape&r", "paper", paper), ("Fi&ji", "fiji", fiji), ("n&one", "none", none)]
         )
         tip = "How much more the gaps between two objects weigh than other pixels."
         self.w0 = SliderField(0, 100, 10, tip, step=1)
@@ -103,8 +103,8 @@ class WeightsDock(Dock):
         self.balance = check_box("&balance classes", BALANCE_TIP, True)
         form = Form()
         form.add("Preset", self.preset, "Which formula makes the weights.")
-        form.add("&w0", self.w0)
-        form.add("&sigma", self.sigma)
+        form.add("w&0", self.w0)
+        form.add("si&gma", self.sigma)
         form.add_wide(self.balance)
         self.column.addWidget(form)
         tip = "Shows the weight map over the image as a layer; it follows the controls."
@@ -274,8 +274,7 @@ class WeightsDock(Dock):
         self._layer = layer
 
     def _on_error(self, error: Exception) -> None:
-        text = notices.sentence(error)
-        self.note.say(text[:1].upper() + text[1:])
+        self.note.say(notices.sentence(error))
         self.histogram.setVisible(False)
         stack = self.session.stack
         self.jump.setVisible(stack is not None and bool(stack.labelled_slices))
