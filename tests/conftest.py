@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Machines differ, and may be busy: no example is to be fast, the whole suite is.
+settings.register_profile("machine", deadline=None)
+settings.load_profile("machine")
 
 # Before napari is imported by anyone: settings are not read or kept, leaked Qt objects fail.
 os.environ["NAPARI_CONFIG"] = ""
