@@ -413,6 +413,8 @@ def test_thin_objects_need_a_zoom_of_2(clean):
     one = only(replace(clean, image=image, labels=labels), "thin")
     assert "32 of 32 objects are thinner than 2 pixels" in one.text
     assert "zoom of 2" in one.text
+    assert (one.fix, one.zoom) == ("zoom", 2.0)
+    assert "thin" not in checks(replace(clean, image=image, labels=labels), zoom=2.0)
     labels[:, 11::10, 10:110] = labels[:, 10:-1:10, 10:110]
     assert "thin" not in checks(replace(clean, image=image, labels=labels))
 
@@ -437,6 +439,11 @@ def test_objects_larger_than_the_network_sees():
     assert "up to 111 pixels thick, but the network sees only 88" in one.text
     assert "zoom of 0.75" in one.text  # 88 / 111 = 0.79
     assert math.ceil(111 * 0.75) <= 88
+    assert (one.fix, one.zoom) == ("zoom", 0.75)
+    assert "large" not in checks(stack, depth=3, zoom=0.75)
+    assert "sees only 44" in only(stack, "large", depth=3, zoom=2.0).text
+    with pytest.raises(InputError, match="setting of the training"):
+        apply_fix(stack, one.fix)
     assert "large" not in checks(stack, depth=4)
     assert "large" in checks(stack, depth=2)
     classes = replace(stack, scheme=LabelScheme("classes", values=(0, 1)))

@@ -89,6 +89,23 @@ def test_touching_objects_are_counted_and_get_their_gap_with_a_click(model, open
     assert not dock.findings.buttons()
 
 
+def test_objects_larger_than_the_network_sees_are_zoomed_with_a_click(model, opened):
+    labels = np.zeros((2, 160, 160), np.uint8)
+    labels[:, 20:131, 20:131] = 1
+    labels[:, 140:150, 140:150] = 2
+    image = 60 + 90 * (labels > 0) + np.random.default_rng(0).integers(0, 9, labels.shape)
+    model.add_image(image.astype(np.uint8), name="im")
+    model.add_labels(labels, name="la")
+    session_of(model).tiling = (3, 284, 4)  # sees 88 px
+    dock = opened(model)
+    assert "sees only 88 pixels" in texts(dock)
+    (press,) = (one for one in dock.findings.buttons() if one.text() == "Zoom")
+    press.click()
+    settled(dock)
+    assert dock.session.zoom == 0.75
+    assert "pixels thick" not in texts(dock)
+
+
 def test_pairs_of_touching_objects_by_hand():
     assert touching_pairs(np.array([[1, 1, 2], [0, 3, 2], [4, 0, 0]], np.int32)) == 4
     # 1-2, 1-3, 2-3, 3-4 (diagonal)

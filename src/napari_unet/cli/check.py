@@ -47,7 +47,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config = _config(args, stack)
     findings = []
     for finding in find(
-        stack, split=config.split, depth=config.network.depth, labels_scale=_labels_scale(args)
+        stack,
+        split=config.split,
+        depth=config.network.depth,
+        zoom=config.zoom,
+        labels_scale=_labels_scale(args),
     ):
         findings.append(finding)
         _show(args, finding)

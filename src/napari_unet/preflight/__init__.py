@@ -47,6 +47,7 @@ def find(
     *,
     split: SplitConfig | None = None,
     depth: int = 4,
+    zoom: float = 1.0,
     labels_scale: tuple[float, ...] = (),
     labels_translate: tuple[float, ...] = (),
     reason: str = "",
@@ -61,6 +62,8 @@ def find(
         What will validate; None: not looked at.
     depth
         Poolings of the network, which decide how far it sees.
+    zoom
+        At which the network sees the images.
     labels_scale, labels_translate
         Of the labels, where they come with their own: per axis, (y, x) last. Empty: not known.
     reason
@@ -80,7 +83,7 @@ def find(
     yield from _until_error(check_grey_values(sample, _divided(stack, split, depth)))
     if stack.labels is not None:
         yield from check_placement(stack, labels_scale, labels_translate)
-        yield from _until_error(_check_annotation(sample, split, depth, reason))
+        yield from _until_error(_check_annotation(sample, split, depth, zoom, reason))
 
 
 def _divided(stack: Stack, config: SplitConfig | None, depth: int) -> Split | None:
@@ -92,12 +95,12 @@ def _divided(stack: Stack, config: SplitConfig | None, depth: int) -> Split | No
 
 
 def _check_annotation(
-    sample: Sample, split: SplitConfig | None, depth: int, reason: str
+    sample: Sample, split: SplitConfig | None, depth: int, zoom: float, reason: str
 ) -> Iterator[Finding]:
     yield from check_labels(sample, reason)
     if split is not None:
         yield from check_validation(sample.stack, split, depth)
-    yield from check_objects(sample, depth)
+    yield from check_objects(sample, depth, zoom)
     yield from check_alignment(sample)
 
 

@@ -14,6 +14,7 @@ Fix = Literal[
     "leave out constant slices",
     "read as objects",
     "read as classes",
+    "zoom",
 ]
 FIXES: dict[Fix, str] = {
     "make gaps": "Make gaps",
@@ -21,6 +22,7 @@ FIXES: dict[Fix, str] = {
     "leave out constant slices": "Leave them out",
     "read as objects": "Read as objects",
     "read as classes": "Read as classes",
+    "zoom": "Zoom",
 }
 """What can be put right, and what its button says."""
 
@@ -38,23 +40,27 @@ class Finding:
     text : str
         One sentence: what was found, what was expected, what to do.
     fix : str or None
-        What `apply_fix` can do about it.
+        What `apply_fix` can do about it; "zoom" is a setting of the training.
     check : str
         Which check found it, for programs: "saturation", "touching", …
+    zoom : float or None
+        The setting that the fix "zoom" stands for.
     """
 
     severity: Severity
     text: str
     fix: Fix | None = None
     check: str = ""
+    zoom: float | None = None
 
-    def to_dict(self) -> dict[str, str | None]:
+    def to_dict(self) -> dict[str, str | float | None]:
         """Return plain JSON values."""
         return {
             "severity": self.severity,
             "check": self.check,
             "text": self.text,
             "fix": self.fix,
+            "zoom": self.zoom,
         }
 
 

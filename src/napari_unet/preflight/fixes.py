@@ -53,6 +53,10 @@ def apply_fix(stack: Stack, fix: Fix) -> Stack:
         values = tuple(v for v in values if v != scheme.ignore)
         read = LabelScheme("classes", scheme.annotation, values=values, ignore=scheme.ignore)
         return replace(stack, scheme=replace(read, gap=scheme.gap))
+    if fix == "zoom":
+        raise InputError(
+            "a zoom leaves the stack as it is, it is a setting of the training: choose it there."
+        )
     raise InputError(f"there is no fix named {fix!r}; use the one of a finding.")
 
 

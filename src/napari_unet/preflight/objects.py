@@ -31,7 +31,7 @@ THIN_SHARE = 0.25  # of the objects; in masks a few pieces are always specks
 LARGE_SHARE = 0.05  # of the objects; a single clump is no reason to shrink everything
 
 
-def check_objects(sample: Sample, depth: int = 4) -> Iterator[Finding]:
+def check_objects(sample: Sample, depth: int = 4, zoom: float = 1.0) -> Iterator[Finding]:
     """Look at the objects, or at the connected pieces of classes.
 
     Parameters
@@ -40,6 +40,8 @@ def check_objects(sample: Sample, depth: int = 4) -> Iterator[Finding]:
         Of a stack with labels.
     depth
         Poolings of the network: what a pixel becomes depends on `border(depth)` pixels around it.
+    zoom
+        At which the network sees the images.
 
     Yields
     ------
@@ -56,30 +58,34 @@ def check_objects(sample: Sample, depth: int = 4) -> Iterator[Finding]:
         objects = read_target(part, scheme).objects
         n, n_thin = thin_objects(objects)
         thin, total = thin + n_thin, total + n
-        large += large_squares(objects, border(depth))
+        large += large_squares(objects, int(border(depth) / zoom))
     what = "objects" if scheme.kind == "objects" else "pieces"
-    if total and thin >= THIN_SHARE * total:
+    if total and thin >= THIN_SHARE * total and zoom < 2:
         yield Finding(
             "warning",
             f"{thin:,} of {total:,} {what} are thinner than 2 pixels, which a network hardly "
-            "keeps; enlarge image and labels by a zoom of 2.",
+            "keeps; let it see the images at a zoom of 2.",
+            "zoom",
             check="thin",
+            zoom=2.0,
         )
     if large and len(large) >= LARGE_SHARE * total:
-        yield _too_large(max(large), border(depth), scheme.kind)
+        yield _too_large(max(large), border(depth), zoom, scheme.kind)
 
 
-def _too_large(side: int, field: int, kind: str) -> Finding:
+def _too_large(side: int, field: int, now: float, kind: str) -> Finding:
     # Rounded down to twentieths, so that the field is wide enough after it.
     zoom = max(0.05, math.floor(20 * field / side) / 20)
     what = "Objects" if kind == "objects" else "Regions of one class"
     return Finding(
         # A class may be told by its texture alone; an object needs its edge.
         "warning" if kind == "objects" else "info",
-        f"{what} are up to {side} pixels thick, but the network sees only {field} pixels, so in "
-        f"the middle it sees no edge; shrink image and labels by a zoom of {zoom:g}, or use more "
-        "poolings.",
+        f"{what} are up to {side} pixels thick, but the network sees only {int(field / now)} "
+        f"pixels, so in the middle it sees no edge; let it see the images at a zoom of {zoom:g}, "
+        "or use more poolings.",
+        "zoom",
         check="large",
+        zoom=zoom,
     )
 
 

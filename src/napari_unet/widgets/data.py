@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.errors import InputError
 from napari_unet.labels import LabelScheme
-from napari_unet.preflight import Finding, Fix, apply_fix
+from napari_unet.preflight import Finding, apply_fix
 from napari_unet.splits import restrict
 from napari_unet.stack import Stack
 from napari_unet.widgets import notices
@@ -104,6 +104,7 @@ class DataDock(Dock):
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.split_changed, self._on_split)
         self.listen(self.session.tiling_changed, self._on_split)
+        self.listen(self.session.zoom_changed, self._on_split)
         self.listen(self.session.intensity_changed, self._on_intensity)
         if self.session.image_layer is not None:
             self._follow_session()
@@ -373,7 +374,12 @@ class DataDock(Dock):
         split, stack = self.session.split, self.session.stack
         if len(self.session.stacks) > 1 and stack is not None and stack.labels is not None:
             split = restrict(split, stack)  # another stack may have what was chosen
-        return {"split": split, "depth": self.session.tiling[0], **placed}
+        return {
+            "split": split,
+            "depth": self.session.tiling[0],
+            "zoom": self.session.zoom,
+            **placed,
+        }
 
     def _quick_stack(self) -> Stack | None:
         """The stack with a placeholder for what its labels mean; or say which field is wrong."""
@@ -468,9 +474,12 @@ class DataDock(Dock):
         if self._looking is not None and not self._looking.is_running:
             self.status.say("")
 
-    def _on_fix(self, fix: Fix) -> None:
-        stack = self.session.stack
-        if stack is None:
+    def _on_fix(self, finding: Finding) -> None:
+        stack, fix = self.session.stack, finding.fix
+        if stack is None or fix is None:
+            return
+        if fix == "zoom":
+            self.session.zoom = finding.zoom or 1.0  # looks anew
             return
         if fix == "make gaps":
             self.gap.setChecked(True)  # looks anew

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from qtpy.QtCore import QPointF, QRectF, Qt, Signal
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
@@ -69,14 +67,14 @@ class _FindingLine(QWidget):
         row.addWidget(_Sign(finding.severity, note), 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(note, 1)
         if finding.fix is not None:
-            self._fix: Any = finding.fix
+            self._finding = finding
             press = button(FIXES[finding.fix], f"Put this right: {finding.text}", "fix")
             press.clicked.connect(self._on_pressed)
             self._owner = owner
             row.addWidget(press, 0, Qt.AlignmentFlag.AlignTop)
 
     def _on_pressed(self) -> None:
-        self._owner.fix_wanted.emit(self._fix)
+        self._owner.fix_wanted.emit(self._finding)
 
 
 class _Sign(QWidget):
