@@ -197,7 +197,7 @@ def test_a_picture_of_colour_tiles(qtbot):
 
 def test_without_labels_it_says_what_is_missing(dock, stack):
     dock.session.stack = replace(stack, labels=None, scheme=None)
-    assert dock.problem.text().startswith("Choose labels in the Data dock first")
+    assert dock.problem.text().startswith("Choose labels under Data first")
     assert dock.picture.isHidden()
     assert not dock.shuffle.isEnabled()
 

@@ -446,7 +446,8 @@ def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, sai
     assert said in dock.problem.text()
     assert "Traceback" not in dock.problem.text()
     assert dock.start.isEnabled()
-    assert dock.settings.isEnabled()
+    assert dock.settings.steps.isEnabled()
+    assert dock.settings.rate.isEnabled()
     monkeypatch.undo()
 
 

@@ -154,7 +154,7 @@ def test_without_labels_it_says_what_is_missing(model, stack, qtbot):
     dock = WeightsDock(model)
     qtbot.addWidget(dock)
     dock.show()
-    assert dock.problem.text().startswith("Choose labels in the Data dock first")
+    assert dock.problem.text().startswith("Choose labels under Data first")
     session_of(model).stack = stack
     settled(dock)
     assert dock.problem.text() == ""

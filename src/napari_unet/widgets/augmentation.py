@@ -120,6 +120,7 @@ class AugmentationDock(Dock):
         self.labels = check_box("l&abels", "Outline what the network shall find.", True)
         self.weights = check_box("w&eights", "Show what counts most, bright.", False)
         self.mesh = check_box("gr&id", "Show how a square mesh is deformed.", True)
+        self.shown = Row(self.labels, self.weights, self.mesh)
         self.problem = Note(role="problem")
         self.note = Note()
         tip = "Put these nine tiles beside the image as layers, to look at every pixel."
@@ -127,7 +128,7 @@ class AugmentationDock(Dock):
         self.column.addWidget(Row(self.shuffle, _label("seed"), self.seed, stretch=2))
         self.column.addWidget(self.problem)
         self.column.addWidget(self.picture)
-        self.column.addWidget(Row(self.labels, self.weights, self.mesh))
+        self.column.addWidget(self.shown)
         self.column.addWidget(self.note)
         self.column.addWidget(Row(self.as_layers))
         self.shuffle.clicked.connect(self._on_shuffle)
@@ -202,8 +203,8 @@ class AugmentationDock(Dock):
         """Draw the tiles of the session's stack and settings."""
         session, stack = self.session, self.session.stack
         reason = _reason(stack)
-        self.problem.say(reason)
-        for widget in (self.picture, self.note, self.as_layers):
+        self.problem.say(reason, "note" if stack is None else "problem")
+        for widget in (self.picture, self.shown, self.note, self.as_layers):
             widget.setVisible(not reason)
         self.shuffle.setEnabled(not reason)
         if reason or stack is None or not self.isVisible():
@@ -231,7 +232,7 @@ class AugmentationDock(Dock):
         self.picture.show_tiles([])
         self.picture.setVisible(False)
         self.note.say("")
-        self.problem.say(notices.sentence(error))
+        self.problem.say(notices.sentence(error), "problem")
 
     def _on_switch(self, _: object = None) -> None:
         self.picture.show_labels = self.labels.isChecked()
@@ -277,9 +278,9 @@ class AugmentationDock(Dock):
 
 def _reason(stack: Stack | None) -> str:
     if stack is None:
-        return "Choose a stack in the Data dock first."
+        return "Choose an image and its labels under Data first."
     if stack.labels is None:
-        return "Choose labels in the Data dock first: tiles are drawn where there are labels."
+        return "Choose labels under Data first: tiles are drawn where there are labels."
     return ""
 
 

@@ -23,6 +23,10 @@ HEIGHT = 132
 """Height of a plot in pixels: two fit below the settings on a laptop."""
 
 
+FEW_STEPS = 10
+"""Shown of an empty plot, whose axis would count tenths of a step otherwise."""
+
+
 class Series(NamedTuple):
     """How one curve looks: its name, and its colour on dark and on light themes."""
 
@@ -128,9 +132,9 @@ class CurvePlot(QWidget):
         """Return every point of one curve, thinned or not."""
         return np.asarray(self._x[name]), np.asarray(self._y[name])
 
-    def redraw(self) -> None:
-        """Draw what was appended and fit the range."""
-        tops, last = [], 1.0
+    def redraw(self, until: float = FEW_STEPS) -> None:
+        """Draw what was appended and fit the range, which reaches at least `until` steps."""
+        tops, last = [], float(until)
         for name, line in self._lines.items():
             x, y = thin(*self.points(name))
             line.setData(x, y)

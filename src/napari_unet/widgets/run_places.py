@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["interrupted_runs", "new_run", "recent_runs", "runs_folder", "short_path"]
+__all__ = ["from_home", "interrupted_runs", "new_run", "recent_runs", "runs_folder", "short_path"]
 
 
 def runs_folder() -> Path:
@@ -76,6 +76,14 @@ def _is_resumable(run: Path) -> bool:
         return False
 
 
+def from_home(path: Path) -> str:
+    """Return a path with the home folder as ``~``."""
+    home = Path.home()
+    if path != home and path.is_relative_to(home):
+        return str(Path("~") / path.relative_to(home))
+    return str(path)
+
+
 def short_path(path: Path, length: int = 44) -> str:
     """Return a path that fits a narrow dock: the home folder as ``~``, the middle as ``…``.
 
@@ -84,10 +92,8 @@ def short_path(path: Path, length: int = 44) -> str:
     >>> short_path(Path("/data/lab/microscope/2026/napari-unet/runs/2026-11-23-em-fast"))
     '/data/…/runs/2026-11-23-em-fast'
     """
-    home = Path.home()
-    if path != home and path.is_relative_to(home):
-        path = Path("~") / path.relative_to(home)
-    text = str(path)
+    text = from_home(path)
+    path = Path(text)
     parts = path.parts
     if len(text) <= length or len(parts) < 5:
         return text

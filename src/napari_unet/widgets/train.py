@@ -31,7 +31,13 @@ from napari_unet.widgets.layers import shown_slice
 from napari_unet.widgets.live_prediction import LiveTile
 from napari_unet.widgets.notices import sentence, show_error, show_warning
 from napari_unet.widgets.quantities import about, count, duration, score, size
-from napari_unet.widgets.run_places import interrupted_runs, new_run, runs_folder, short_path
+from napari_unet.widgets.run_places import (
+    from_home,
+    interrupted_runs,
+    new_run,
+    runs_folder,
+    short_path,
+)
 from napari_unet.widgets.train_progress import LiveLayer, TrainProgress
 from napari_unet.widgets.train_settings import TrainSettings
 from napari_unet.widgets.training_job import Ended, TrainingJob, TrainingRequest
@@ -100,7 +106,9 @@ class TrainDock(Dock):
         )
         self.start_from.chosen.connect(self._check)
         self.settings.form.add("Start fr&om", self.start_from)
-        self.place = QLineEdit(str(self.runs_folder))
+        self.setTabOrder(self.settings.device, self.start_from)
+        self.setTabOrder(self.start_from, self.settings.advanced.toggle)
+        self.place = QLineEdit(from_home(self.runs_folder))
         self.place.setToolTip("The folder in which every training gets a folder of its own.")
         self.place.editingFinished.connect(self._on_place)
         browse = button("…", "Choose the folder for trainings.")
@@ -310,7 +318,7 @@ class TrainDock(Dock):
         dialog.open()
 
     def _set_place(self, place: str) -> None:
-        self.place.setText(place)
+        self.place.setText(from_home(Path(place)))
         self._on_place()
 
     # -- while it runs ----------------------------------------------------------------------
@@ -358,7 +366,7 @@ class TrainDock(Dock):
         self.notes.say("")
         self.cost.say("Reading the stack …")
         self.start.allow(BUSY, self.start.text().replace("Train", "Training", 1))
-        self.settings.setEnabled(False)
+        self.settings.allow_changes(False)
         self.switches.show()
         self.pause.setEnabled(True)
         self.pause.setText("P&ause")
@@ -497,7 +505,7 @@ class TrainDock(Dock):
         self._look()
         self._job = self._worker = None
         self.progress.end()
-        self.settings.setEnabled(True)
+        self.settings.allow_changes(True)
         self.switches.hide()
         self._offer_starts()
         self._check()

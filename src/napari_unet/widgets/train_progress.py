@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QBoxLayout, QProgressBar, QVBoxLayout, QWidget
 from napari_unet.widgets.class_look import dress
 from napari_unet.widgets.form import Note
 from napari_unet.widgets.layers import find_result, refresh, result_name, show_labels
-from napari_unet.widgets.plots import VALIDATION, CurvePlot
+from napari_unet.widgets.plots import FEW_STEPS, VALIDATION, CurvePlot
 from napari_unet.widgets.prediction_layer import OUTPUT_KEY
 from napari_unet.widgets.quantities import duration, rate
 
@@ -122,16 +122,16 @@ class TrainProgress(QWidget):
         self._shown = monotonic()
         new = losses[self._taken : len(losses)]
         self._taken += len(new)
+        last = max(FEW_STEPS, losses[-1][0]) if losses else FEW_STEPS
         if new:
             self.loss.append("training", *zip(*new))
         self.setUpdatesEnabled(False)  # everything is painted once, not one after the other
         if self._latest is not None:
             self._say(self._latest)
             self._latest = None
-        if new or self._is_validated:
-            self.loss.redraw()
-        if self._is_validated:
-            self.iou.redraw()
+        if new or self._is_validated:  # both, so that the same step is below the same step
+            self.loss.redraw(last)
+            self.iou.redraw(last)
         self._is_validated = False
         self.setUpdatesEnabled(True)
         QTimer.singleShot(0, self._on_painted)

@@ -89,7 +89,7 @@ class TrainSettings(QWidget):
             [
                 ("Fast: minutes on a laptop", "fast", FAST),
                 ("Best: slower, better", "best", BEST),
-                ("Paper 2015: for graphics cards", "paper", PAPER),
+                ("Paper 2015: as published", "paper", PAPER),
             ],
             column=True,
         )
@@ -109,7 +109,7 @@ class TrainSettings(QWidget):
         layout.addWidget(self.form)
         layout.addWidget(self.advanced)
         self._connect()
-        self.setEnabled(False)
+        self.allow_changes(False)
 
     def _build_advanced(self) -> None:
         form = self.advanced.form
@@ -160,9 +160,14 @@ class TrainSettings(QWidget):
         named = {"cpu": "Processor (CPU)", "mps": "Apple graphics (MPS)", "cuda": "Graphics card"}
         known = [(named.get(device, device), device) for device in devices]
         self.device.set_options([("Automatic", "auto"), *known])
-        self.setEnabled(True)
+        self.allow_changes(True)
         self._fill()
         self.steps.setMinimum(1)
+
+    def allow_changes(self, allowed: bool) -> None:
+        """Open or close all for input; what is under Advanced can always be looked at."""
+        self.form.setEnabled(allowed)
+        self.advanced.form.setEnabled(allowed)
 
     @property
     def ready(self) -> bool:

@@ -220,7 +220,7 @@ class WeightsDock(Dock):
         """Compute the map of the slice shown; while one is computed, once more afterwards."""
         stack = self.session.stack
         reason = self._reason(stack)
-        self.problem.say(reason)
+        self.problem.say(reason, "note" if stack is None else "problem")
         self.histogram.setVisible(not reason)
         if reason or stack is None or not self.isVisible():
             self.note.say("")
@@ -236,9 +236,9 @@ class WeightsDock(Dock):
 
     def _reason(self, stack: Stack | None) -> str:
         if stack is None:
-            return "Choose a stack in the Data dock first."
+            return "Choose an image and its labels under Data first."
         if stack.labels is None:
-            return "Choose labels in the Data dock first: the weights follow from them."
+            return "Choose labels under Data first: the weights follow from them."
         return ""
 
     def _on_map(self, found: WeightMap) -> None:

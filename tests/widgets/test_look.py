@@ -1,0 +1,112 @@
+"""What every dock owes its user: nothing cut at 320 px, keys of its own, an order, a tooltip."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QCheckBox,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QRadioButton,
+    QScrollArea,
+    QSlider,
+    QWidget,
+)
+
+from napari_unet.session import session_of
+from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.widgets.unet import TABS
+
+from .conftest import pump, until
+
+DOCKS = ("Weights", "Augment", "Train", "Predict")
+CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
+
+
+@pytest.fixture(params=DOCKS)
+def dock(request, shown_viewer, cells, tmp_path, monkeypatch):
+    """A dock 320 px wide with all that it can show, also under Advanced."""
+    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path))
+    viewer = shown_viewer
+    image = viewer.add_image(cells[0], name="cells of a rather long name")
+    labels = viewer.add_labels(cells[1], name="marks")
+    session_of(viewer).use_layers(stack_from_layers(image, labels), image, labels)
+    module, cls, _ = TABS[request.param]
+    dock = getattr(import_module(f"napari_unet.widgets.{module}"), cls)(viewer)
+    viewer.window.add_dock_widget(dock, name=request.param)
+    if request.param == "Train":
+        until(lambda: dock.settings.ready and dock._worker is None, 60)
+        for row in (dock.switches, dock.progress, dock.saved_row):
+            row.show()
+    viewer.window._qt_window.resize(1300, 700)
+    dock.setFixedWidth(320)
+    advanced = dock.settings.advanced if request.param == "Train" else dock.advanced
+    advanced.toggle.click()
+    pump(0.2)
+    return dock
+
+
+def visible(dock, kinds):
+    """The user's controls, without the inner parts of Qt's own and the menus of plots."""
+    return [
+        one
+        for one in dock.findChildren(QWidget)
+        if isinstance(one, kinds)
+        and one.isVisibleTo(dock)
+        and not one.objectName().startswith("qt_")
+        and not isinstance(one.window(), QMenu)
+        and not isinstance(one.parent(), (QAbstractSpinBox, QComboBox))
+    ]
+
+
+def test_nothing_is_cut(dock):
+    viewport = dock.findChild(QScrollArea).viewport()
+    for one in visible(dock, (QCheckBox, QRadioButton, QPushButton, QLabel)):
+        if isinstance(one, QLabel) and one.wordWrap():
+            assert one.height() >= one.heightForWidth(one.width()), one.text()
+        else:
+            assert one.width() >= one.sizeHint().width(), one.text()
+        right = one.mapTo(viewport, QPoint(one.width(), 0)).x()
+        assert right <= viewport.width(), getattr(one, "text", str)()
+
+
+def test_a_scroll_bar_appears_only_where_it_is_needed(dock):
+    dock.viewer.window._qt_window.resize(1300, 1600)
+    content = dock.column.parentWidget()
+    needed = content.heightForWidth(content.width())
+    assert content.minimumSizeHint().height() <= needed
+
+
+def test_every_key_does_one_thing(dock):
+    keys = [action.text() for action in dock.viewer.window._qt_window.menuBar().actions()]
+    assert keys
+    keys += [one.text() for one in visible(dock, (QAbstractButton, QLabel))]
+    letters = [found[1].lower() for text in keys if (found := re.search(r"&(\w)(?!\w*;)", text))]
+    assert len(letters) > len(keys[0]) > 0
+    assert len(set(letters)) == len(letters), sorted(letters)
+
+
+def test_tab_goes_from_top_to_bottom(dock):
+    places, widget = [], dock.nextInFocusChain()
+    while widget is not dock:
+        takes_tab = widget.focusPolicy() & Qt.FocusPolicy.TabFocus and not widget.focusProxy()
+        if dock.isAncestorOf(widget) and widget.isVisibleTo(dock) and takes_tab:
+            corner = widget.mapTo(dock, QPoint(0, widget.height() // 2))
+            places.append((round(corner.y() / 10), corner.x()))
+        widget = widget.nextInFocusChain()
+    assert len(places) > 5
+    assert places == sorted(places)
+
+
+def test_every_control_says_what_it_is_for(dock):
+    for one in visible(dock, CONTROLS):
+        assert one.toolTip(), f"{one} {getattr(one, 'text', str)()}"
