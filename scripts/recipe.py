@@ -85,6 +85,14 @@ def _em_variants() -> Iterator[tuple[str, Variant]]:
     yield "no-norm", one("no normalisation, rate 0.001", network=network, learning_rate=1e-3)
     yield "no-grey", one("grey values not augmented", augment=plain_grey)
     yield "no-elastic", one("no elastic deformation", augment=replace(augment, displacement=0.0))
+    yield (
+        "cubic",
+        one("tiles interpolated by cubics", augment=replace(augment, interpolation="cubic")),
+    )
+    sharp = replace(plain_grey, interpolation="cubic")
+    yield "sharp", one("cubic, grey values not augmented", augment=sharp)
+    yield "flips", one("flips alone", augment=replace(AugmentConfig.none(), flips=True))
+    yield "stiff", one("cubic, no grey, no zoom", augment=replace(sharp, zoom=(1.0, 1.0)))
     upright = replace(augment, rotation=0.0, flips=False)
     yield "upright", one("no rotation, no flips", augment=upright)
     yield "no-augment", one("no augmentation", augment=AugmentConfig.none())

@@ -128,11 +128,12 @@ def test_planes_smaller_than_a_tile(monkeypatch, shape, windowed):
         assert (batch.weights > 0).all()
 
 
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000))
-def test_windows_of_large_planes_equal_whole_planes(seed):
+def test_windows_of_large_planes_equal_whole_planes(interpolation, seed):
     stack = stack_of(blobs(seed=seed))
-    augment = AugmentConfig(brightness=0, contrast=0, gamma=0)
+    augment = AugmentConfig(brightness=0, contrast=0, gamma=0, interpolation=interpolation)
     whole = sampler_of(stack, augment=augment, seed=seed).tile(0, 0)
     with pytest.MonkeyPatch.context() as patch:
         read_windowed(patch)
@@ -141,6 +142,18 @@ def test_windows_of_large_planes_equal_whole_planes(seed):
     assert (whole.image - part.image).abs().max() < 1e-3
     assert (whole.classes != part.classes).float().mean() < 0.01  # rounding at .5
     assert (whole.weights - part.weights).abs().max() < 1e-2
+
+
+def test_cubic_interpolation_blurs_less():
+    stack = stack_of(blobs())
+    quiet = AugmentConfig(brightness=0, contrast=0, gamma=0, displacement=0, zoom=(1, 1))
+    spread = {
+        order: sampler_of(stack, augment=replace(quiet, interpolation=order)).tile(0, 0).image.std()
+        for order in ("linear", "cubic")
+    }
+    plain = sampler_of(stack, augment=AugmentConfig.none()).tile(0, 0).image.std()
+    assert spread["linear"] < 0.9 * spread["cubic"]
+    assert spread["cubic"] < plain
 
 
 @pytest.mark.parametrize("preset", ["paper", "fiji", "none"])

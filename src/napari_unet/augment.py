@@ -68,6 +68,8 @@ class AugmentConfig(Settings):
         Grey values are raised to the power exp(u), u uniform in ± this.
     noise
         Standard deviation of Gaussian noise, as a part of the 0..1 range.
+    interpolation
+        Of the image: "linear", or "cubic", which blurs it less. Labels take the nearest value.
 
     Raises
     ------
@@ -86,6 +88,7 @@ class AugmentConfig(Settings):
     contrast: float = 0.2
     gamma: float = 0.2
     noise: float = 0.0
+    interpolation: Literal["linear", "cubic"] = "linear"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", tuple(self.zoom))
@@ -95,6 +98,10 @@ class AugmentConfig(Settings):
             raise InputError(f"grid must be a whole number, got {self.grid!r}: 3 is the paper's.")
         if not 2 <= self.grid <= MAX_GRID:
             raise InputError(f"grid must be 2 to {MAX_GRID} control points, got {self.grid}.")
+        if self.interpolation not in ("linear", "cubic"):
+            raise InputError(
+                f"interpolation must be linear or cubic, got {self.interpolation!r}: choose one."
+            )
         if len(self.zoom) != 2 or not all(_is_number(z) for z in self.zoom):
             raise InputError(f"zoom must be two numbers, smallest and largest, got {self.zoom!r}.")
         if not 0.05 <= self.zoom[0] <= self.zoom[1] <= 20:

@@ -207,8 +207,9 @@ class TileSampler:
         inner = coords[:, margin:-margin, margin:-margin]  # (2, h, w)
 
         smooth: Literal["nearest", "linear"] = "nearest" if deformation.on_grid else "linear"
+        order = smooth if deformation.on_grid else self.augment.interpolation
         planes, origin = source.image(i, *_window(source, coords, anchor))
-        image = resample(planes, _from(coords, anchor, origin), smooth)
+        image = resample(planes, _from(coords, anchor, origin), order)
         truth, origin = source.truth(i, *_window(source, inner, anchor))
         inner = _from(inner, anchor, origin)
         classes = resample(truth[:1], inner, "nearest")[0]
@@ -305,12 +306,14 @@ class TileSampler:
 def _window(
     source: TrainingPlanes, coords: Tensor, anchor: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows and columns that linear interpolation at `coords` needs."""
+    """Rows and columns that linear or cubic interpolation at `coords` needs."""
     if source.whole:
         return (0, 0), (0, 0)  # all of it is there
     low = torch.floor(coords.amin((1, 2))).tolist()
     high = torch.floor(coords.amax((1, 2))).tolist()
-    rows, cols = ((a + int(first), a + int(last) + 2) for a, first, last in zip(anchor, low, high))
+    rows, cols = (
+        (a + int(first) - 1, a + int(last) + 3) for a, first, last in zip(anchor, low, high)
+    )
     return rows, cols
 
 
