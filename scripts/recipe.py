@@ -51,6 +51,7 @@ BASE = TrainConfig(
     loss="weighted mean",
     validate_every=10**6,
     checkpoint_every=10**6,
+    augment=AugmentConfig(brightness=0.1, contrast=0.2, gamma=0.2, interpolation="linear"),
     preset="recipe",
 )
 BEST = {"em": "best", "u373": "best-cells", "hela": "best-cells"}
@@ -115,6 +116,8 @@ def _cell_variants() -> Iterator[tuple[str, Variant]]:
     yield "dice", one("Dice term added to the loss", loss="dice")
     plain_grey = replace(CELLS.augment, brightness=0.0, contrast=0.0, gamma=0.0)
     yield "no-grey", one("grey values not augmented", augment=plain_grey)
+    sharp = replace(plain_grey, interpolation="cubic")
+    yield "sharp", one("cubic, grey values not augmented", augment=sharp)
     yield "shallow", one("3 poolings", network=replace(CELLS.network, depth=3), tile=284)
     yield "per-image", one("grey-value limits of each image", intensity="image")
 

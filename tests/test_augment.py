@@ -83,7 +83,7 @@ def test_none_draws_the_identity():
 
 
 def test_turning_one_ingredient_off_leaves_the_others():
-    config = AugmentConfig()
+    config = AugmentConfig(brightness=0.1, contrast=0.2, gamma=0.2)
     full = draw(config, np.random.default_rng(5))
     still = draw(replace(config, displacement=0.0, gamma=0.0), np.random.default_rng(5))
     assert np.array_equal(full.matrix, still.matrix)
@@ -95,7 +95,9 @@ def test_turning_one_ingredient_off_leaves_the_others():
 
 
 def test_draws_keep_to_the_configuration():
-    config = AugmentConfig(rotation=30.0, zoom=(0.5, 2.0), flips=False, contrast=0.3, gamma=0.1)
+    config = AugmentConfig(
+        rotation=30.0, zoom=(0.5, 2.0), flips=False, contrast=0.3, gamma=0.1, brightness=0.1
+    )
     rng = np.random.default_rng(1)
     draws = [draw(config, rng) for _ in range(2000)]
     zooms = np.array([1 / math.sqrt(np.linalg.det(d.matrix)) for d in draws])

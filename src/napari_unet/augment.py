@@ -47,6 +47,9 @@ MAX_GRID = 64  # more control points than this are no smooth deformation any mor
 class AugmentConfig(Settings):
     """How strongly tiles are deformed and their grey values changed.
 
+    The defaults are what docs/recipe.md found to help: grey values as they are,
+    which all slices of a stack share, and no more blur than needed.
+
     Parameters
     ----------
     displacement
@@ -84,11 +87,11 @@ class AugmentConfig(Settings):
     rotation: float = 180.0
     zoom: tuple[float, float] = (0.8, 1.25)
     flips: bool = True
-    brightness: float = 0.1
-    contrast: float = 0.2
-    gamma: float = 0.2
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
     noise: float = 0.0
-    interpolation: Literal["linear", "cubic"] = "linear"
+    interpolation: Literal["linear", "cubic"] = "cubic"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", tuple(self.zoom))

@@ -44,6 +44,7 @@ AUGMENT = AugmentConfig(
     brightness=0.0,
     contrast=0.0,
     gamma=0.0,
+    interpolation="linear",
 )
 """The reproduction's: elastic σ 10 px on 3 points, rotation ±30°, zoom 1 to 1.5, nothing else."""
 

@@ -42,12 +42,16 @@ DEFAULTS: dict[str, Any] = {
     "rotation": 180.0,
     "zoom": (0.8, 1.25),
     "flips": True,
-    "brightness": 0.1,
-    "contrast": 0.2,
-    "gamma": 0.2,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "gamma": 0.0,
     "noise": 0.0,
+    "interpolation": "cubic",
 }
 """Those of AugmentConfig, known here without importing torch; a test holds them together."""
+
+GREY = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.2}
+"""What 100 % of the grey control stand for."""
 
 
 class AugmentationDock(Dock):
@@ -90,8 +94,11 @@ class AugmentationDock(Dock):
             "Tiles are mirrored at random. Leave it on unless left and right differ in your images."
         )
         self.flips = check_box("&mirror tiles at random", tip, True)
-        tip = "How much brightness, contrast and gamma are changed; 100 % is usual, 0 % nothing."
-        self.grey = SliderField(0, 300, 100, tip, step=10, suffix=" %")
+        tip = (
+            "How much brightness, contrast and gamma are changed. 0 % is best where all images "
+            "are alike; take up to 100 % where those to be predicted are brighter or darker."
+        )
+        self.grey = SliderField(0, 300, 0, tip, step=10, suffix=" %")
         self.advanced = Advanced("grid of the deformation, noise")
         tip = "Grain added to the image, in parts of its range of grey values."
         self.noise = decimal_box(0, 0.5, 0, tip, step=0.01)
@@ -151,7 +158,7 @@ class AugmentationDock(Dock):
             "flips": self.flips.isChecked(),
             "noise": round(self.noise.value(), 4),
         }
-        now |= {k: round(DEFAULTS[k] * grey, 6) for k in ("brightness", "contrast", "gamma")}
+        now |= {k: round(full * grey, 6) for k, full in GREY.items()}
         return {name: value for name, value in now.items() if value != DEFAULTS[name]}
 
     def _take(self, settings: dict[str, Any]) -> None:
@@ -166,7 +173,7 @@ class AugmentationDock(Dock):
         self.zoom_out.setValue(now["zoom"][0])
         self.zoom_in.setValue(now["zoom"][1])
         self.flips.setChecked(now["flips"])
-        self.grey.value = 100 * now["contrast"] / DEFAULTS["contrast"]
+        self.grey.value = 100 * now["contrast"] / GREY["contrast"]
         self.noise.setValue(now["noise"])
         for box in boxes:
             box.blockSignals(False)
