@@ -101,13 +101,13 @@ def test_both_ways_of_measuring_stand_beside_each_other(tmp_path):
     assert losses.endswith("| 324² | 0.330 | 0.320 | 0.310 | 0.070 |")
 
 
-def test_networks_that_learnt_nothing_are_named(tmp_path):
+def test_networks_without_a_better_iou_than_none_are_named(tmp_path):
     make(tmp_path, "em-baseline", trivial=0.905)
     make(tmp_path, "em-adam")
     text = write_report(tmp_path).read_text(encoding="utf-8")
-    assert "**Learnt too little to be compared: `em-baseline`.**" in text
+    assert "**In IoU no better than calling every pixel a cell: `em-baseline`.**" in text
     make(tmp_path, "em-baseline")
-    assert "Learnt too little" not in write_report(tmp_path).read_text(encoding="utf-8")
+    assert "In IoU no better" not in write_report(tmp_path).read_text(encoding="utf-8")
 
 
 def test_random_split_beside_held_apart(tmp_path):

@@ -244,14 +244,16 @@ def _trivial(some: Sequence[Result], name: str) -> str:
 
 
 def not_learnt(results: Results) -> str:
-    """Say which networks are no better than one that calls every pixel a cell."""
+    """Say which networks have no better IoU than one that calls every pixel a cell."""
     names = [name for name, some in results.items() if not all(r.scores.learnt for r in some)]
     if not names:
         return ""
     listed = ", ".join(f"`{name}`" for name in EXPERIMENTS if name in names)
     return (
-        f"**Learnt too little to be compared: {listed}.** On whole slices their IoU is no higher "
-        "than that of calling every pixel a cell."
+        f"**In IoU no better than calling every pixel a cell: {listed}.** A weight map that balances "
+        "the classes moves the threshold away from 0.5, so such a network may find membranes all "
+        "the same: the metrics of the field, which try thresholds, tell. These runs say nothing "
+        "about which setting is better."
     )
 
 
