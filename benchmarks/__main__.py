@@ -11,23 +11,8 @@ from pathlib import Path
 
 from benchmarks.drawing import draw
 from benchmarks.machine import describe, load
-from benchmarks.page import described, page, table
+from benchmarks.page import NAMES, described, page, table
 from benchmarks.result import Result
-
-NAMES = (
-    "training",
-    "prediction",
-    "elastic",
-    "weight_maps",
-    "ceiling",
-    "probe",
-    "waiting",
-    "start_up",
-    "memory",
-    "busy",
-    "scaling",
-    "compiling",
-)
 
 
 def main() -> int:

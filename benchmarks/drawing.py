@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["draw"]
 
 OURS, PEER, TARGET = "#0072b2", "#9a9a9a", "#d55e00"  # colour-blind-safe
-LONGEST = 62  # characters of a label
+WRAPPED = 52  # characters of a label's lines
 
 
 def draw(results: Mapping[str, Result], file: Path) -> Path:
@@ -55,17 +56,17 @@ def _bars(axes: Any, lines: list[Line], title: str, *, log: bool) -> None:
             axes.plot([line.low, line.high], [row, row], color="black", lw=1)
         if line.at_least:
             axes.plot([line.at_least] * 2, [row - 0.4, row + 0.4], color=TARGET, lw=2.5)
-        axes.text(line.value, row, f" {line.value:.3g}", va="center", fontsize=8)
-    axes.set_yticks(range(len(lines)), [_short(line.what) for line in reversed(lines)], fontsize=8)
+        axes.text(
+            max(line.value, line.high or 0), row, f"   {line.value:.3g}", va="center", fontsize=8
+        )
+    axes.set_yticks(
+        range(len(lines)), [fill(line.what, WRAPPED) for line in reversed(lines)], fontsize=7
+    )
     if log:
         axes.set_xscale("log")
         axes.axvline(1, color=PEER, lw=1)
     axes.margins(x=0.15)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
 def _lines(axes: Any, curves: Curves) -> None:
@@ -77,6 +78,6 @@ def _lines(axes: Any, curves: Curves) -> None:
         axes.set_xticks([x for x, _ in points], [f"{x:,g}" for x, _ in points])
         axes.minorticks_off()
     axes.set(xlabel=curves.x, ylabel=curves.y)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.15 * max(y for points in curves.series.values() for _, y in points))
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)

@@ -17,7 +17,7 @@ __all__ = ["run"]
 
 SIDE = 1600
 BUDGETS = (150, 500, 2000)  # MB
-WIDTHS = (8, 16, 64)
+WIDTHS = (8, 16, 32)
 
 CHILD = """
 import json, resource, sys

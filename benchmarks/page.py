@@ -11,9 +11,23 @@ if TYPE_CHECKING:
 
     from benchmarks.result import Line, Result
 
-__all__ = ["page", "table"]
+__all__ = ["NAMES", "described", "page", "table"]
 
 HERE = Path(__file__).parent
+NAMES = (
+    "training",
+    "prediction",
+    "elastic",
+    "weight_maps",
+    "ceiling",
+    "probe",
+    "waiting",
+    "start_up",
+    "memory",
+    "busy",
+    "scaling",
+    "compiling",
+)
 
 
 def table(results: Mapping[str, Result]) -> str:
@@ -42,10 +56,16 @@ def page(machine: Mapping[str, Any], results: Mapping[str, Result], picture: str
             f"\n- {line.what}: {_number(line)}, target {_target(line)}" for line in missed
         ),
         "picture": f"\n![Measured ratios and curves]({picture})\n" if picture else "",
+        "missing": _missing(results),
         "sections": "\n".join(_section(name, result) for name, result in results.items()),
     }
     template = (HERE / "page.md").read_text(encoding="utf-8")
     return template.format(**filled)
+
+
+def _missing(results: Mapping[str, Result]) -> str:
+    names = [f"`{name}`" for name in NAMES if name not in results]
+    return f"\nNot measured on this machine: {', '.join(names)}.\n" if names else ""
 
 
 def described(name: str) -> tuple[str, str]:

@@ -36,7 +36,7 @@ sys.exit(main(["train", sys.argv[1], "-o", sys.argv[2]]))
 
 def run(quick: bool) -> Result:
     """Start each several times."""
-    repeats = 2 if quick else 7
+    repeats = 2 if quick else 5
     _start(HELP)
     shown = spread([timed(lambda: _start(HELP)) for _ in range(repeats)])
     lines = [Line("napari-unet --help", shown.median, "s", shown.low, shown.high, at_most=0.3)]

@@ -38,7 +38,7 @@ Purpose = Literal["train", "predict"]
 PROBE_SECONDS = 3.0
 PROBE_FLOPS = 2e9  # of one forward pass; a training step is three times that
 LARGEST_SIDE = 572  # px of the probe's tile
-ROUNDS = 5  # after one that warms up
+ROUNDS = 10  # after one that warms up
 WORTH_PROBING = 2e8  # FLOP of a small tile; less takes milliseconds in any way
 CLEARLY = 0.95  # of the time: what another way may take at most to be preferred
 VERSION = 2  # of the race; other answers are not comparable
@@ -82,17 +82,17 @@ def fastest_on_cpu(network: UNetConfig, purpose: Purpose, threads: int) -> Compu
 
 def _probe(network: UNetConfig, purpose: Purpose, plain: Compute) -> Compute:
     """Race precisions and memory formats; then race threads in the winner's."""
-    deadline = time.perf_counter() + PROBE_SECONDS
+    begun = time.perf_counter()
     threads = torch.get_num_threads()
     with torch.random.fork_rng(devices=[]):
         step = _stepper(network, purpose)
         ways = [plain, replace(plain, channels_last=True)]
         if _has_bfloat16_units():
             ways.insert(1, replace(plain, dtype="bfloat16", channels_last=True))
-        best = _winner(_race(ways, step, deadline), plain)
+        best = _winner(_race(ways, step, begun + 0.6 * PROBE_SECONDS), plain)
         fewer = [replace(best, threads=n) for n in _fewer(plain.threads)]
         if fewer:
-            best = _winner(_race([best, *fewer], step, deadline), best)
+            best = _winner(_race([best, *fewer], step, begun + PROBE_SECONDS), best)
     torch.set_num_threads(threads)
     return best
 
