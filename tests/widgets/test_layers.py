@@ -65,6 +65,27 @@ def test_a_result_has_scale_position_units_and_axis_labels_of_its_source(model, 
     assert layer.axis_labels == source.axis_labels[-ndim:]
 
 
+def test_a_result_is_turned_and_sheared_as_its_source(model):
+    affine = np.eye(5)
+    affine[2, 3], affine[3, 4] = 0.3, 7.0  # sheared along y, moved along x
+    source = model.add_image(
+        np.zeros((3, 2, 10, 12)), name="cells", scale=(4, 1, 0.5, 0.25), translate=(8, 0, 3, -2),
+        rotate=np.kron(np.diag([1, 0]), np.eye(2)) + np.kron(np.diag([0, 1]), TURN),
+        affine=affine,
+        axis_labels=("z", "c", "y", "x"),
+    )  # fmt: skip
+    stack = stack_from_layers(source, axes="zcyx")
+    session = session_of(model)
+    session.use_layers(stack, source)
+    result = show_image(model, session, stack, "weights", np.zeros((3, 10, 12)))
+    for point in ((0, 0, 0), (2, 9, 0), (1, 4, 11)):
+        z, _, y, x = source.data_to_world((point[0], 0, *point[1:]))
+        np.testing.assert_allclose(result.data_to_world(point), (z, y, x), atol=1e-9)
+
+
+TURN = np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
+
+
 def test_default_axis_labels_stay_default(model):
     source = model.add_layer(an_image())
     stack = stack_from_layers(source)

@@ -281,7 +281,7 @@ def result_name(stack: Stack, what: str) -> str:
 
 
 def placement(session: Session, stack: Stack, ndim: int | None = None) -> dict[str, Any]:
-    """Return scale, translate, units and axis labels for a result over ``stack``.
+    """Return scale, translate, units, axis labels and affine for a result over ``stack``.
 
     Parameters
     ----------
@@ -303,10 +303,29 @@ def placement(session: Session, stack: Stack, ndim: int | None = None) -> dict[s
     source = session.image_layer if session.stack is stack else None
     if source is None:
         kept["axis_labels"] = tuple(axes[keep])
-    elif not source._has_default_axis_labels():
+        return kept
+    spatial = [k for k, a in enumerate(stack.axes) if a != "c" and k < source.ndim]
+    kept["affine"] = _turned(source, spatial[keep])
+    if not source._has_default_axis_labels():
         names = [name for a, name in zip(stack.axes, source.axis_labels) if a != "c"]
         kept["axis_labels"] = tuple(names[keep])
     return kept
+
+
+def _turned(source: Layer, kept: list[int]) -> NDArray[np.float64]:
+    """Rotation, shear and affine of a layer in one matrix, for the axes that a result keeps.
+
+    From where scale and translate alone put a point to where the layer shows it.
+    """
+    n = source.ndim
+    origin = np.asarray(source.data_to_world(np.zeros(n)), float)
+    columns = [np.asarray(source.data_to_world(unit), float) - origin for unit in np.eye(n)]
+    linear = np.stack(columns, axis=1) / np.asarray(source.scale, float)
+    matrix = np.eye(n + 1)
+    matrix[:n, :n] = linear
+    matrix[:n, n] = origin - linear @ np.asarray(source.translate, float)
+    rows = [*kept, n]
+    return np.round(matrix[np.ix_(rows, rows)], 12)
 
 
 def find_result(viewer: Any, name: str, kind: type[Layer], shape: Sequence[int]) -> Layer | None:
@@ -375,8 +394,9 @@ def _show(viewer: Any, kind: type[Layer], name: str, data: Any, options: dict[st
     if old is not None and old.data.dtype == data.dtype:
         if old.data is not data:
             old.data = data
-        for attribute in ("scale", "translate", "units"):
-            setattr(old, attribute, options[attribute])
+        for attribute in ("scale", "translate", "units", "affine"):
+            if attribute in options:
+                setattr(old, attribute, options[attribute])
         return old
     for layer in [one for one in viewer.layers if one.name == name]:
         viewer.layers.remove(layer)
