@@ -252,8 +252,8 @@ def not_learnt(results: Results) -> str:
     return (
         f"**In IoU no better than calling every pixel a cell: {listed}.** A weight map that "
         "balances the classes moves the threshold away from 0.5, so such a network may find "
-        "membranes all the same: the metrics of the field, which try thresholds, tell. These runs say nothing "
-        "about which setting is better."
+        "membranes all the same: the metrics of the field, which try thresholds, tell. These "
+        "runs say nothing about which setting is better."
     )
 
 
