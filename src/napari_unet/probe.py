@@ -3,8 +3,8 @@
 Precision, memory format and threads change the speed by factors, and not always as expected:
 bfloat16 pays on processors with units for it and costs on others, and the last core may be worth
 less than nothing. So each way takes real steps of the network, cut down to what fits into
-`PROBE_SECONDS`. The tile is not in the race: a tile costs what its pixels cost, whatever its side
-(measured in docs/performance.md), so `napari_unet.tiles.plan_tiles` finds it by counting.
+`PROBE_SECONDS`. The tile is not in the race: `napari_unet.tiles.plan_tiles` finds it by counting
+the pixels that are computed.
 """
 
 from __future__ import annotations
