@@ -207,4 +207,4 @@ def test_settings_that_do_not_fit_are_said(dock, stack):
     settled(dock)
     dock.session.split = type(dock.session.split)("slices", slices=tuple(range(6)))
     settled(dock)
-    assert "at least one labelled slice must be left" in dock.problem.text()
+    assert "At least one labelled slice must be left" in dock.problem.text()
