@@ -105,7 +105,7 @@ def test_it_fits_into_320_pixels(dock):
 
 def test_what_belongs_to_instances_is_offered_only_for_them(dock):
     assert not dock.smallest.isEnabled()
-    assert one_line(dock.fill.toolTip()).startswith("Only of instances")
+    assert one_line(dock.fill.toolTip()).startswith("Only for instances")
     dock.output.value = "instances"
     dock._on_output()
     assert dock.smallest.isEnabled()

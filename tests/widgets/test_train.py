@@ -425,7 +425,7 @@ def test_closing_the_window_stops_and_saves(viewer, cells, runs):
     [
         (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "ran out"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "shapes cannot be"),
-        (CheckpointError("the disk is full: free some space."), "the disk is full"),
+        (CheckpointError("the disk is full: free some space."), "The disk is full"),
     ],
 )
 def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, said):
