@@ -1,12 +1,13 @@
-"""How smooth the window stays while the network trains: gaps of its event loop.
+"""How smooth the window stays while the network trains and predicts: gaps of its event loop.
 
 Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/window_gaps.py``, or without
 xvfb-run where there is a screen. A 10 ms timer of a real viewer notes when it is called: while
-nothing happens, while the Train dock trains the fast preset with curves and live prediction, and
+nothing happens, while the Train dock trains the fast preset with curves and live prediction,
 while a user turns to another slice every second, with and without a training (what that costs is
-the viewer's own drawing). Exit code 1 when a limit is not kept while training: p99 of the gaps
-25 ms, none over 150 ms, and Stop acts within one step. Other busy programs spoil the numbers; the
-load before and after is printed with them.
+the viewer's own drawing), and while the Predict dock predicts an image of 4096 × 4096 pixels, with
+the mean over mirrored views. Exit code 1 when a limit is not kept while training or predicting:
+p99 of the gaps 25 ms, none over 150 ms, and Stop acts within one step. Other busy programs spoil
+the numbers; the load before and after is printed with them.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ from qtpy.QtCore import QEventLoop, QTimer
 from napari_unet import datasets
 from napari_unet.session import session_of
 from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.widgets.predict import PredictDock
 from napari_unet.widgets.train import TrainDock
 
 P99, LONGEST = 25.0, 150.0  # ms
+LARGE = 4096  # px
 
 
 class Gaps:
@@ -133,9 +136,36 @@ def measure(name: str, seconds: float, folder: str) -> dict[str, Any]:
     wait(60, lambda: dock._worker is None)
     report["steps_after_stop"] = len(losses) - told
     report["stopped_after_s"] = round(time.perf_counter() - pressed, 2)
+    report["predicting"] = watch_prediction(viewer, seconds)
     report["load_after"] = os.getloadavg()[0]
     viewer.close()
     return report
+
+
+def watch_prediction(viewer: napari.Viewer, seconds: float) -> dict[str, float]:
+    """Watch the window while a large image is predicted by the model of the training."""
+    plane = np.asarray(datasets.open("synthetic").image)[0]
+    count = -(-LARGE // min(plane.shape))
+    image = viewer.add_image(np.tile(plane, (count, count))[:LARGE, :LARGE], name="large")
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Predict")
+    dock.image.value = image
+    dock.mirrored.setChecked(True)
+    dock.tile.setValue(572)
+    wait(5, lambda: dock.start.isEnabled())
+    dock.start.click()
+    # As in training, the layer that is made first is the viewer's own work.
+    wait(120, lambda: "large · prediction" in viewer.layers)
+    wait(2)
+    gaps = Gaps()
+    gaps.start()
+    wait(seconds, lambda: dock._worker is None)
+    found = gaps.stop()
+    found["tiles"] = dock._done
+    if dock._worker is not None:
+        dock.cancel.click()
+        wait(60, lambda: dock._worker is None)
+    return found
 
 
 def main() -> int:
@@ -147,11 +177,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         report = measure(options.stack, options.seconds, str(Path(folder)))
     print(json.dumps(report, indent=1))
-    training = report["training"]
-    kept = (
-        training["p99_ms"] <= P99
-        and training["max_ms"] <= LONGEST
-        and report["steps_after_stop"] <= 1
+    kept = report["steps_after_stop"] <= 1 and all(
+        report[task]["p99_ms"] <= P99 and report[task]["max_ms"] <= LONGEST
+        for task in ("training", "predicting")
     )
     print(f"limits (p99 {P99:g} ms, max {LONGEST:g} ms, 1 step): {'kept' if kept else 'NOT kept'}")
     return 0 if kept else 1

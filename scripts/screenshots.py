@@ -59,8 +59,11 @@ class Studio:
         self.viewer = napari.Viewer(show=True)
         self.viewer.window.resize(1400, 900)
         stack = datasets.open(name)
-        self.image = self.viewer.add_image(stack.image, name=stack.name)
-        self.labels = self.viewer.add_labels(np.asarray(stack.labels), name="labels", opacity=0.3)
+        axes = {"axis_labels": tuple(stack.axes)}
+        self.image = self.viewer.add_image(stack.image, name=stack.name, **axes)
+        self.labels = self.viewer.add_labels(
+            np.asarray(stack.labels), name="labels", opacity=0.3, **axes
+        )
         self.unet = UNetDock(self.viewer)
         self.viewer.window.add_dock_widget(self.unet, name="U-Net", area="right")
         session = session_of(self.viewer)
