@@ -142,7 +142,7 @@ class DataDock(Dock):
         self.level = Combo((), LEVEL_TIP)
         form.add("Level", self.level)
         form.show_row(self.level, False)
-        self.labels_problem = form.add("&Labels", self.labels)
+        self.labels_problem = form.add("Lab&els", self.labels)
         form.add("0 means", self.zero, "What pixels without a label are.")
         self.column.addWidget(form)
         self.image.chosen.connect(self._on_image)

@@ -44,7 +44,7 @@ class ValidationChoice(QWidget):
         set_tip(self.slices, "Numbers of the slices to validate on, counted from 0: 3, 24-29.")
         self.slices.setPlaceholderText("for example 3, 24-29")
         self._form = Form()
-        self.problem = self._form.add("&Validation", self.mode)
+        self.problem = self._form.add("Vali&dation", self.mode)
         self.slices_problem = self._form.add("Slices", self.slices)
         self.note = Note()
         column = QVBoxLayout(self)
