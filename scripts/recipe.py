@@ -118,6 +118,8 @@ def _cell_variants() -> Iterator[tuple[str, Variant]]:
     yield "no-grey", one("grey values not augmented", augment=plain_grey)
     sharp = replace(plain_grey, interpolation="cubic")
     yield "sharp", one("cubic, grey values not augmented", augment=sharp)
+    wide = {"network": replace(CELLS.network, width=32), "steps": 1000, "loss": "dice"}
+    yield "wide-dice", one("32 channels, 1,000 steps, Dice term", **wide)
     yield "shallow", one("3 poolings", network=replace(CELLS.network, depth=3), tile=284)
     yield "per-image", one("grey-value limits of each image", intensity="image")
 
