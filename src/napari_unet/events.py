@@ -62,7 +62,8 @@ class Validated:
 
     `iou` and `f_score` are those of everything that is not background (mean
     over the classes), counted over all validation pixels; `best` says whether
-    this is the best model so far.
+    this model is kept: its IoU is the greatest so far, or less by 0.002 at most,
+    of which the later one is better trained.
     """
 
     step: int

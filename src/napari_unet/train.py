@@ -71,6 +71,9 @@ __all__ = [
 
 E = TypeVar("E", bound=Event)
 
+SAME_IOU = 0.002
+"""Validations that differ by less are as good; the later network, trained longer, is kept."""
+
 SLICES_CHECKED = 64
 """Labelled slices that are looked at for a second class before training."""
 
@@ -276,9 +279,17 @@ class Trainer:
         begun = time.perf_counter()
         learner = self.learner
         found = measure(learner.network, self.validation, learner.compute, self.config.loss)
-        best = not self.best or found.iou > self.best["iou"]
+        greatest = max(found.iou, self.best.get("greatest_iou", 0.0))
+        best = found.iou >= greatest - SAME_IOU
+        if self.best:
+            self.best["greatest_iou"] = greatest
         if best:
-            self.best = {"step": learner.step, "loss": found.loss, "iou": found.iou}
+            self.best = {
+                "step": learner.step,
+                "loss": found.loss,
+                "iou": found.iou,
+                "greatest_iou": greatest,
+            }
             if self.folder is not None:
                 self.folder.write_model("best", self.model)
         if math.isfinite(found.loss):

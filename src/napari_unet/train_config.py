@@ -192,7 +192,7 @@ PRESETS: dict[str, TrainConfig] = {
     "best": replace(
         FAST,
         network=replace(FAST.network, width=32),
-        steps=1000,
+        steps=800,
         preset="best",
     ),
     # ... and for separate cells, whose ids are objects.
