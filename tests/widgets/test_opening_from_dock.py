@@ -85,7 +85,7 @@ def test_a_folder_without_the_sample_says_so_below_the_field(dock, tmp_path):
     dock.samples.button.click()
     settled(dock)
     said = dock.samples.problem.text()
-    assert said.startswith(f"expected the folder isbi2012-em in {tmp_path}, but it is not there")
+    assert said.startswith(f"Expected the folder isbi2012-em in {tmp_path}, but it is not there")
     dock.samples.folder.value = None  # as found, else downloaded
     dock.samples.folder.chosen.emit(None)
     assert dock.samples.options == {}

@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_unet.cli.inputs import has_sequences, is_data_set, read_array
 from napari_unet.errors import InputError
-from napari_unet.labels import LabelScheme, propose_scheme
 
 if TYPE_CHECKING:
     import argparse
@@ -17,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.ctc_folder import Truth
+    from napari_unet.labels import LabelScheme
     from napari_unet.stack import Stack
 
 __all__ = ["Reference", "add_reference_arguments", "open_reference"]
@@ -93,6 +91,8 @@ def open_reference(args: argparse.Namespace) -> Reference:
     InputError
         If the reference has no labels, or the slices asked for do not exist.
     """
+    from napari_unet.labels import propose_scheme
+
     annotation: Any = "sparse" if args.sparse else "dense"
     if has_sequences(args.reference) or is_data_set(args.reference):
         stack = _open_stack(args)
@@ -123,6 +123,8 @@ def _open_stack(args: argparse.Namespace) -> Stack:
 
 def _whole_labels(stack: Stack) -> NDArray[Any]:
     """Labels over all slices, 0 where a slice has none: those do not count."""
+    import numpy as np
+
     whole = np.zeros((stack.n_slices, *stack.plane_shape), np.int32)
     for i in stack.labelled_slices:
         whole[i] = stack.label_plane(i)
@@ -130,6 +132,8 @@ def _whole_labels(stack: Stack) -> NDArray[Any]:
 
 
 def _asked(text: str, labels: NDArray[Any]) -> tuple[int, ...]:
+    import numpy as np
+
     planes = labels.reshape(-1, *labels.shape[-2:])
     if text == LABELLED:
         found = tuple(np.flatnonzero(planes.any((1, 2))).tolist())

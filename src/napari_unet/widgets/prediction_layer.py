@@ -80,8 +80,12 @@ class PredictionLayer:
         if scheme.n_classes > 2:
             shape = (scheme.n_classes - 1, *shape)
             placed = placement(self._session, self._stack)
+            turned = placed.pop("affine", None)
             first = {"scale": 1.0, "translate": 0.0, "units": "pixel", "axis_labels": "class"}
             options = {key: (first[key], *values) for key, values in placed.items()}
+            if turned is not None:
+                options["affine"] = np.eye(len(turned) + 1)
+                options["affine"][1:, 1:] = turned
         self._data = self._former(shape, np.float32)
         self.layer = show_image(
             self._viewer,
