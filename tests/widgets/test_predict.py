@@ -380,3 +380,16 @@ def test_pixels_that_cannot_be_compared_are_said_at_the_field(dock):
     assert "the model in micrometer" in dock.match_problem.text()
     dock.match.setChecked(False)
     assert dock.start.isEnabled()
+
+
+def test_a_large_result_is_drawn_less_often_and_at_the_end(dock, monkeypatch):
+    from napari_unet.widgets import prediction_layer
+
+    drawn = []
+    monkeypatch.setattr(prediction_layer, "refresh", drawn.append)
+    monkeypatch.setattr(prediction_layer, "SECONDS_PER_PIXEL", 1.0)  # as if it were huge
+    monkeypatch.setattr(prediction_layer, "monotonic", lambda: 1e9)
+    click(dock.start)
+    finish(dock)
+    layer = dock.viewer.layers["cells · prediction"]
+    assert drawn == [layer, layer]  # the first tiles, and all of them

@@ -380,6 +380,8 @@ class PredictDock(Dock):
 
     def _on_over(self) -> None:
         """Say what happened, and make everything usable again."""
+        if self._result is not None:
+            self._result.draw(now=True)
         failed = self.problem.text()
         seconds = monotonic() - self._begun
         complete = self._total > 0 and self._done == self._total

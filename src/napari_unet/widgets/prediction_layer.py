@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,9 @@ __all__ = ["OUTPUT_KEY", "PredictionLayer"]
 
 OUTPUT_KEY = "napari-unet output"
 """In a result layer's metadata: labels, probabilities or instances."""
+
+SECONDS_PER_PIXEL = 1.6 / 4096**2
+"""Least time between two pictures: 1.6 s at 4096², at once for ordinary slices."""
 
 NAMES = {
     "labels": "prediction",
@@ -47,6 +51,7 @@ class PredictionLayer:
         self._output = output
         self.layer: Layer | None = None
         self._data: np.ndarray = np.zeros(0)
+        self._drawn = 0.0
 
     def make(self, scheme: LabelScheme) -> None:
         """Show the layer, or go on with the one of a former prediction of other slices.
@@ -126,7 +131,14 @@ class PredictionLayer:
         where: tuple[Any, ...] = (..., *piece.index, piece.rows, piece.cols)
         self._data[where] = piece.values
 
-    def draw(self) -> None:
-        """Show what was written."""
-        if self.layer is not None and not self.taken_away:
+    def draw(self, *, now: bool = False) -> None:
+        """Show what was written: at once, or when it is time for another picture.
+
+        A picture of a large plane takes the window tens of milliseconds, so it gets fewer.
+        """
+        if self.layer is None or self.taken_away:
+            return
+        pixels = self._data.shape[-2] * self._data.shape[-1]
+        if now or monotonic() - self._drawn >= SECONDS_PER_PIXEL * pixels:
             refresh(self.layer)
+            self._drawn = monotonic()
