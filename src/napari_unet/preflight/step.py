@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StepCost", "measure_step", "reckoned_bytes"]
 
+LEAST_SHARE = 0.4
+"""Of the reckoned memory; a step that adds less to the program took what it had freed before."""
+
 STEPS = 2  # the first one warms up
 POLL = 0.002  # s between two looks at the memory of the process
 
@@ -43,7 +46,8 @@ class StepCost:
         Of a warm step, the preparation of its tiles included.
     bytes : int
         Memory that training takes beside what the program held before: of the device where there
-        is one. Reckoned by `reckoned_bytes` where the system does not say.
+        is one. Reckoned by `reckoned_bytes` where the system does not say, or where the program
+        reused memory that it had from before.
     seconds_total : float
         Of the whole run: its steps, and its validations reckoned by their pixels.
     steps : int
@@ -128,9 +132,9 @@ def measure_step(
     with _Memory(compute.device) as memory:
         seconds, adjusted = _take_steps(trainer)
     total = seconds * (config.steps + _validation_steps(trainer, config))
-    return StepCost(
-        seconds, memory.bytes or reckoned, total, config.steps, compute.describe(), adjusted
-    )
+    reused = memory.bytes < LEAST_SHARE * reckoned and not adjusted
+    taken = reckoned if reused else memory.bytes
+    return StepCost(seconds, taken, total, config.steps, compute.describe(), adjusted)
 
 
 def _take_steps(trainer: Trainer) -> tuple[float, tuple[str, ...]]:
