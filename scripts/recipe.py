@@ -22,7 +22,6 @@ from napari_unet import datasets
 from napari_unet.augment import AugmentConfig
 from napari_unet.instances import instances
 from napari_unet.metrics import ctc_det, ctc_seg, isbi2012
-from napari_unet.model import TrainedModel, UNetConfig
 from napari_unet.predict import predict_probabilities
 from napari_unet.resample import resample, resize_planes
 from napari_unet.splits import SplitConfig
@@ -32,6 +31,7 @@ from napari_unet.weights import WeightConfig
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_unet.model import TrainedModel
     from napari_unet.stack import Stack
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -40,22 +40,12 @@ EM_HELD_OUT = tuple(range(24, 30))
 NO_SPLIT = SplitConfig(mode="none")
 SMALLEST = {"u373": 500, "hela": 500}  # px of an object, about a twentieth of a cell
 
-BASE = TrainConfig(
-    network=UNetConfig(depth=3, width=16, dropout=0.0, norm="batch"),
-    steps=400,
-    tile=284,
-    batch=4,
-    optimiser="adam",
-    learning_rate=3e-3,
-    schedule="one-cycle",
-    loss="weighted mean",
-    validate_every=10**6,
-    checkpoint_every=10**6,
-    augment=AugmentConfig(brightness=0.1, contrast=0.2, gamma=0.2, interpolation="linear"),
-    preset="recipe",
+NEVER = 10**6
+BASE = replace(
+    PRESETS["fast"], steps=400, validate_every=NEVER, checkpoint_every=NEVER, preset="recipe"
 )
-BEST = {"em": "best", "u373": "best-cells", "hela": "best-cells"}
 CELLS = replace(BASE, network=replace(BASE.network, depth=4), tile=316)
+BEST = {"em": "best", "u373": "best-cells", "hela": "best-cells"}
 
 
 @dataclass(frozen=True)
@@ -67,61 +57,58 @@ class Variant:
     zoom: float = 1.0
 
 
-def _em_variants() -> Iterator[tuple[str, Variant]]:
-    def one(what: str, **changes: Any) -> Variant:
-        return Variant(what, replace(BASE, **changes))
+Named = tuple[str, "Variant"]
 
-    augment = BASE.augment
-    plain_grey = replace(augment, brightness=0.0, contrast=0.0, gamma=0.0)
+
+def _common(base: TrainConfig, zoom: float) -> Iterator[Named]:
+    """What is worth asking of any kind of data."""
+
+    def one(what: str, **changes: Any) -> Variant:
+        return Variant(what, replace(base, **changes), zoom)
+
+    def augmented(what: str, **changes: Any) -> Variant:
+        return one(what, augment=replace(base.augment, **changes))
+
     yield "base", one("base")
     yield "no-border", one("no border weights", weights=WeightConfig(preset="none"))
     yield "no-balance", one("classes not balanced", weights=WeightConfig(balance=False))
-    yield "no-weights", one("no weights at all", weights=None)
     yield "fiji", one("Fiji's weight map", weights=WeightConfig(preset="fiji"))
     yield "dice", one("Dice term added to the loss", loss="dice")
     yield "constant", one("constant rate 0.001", schedule="constant", learning_rate=1e-3)
     sgd = {"optimiser": "sgd", "momentum": 0.99, "learning_rate": 1e-2}
     yield "sgd", one("SGD, momentum 0.99, rate 0.01", **sgd)
-    network = replace(BASE.network, norm="none")
-    yield "no-norm", one("no normalisation, rate 0.001", network=network, learning_rate=1e-3)
-    yield "no-grey", one("grey values not augmented", augment=plain_grey)
-    yield "no-elastic", one("no elastic deformation", augment=replace(augment, displacement=0.0))
-    yield (
-        "cubic",
-        one("tiles interpolated by cubics", augment=replace(augment, interpolation="cubic")),
-    )
-    sharp = replace(plain_grey, interpolation="cubic")
-    yield "sharp", one("cubic, grey values not augmented", augment=sharp)
+    bare = replace(base.network, norm="none")
+    yield "no-norm", one("no normalisation, rate 0.001", network=bare, learning_rate=1e-3)
+    grey = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.2}
+    yield "grey", augmented("grey values changed", **grey)
+    yield "linear", augmented("tiles interpolated linearly", interpolation="linear")
+    yield "grey-linear", augmented("both of these", interpolation="linear", **grey)
+    yield "no-elastic", augmented("no elastic deformation", displacement=0.0)
+    yield "no-zoom", augmented("no random zoom", zoom=(1.0, 1.0))
+    yield "upright", augmented("no rotation, no flips", rotation=0.0, flips=False)
     yield "flips", one("flips alone", augment=replace(AugmentConfig.none(), flips=True))
-    yield "stiff", one("cubic, no grey, no zoom", augment=replace(sharp, zoom=(1.0, 1.0)))
-    upright = replace(augment, rotation=0.0, flips=False)
-    yield "upright", one("no rotation, no flips", augment=upright)
     yield "no-augment", one("no augmentation", augment=AugmentConfig.none())
-    yield "small-tiles", one("16 tiles of 188² (100² output each)", tile=188, batch=4 * 4)
-    yield "large-tile", one("1 tile of 484² (396² output)", tile=484, batch=1)
-    yield "deep", one("4 poolings, tile 380²", network=replace(BASE.network, depth=4), tile=380)
-    yield "wide", one("32 channels", network=replace(BASE.network, width=32))
-    yield "long", one("twice the steps", steps=800)
-
-
-def _cell_variants() -> Iterator[tuple[str, Variant]]:
-    def one(what: str, zoom: float = 0.5, **changes: Any) -> Variant:
-        return Variant(what, replace(CELLS, **changes), zoom)
-
-    yield "base", one("base: half the resolution")
-    yield "no-balance", one("classes not balanced", weights=WeightConfig(balance=False))
-    yield "full-size", one("full resolution", zoom=1.0)
-    yield "no-border", one("no border weights", weights=WeightConfig(preset="none"))
-    yield "fiji", one("Fiji's weight map", weights=WeightConfig(preset="fiji"))
-    yield "dice", one("Dice term added to the loss", loss="dice")
-    plain_grey = replace(CELLS.augment, brightness=0.0, contrast=0.0, gamma=0.0)
-    yield "no-grey", one("grey values not augmented", augment=plain_grey)
-    sharp = replace(plain_grey, interpolation="cubic")
-    yield "sharp", one("cubic, grey values not augmented", augment=sharp)
-    wide = {"network": replace(CELLS.network, width=32), "steps": 1000, "loss": "dice"}
-    yield "wide-dice", one("32 channels, 1,000 steps, Dice term", **wide)
-    yield "shallow", one("3 poolings", network=replace(CELLS.network, depth=3), tile=284)
+    yield "wide", one("32 channels", network=replace(base.network, width=32))
+    yield "long", one("twice the steps", steps=2 * base.steps)
     yield "per-image", one("grey-value limits of each image", intensity="image")
+
+
+def _em_variants() -> Iterator[Named]:
+    yield from _common(BASE, 1.0)
+    yield "no-weights", Variant("no weights at all", replace(BASE, weights=None))
+    small = replace(BASE, tile=188, batch=16)
+    yield "small-tiles", Variant("16 tiles of 188² (100² output each)", small)
+    large = replace(BASE, tile=484, batch=1)
+    yield "large-tile", Variant("1 tile of 484² (396² output)", large)
+    deep = replace(BASE, network=replace(BASE.network, depth=4), tile=380)
+    yield "deep", Variant("4 poolings, tiles of 380²", deep)
+
+
+def _cell_variants() -> Iterator[Named]:
+    yield from _common(CELLS, 0.5)
+    yield "full-size", Variant("full resolution", CELLS)
+    shallow = replace(CELLS, network=replace(CELLS.network, depth=3), tile=284)
+    yield "shallow", Variant("3 poolings, tiles of 284²", shallow, 0.5)
 
 
 def _best(data: str) -> Variant:

@@ -1,11 +1,14 @@
 """Overlap-tile prediction: seamless for any image, tile, depth and batch."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import napari_unet.model
 from napari_unet.device import Compute
 from napari_unet.errors import DeviceError, InputError
 from napari_unet.inference import network_for_inference
@@ -209,6 +212,28 @@ def test_a_consumer_that_closes_stops_the_run():
     tiles.close()
     with pytest.raises(StopIteration):
         next(tiles)
+
+
+def test_the_next_tile_is_computed_meanwhile_and_broken_off_when_closed(monkeypatch):
+    crop, crops = napari_unet.model._centre_crop, []
+    second, closing = threading.Event(), threading.Event()
+
+    def slow(skip, x):
+        crops.append(threading.current_thread().name)
+        if len(crops) == 3:  # the network has two skips: this is the second tile
+            second.set()
+            assert closing.wait(10)
+        return crop(skip, x)
+
+    monkeypatch.setattr(napari_unet.model, "_centre_crop", slow)
+    tiles = predict(model(depth=2), Stack("s", np.zeros((9, 60, 60)), "zyx"), compute=CPU)
+    next(tiles)
+    assert second.wait(10)  # nobody asked for the second tile
+    threading.Timer(0.05, closing.set).start()
+    tiles.close()
+    assert len(crops) == 3  # the rest of the second tile was not computed
+    assert threading.current_thread().name not in crops
+    assert not [t for t in threading.enumerate() if t.name.startswith("napari-unet-network")]
 
 
 def test_out_of_memory_goes_on_with_smaller_tiles(monkeypatch):

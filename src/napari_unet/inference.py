@@ -72,14 +72,15 @@ def forward_tiles(
     turns = every if mirror_average else every[:1]
     total: Tensor | None = None
     for turn, flip in turns:
-        turned = torch.rot90(x.flip(-1) if flip else x, turn, (-2, -1))
-        logits = network(turned.contiguous(memory_format=compute.memory_format)).float()
-        probabilities = torch.softmax(logits, dim=1)
-        back = torch.rot90(probabilities, -turn, (-2, -1))
-        back = back.flip(-1) if flip else back
-        total = back if total is None else total + back
+        turned = torch.rot90(x.flip(-1) if flip else x, turn, (-2, -1)) if turn or flip else x
+        logits = network(turned.contiguous(memory_format=compute.memory_format))
+        back = torch.softmax(logits, dim=1, dtype=torch.float32)
+        if turn or flip:
+            back = torch.rot90(back, -turn, (-2, -1))
+            back = back.flip(-1) if flip else back
+        total = back if total is None else total.add_(back)
     assert total is not None
-    return (total / len(turns)).cpu()
+    return (total.div_(len(turns)) if len(turns) > 1 else total).cpu()
 
 
 @torch.inference_mode()
@@ -98,7 +99,7 @@ def bytes_per_pixel(config: UNetConfig, dtype_bytes: int = 4) -> int:
     of the next convolution (w) and its workspace live together; the deeper
     levels' skips add w/2 + w/4 + … Of narrow networks the rest counts too:
     workspaces hold 16 channels at least, the tile and the next one are float32
-    and copied on their way, and so are the classes of this tile and the last.
+    and copied on their way, and so are the classes of this tile and the two before.
     """
     network = (7 * config.width + 16) * dtype_bytes
-    return network + 4 * (4 * config.in_channels + 4 * config.classes)
+    return network + 4 * (4 * config.in_channels + 5 * config.classes)

@@ -9,14 +9,17 @@ Legend: C channels, K classes, (Y, X) plane, (H, W) input, (h, w) output pixels.
 
 from __future__ import annotations
 
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from napari_unet.ahead import ahead
 from napari_unet.device import (
     Compute,
     available_memory,
@@ -338,6 +341,9 @@ class _Run:
         self.intensity = model.intensity if isinstance(model, TrainedModel) else None
         self.network = network_for_inference(_network(model), compute)
         self._limits: tuple[int, Intensity | None] = (-1, None)
+        self._unwanted = threading.Event()
+        for layer in (*self.network.down, *self.network.merge):
+            layer.register_forward_pre_hook(self._break_off)
 
     def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[PredictedTile]:
         """Predict slice after slice; when memory ends, go on with smaller tiles."""
@@ -366,19 +372,25 @@ class _Run:
     def _pass(
         self, slices: Sequence[int], plan: TilePlan, batch: int
     ) -> Iterator[tuple[int, TileSlot, NDArray[np.float32]]]:
-        """Read ahead in a thread while the network computes."""
+        """Read one tile, compute another and hand out a third, all at the same time."""
         jobs = [(i, slot) for i in slices for slot in plan.slots]
         groups = [jobs[k : k + batch] for k in range(0, len(jobs), batch)]
-        with ThreadPoolExecutor(1, "napari-unet-reader") as reader:
-            ahead = reader.submit(self._read, groups[0])
-            for number, group in enumerate(groups):
-                images = ahead.result()
-                if number + 1 < len(groups):
-                    ahead = reader.submit(self._read, groups[number + 1])
-                result = self._forward(images)
-                for (i, slot), tile in zip(group, result):
-                    inside = slot.within_output(self.network.config.depth)
-                    yield i, slot, tile[:, *inside]
+        self._unwanted.clear()
+        with (
+            closing(ahead(self._read, groups, "napari-unet-reader")) as images,
+            closing(ahead(self._forward, images, "napari-unet-network")) as results,
+        ):
+            try:
+                for group, result in zip(groups, results):
+                    for (i, slot), tile in zip(group, result):
+                        inside = slot.within_output(self.network.config.depth)
+                        yield i, slot, tile[:, *inside]
+            finally:
+                self._unwanted.set()  # the tile under way need not be finished
+
+    def _break_off(self, *_: object) -> None:
+        if self._unwanted.is_set():
+            raise CancelledError
 
     def _read(self, group: Sequence[tuple[int, TileSlot]]) -> torch.Tensor:
         images = [self._read_tile(i, slot) for i, slot in group]
