@@ -15,6 +15,7 @@ from scipy import ndimage
 from napari_unet.augment import (
     AugmentConfig,
     Deformation,
+    Lookup,
     adjust_grey,
     deformed_grid_lines,
     draw,
@@ -291,6 +292,49 @@ def test_linear_resampling_agrees_with_scipy(seed):
         plane[0].astype(float), coords.numpy().astype(float), order=1, mode="mirror"
     )
     assert np.abs(resample(torch.from_numpy(plane), coords)[0].numpy() - expected).max() < 1e-4
+
+
+def test_positions_far_outside_by_hand():
+    plane = torch.tensor([[[0.0], [1.0], [2.0], [3.0]]])
+    rows = torch.tensor([[-4.5, -0.25, 0.0, 1.75, 3.0, 3.5, 6.0, 8.25, 600.0]])
+    expected = [1.5, 0.25, 0.0, 1.75, 3.0, 2.5, 0.0, 2.25, 0.0]
+    got = resample(plane, torch.stack([rows, rows * 0]))[0, 0].tolist()
+    assert got == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("order", ["nearest", "linear", "cubic"])
+def test_one_lookup_serves_all_planes_and_the_inner_part(order):
+    rng = np.random.default_rng(3)
+    planes = torch.from_numpy(rng.random((2, 40, 50)))
+    coords = source_coordinates(draw(AugmentConfig(), rng), (30, 30), (5.0, 20.0))
+    lookup = Lookup(coords.clone(), (40, 50))
+    whole = resample(planes, coords, order)
+    assert torch.equal(lookup(planes, order), whole)
+    assert torch.allclose(lookup.inner(4)(planes[1:], order), whole[1:, 4:-4, 4:-4])
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    height=st.integers(1, 12),
+    width=st.integers(1, 12),
+    spread=st.sampled_from([0.5, 1.0, 4.0]),
+    order=st.sampled_from(["linear", "cubic"]),
+    seed=st.integers(0, 10_000),
+)
+def test_mirroring_is_that_of_every_neighbour(height, width, spread, order, seed):
+    """Oracle: torch mirrors each pixel that an interpolation looks at by itself."""
+    rng = np.random.default_rng(seed)
+    plane = torch.from_numpy(rng.random((2, height, width)))
+    size = np.array([height, width])[:, None, None]
+    coords = torch.from_numpy(rng.uniform(-spread, 1 + spread, (2, 6, 7)) * size)
+    scale = [2 / (side - 1) if side > 1 else 0.0 for side in (width, height)]
+    grid = coords.flip(0).permute(1, 2, 0) * torch.tensor(scale, dtype=torch.float64) - 1
+    mode = {"linear": "bilinear", "cubic": "bicubic"}[order]
+    expected = torch.nn.functional.grid_sample(
+        plane[None], grid[None], mode, padding_mode="reflection", align_corners=True
+    )[0]
+    got = resample(plane, coords.float(), order)
+    assert torch.allclose(got.double(), expected, atol=1e-4)
 
 
 # -- grey values --------------------------------------------------------------------------------

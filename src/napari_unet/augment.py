@@ -14,6 +14,7 @@ column.
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AugmentConfig",
     "Deformation",
+    "Lookup",
     "adjust_grey",
     "deformed_grid_lines",
     "draw",
@@ -327,6 +329,57 @@ def source_coordinates(
 
 
 _MODES = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
+_RIM = 2  # px that a cubic looks at beyond the last whole position
+
+
+class Lookup:
+    """Positions in planes of one size, prepared once for every plane that is sampled there.
+
+    Beyond the borders of the planes lies their mirror image. Positions there are folded back
+    once, and planes get a mirrored rim for the neighbours of the outermost positions: half
+    the time of grid_sample's own mirroring, which folds every neighbour by itself.
+
+    Parameters
+    ----------
+    coords
+        (2, h, w) float32, rows and columns in pixels of the planes, any distance outside.
+        Taken over: its values change.
+    shape
+        (Y, X) of the planes.
+    """
+
+    def __init__(self, coords: Tensor, shape: tuple[int, int]) -> None:
+        self._rim = 0 if _is_well_inside(coords, shape) else _RIM
+        if self._rim:
+            _fold(coords, shape)
+        # grid_sample counts from -1 to 1 between the first and the last pixel.
+        scale = [2 / max(1, size + 2 * self._rim - 1) for size in shape]
+        start = [self._rim * factor - 1 for factor in scale]
+        by, to = torch.tensor([scale, start], device=coords.device)[:, :, None, None]
+        self._grid = coords.mul_(by).add_(to)
+
+    def inner(self, margin: int) -> Lookup:
+        """Return the same without the outer pixels of the tile."""
+        inner = copy(self)
+        inner._grid = self._grid[:, margin:-margin, margin:-margin]
+        return inner
+
+    def __call__(
+        self, planes: Tensor, order: Literal["nearest", "linear", "cubic"] = "linear"
+    ) -> Tensor:
+        """Sample planes: (C, Y, X) of any dtype → (C, h, w); see `resample`."""
+        values = planes.to(torch.float32)
+        if self._rim:
+            values = _with_rim(values)
+        # It wants x before y: exchanging the axes of the planes instead copies nothing.
+        sampled = F.grid_sample(
+            values.mT[None],
+            self._grid.permute(1, 2, 0)[None],
+            mode=_MODES[order],
+            padding_mode="border",
+            align_corners=True,
+        )[0]
+        return sampled.to(planes.dtype) if order == "nearest" else sampled
 
 
 def resample(
@@ -348,18 +401,41 @@ def resample(
     Tensor
         (C, h, w) in the dtype of `planes` for "nearest", otherwise float32.
     """
-    # grid_sample counts from -1 to 1 between the first and the last pixel.
-    scale = [2 / (size - 1) if size > 1 else 0.0 for size in planes.shape[-2:]]
-    grid = coords * torch.tensor(scale, device=coords.device)[:, None, None]
-    # It wants x before y: exchanging the axes of the planes instead copies nothing.
-    sampled = F.grid_sample(
-        planes.to(torch.float32).mT[None],
-        grid.sub_(1).permute(1, 2, 0)[None],
-        mode=_MODES[order],
-        padding_mode="reflection",
-        align_corners=True,
-    )[0]
-    return sampled.to(planes.dtype) if order == "nearest" else sampled
+    return Lookup(coords.clone(), (planes.shape[-2], planes.shape[-1]))(planes, order)
+
+
+def _is_well_inside(coords: Tensor, shape: tuple[int, int]) -> bool:
+    """Whether a plane holds all positions with all their neighbours.
+
+    Never said of a GPU's positions: asking would wait for all it has been given.
+    """
+    if coords.device.type != "cpu":
+        return False
+    ends = [axis.aminmax() for axis in coords]
+    return all(low >= 1 and high < size - _RIM for (low, high), size in zip(ends, shape))
+
+
+def _fold(coords: Tensor, shape: tuple[int, int]) -> None:
+    """Fold positions outside 0..Y-1, 0..X-1 back, as mirrors in the outermost pixels do."""
+    for axis, size in zip(coords.abs_(), shape):
+        last = size - 1
+        if last == 0:
+            axis.zero_()
+            continue
+        if axis.device.type != "cpu" or axis.max() > 2 * last:
+            axis.remainder_(2 * last)
+        axis.sub_(last).abs_().neg_().add_(last)  # last - |position - last|
+
+
+def _with_rim(planes: Tensor) -> Tensor:
+    """Planes with a mirrored rim: (C, Y + 4, X + 4)."""
+    if min(planes.shape[-2:]) > _RIM:
+        return F.pad(planes[None], (_RIM,) * 4, mode="reflect")[0]
+    for axis in (1, 2):  # narrower than the rim: mirrored to and fro
+        period = max(1, 2 * (planes.shape[axis] - 1))
+        at = torch.arange(-_RIM, planes.shape[axis] + _RIM, device=planes.device) % period
+        planes = planes.index_select(axis, torch.minimum(at, period - at))
+    return planes
 
 
 def adjust_grey(image: Tensor, deformation: Deformation) -> Tensor:

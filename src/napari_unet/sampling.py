@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import numpy as np
 import torch
 
-from napari_unet.augment import Deformation, adjust_grey, draw, resample, source_coordinates
+from napari_unet.augment import Deformation, Lookup, adjust_grey, draw, source_coordinates
 from napari_unet.errors import InputError
 from napari_unet.planes import UNKNOWN, PlaneCache, TrainingPlanes
 from napari_unet.tiles import border, output_size
@@ -206,14 +206,19 @@ class TileSampler:
         margin = border(self.depth) // 2
         inner = coords[:, margin:-margin, margin:-margin]  # (2, h, w)
 
+        planes, image_origin = source.image(i, *_window(source, coords, anchor))
+        truth, truth_origin = source.truth(i, *_window(source, inner, anchor))
+        if source.whole:
+            at_image = Lookup(coords, source.stack.plane_shape)
+            at_truth = at_image.inner(margin)
+        else:
+            at_truth = Lookup(_from(inner, anchor, truth_origin), _plane_shape(truth))
+            at_image = Lookup(_from(coords, anchor, image_origin), _plane_shape(planes))
+
         smooth: Literal["nearest", "linear"] = "nearest" if deformation.on_grid else "linear"
-        order = smooth if deformation.on_grid else self.augment.interpolation
-        planes, origin = source.image(i, *_window(source, coords, anchor))
-        image = resample(planes, _from(coords, anchor, origin), order)
-        truth, origin = source.truth(i, *_window(source, inner, anchor))
-        inner = _from(inner, anchor, origin)
-        classes = resample(truth[:1], inner, "nearest")[0]
-        weights = resample(truth[1:], inner, smooth)[0]
+        image = at_image(planes, smooth if deformation.on_grid else self.augment.interpolation)
+        classes = at_truth(truth[:1], "nearest")[0]
+        weights = at_truth(truth[1:], smooth)[0]
         unknown = classes == UNKNOWN
         return (
             adjust_grey(image, deformation),
@@ -318,11 +323,13 @@ def _window(
 
 
 def _from(coords: Tensor, anchor: tuple[int, int], origin: tuple[int, int]) -> Tensor:
-    """Positions counted from `origin` instead of `anchor`."""
-    if anchor == origin:
-        return coords
+    """Copy positions; they count from `origin` instead of `anchor`."""
     shift = [float(a - o) for a, o in zip(anchor, origin)]
     return coords + torch.tensor(shift, device=coords.device)[:, None, None]
+
+
+def _plane_shape(planes: Tensor) -> tuple[int, int]:
+    return planes.shape[-2], planes.shape[-1]
 
 
 def _empty(queue: Queue[_Ready | BaseException]) -> None:
