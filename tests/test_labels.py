@@ -17,6 +17,7 @@ from napari_unet.labels import (
     LabelScheme,
     check_annotation,
     integer_labels,
+    likeliest,
     propose_scheme,
     read_target,
     separate_touching,
@@ -407,3 +408,19 @@ def test_proposals_for_real_labels(data_dir: Path, path: str, kind: str) -> None
     scheme, _ = propose_scheme(tifffile.imread(data_dir / path))
     assert scheme.kind == kind
     assert scheme.values == ((0, 255) if kind == "classes" else (0, 1))
+
+
+# -- the likeliest class --------------------------------------------------------------------------
+
+
+def test_the_likeliest_class_by_hand():
+    planes = np.array([[0.5, 0.2, 0.1, 0.3], [0.5, 0.8, 0.1, 0.3], [0.0, 0.0, 0.8, 0.4]])
+    found = likeliest(planes)
+    assert found.tolist() == [0, 1, 2, 2]  # the first of equals
+    assert found.dtype == np.uint8
+
+
+@given(arrays(np.float32, st.tuples(st.integers(1, 6), st.integers(1, 5), st.integers(1, 5)),
+              elements=st.integers(-3, 3).map(float)))  # fmt: skip
+def test_the_likeliest_class_is_argmax(planes):
+    assert np.array_equal(likeliest(planes), planes.argmax(0))

@@ -1,6 +1,10 @@
 """The race between ways to compute on a CPU, and the memory of its answers."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -37,6 +41,7 @@ def timings(monkeypatch, answers):
 
     monkeypatch.setattr(probe, "_race", race)
     monkeypatch.setattr(probe, "_has_bfloat16_units", lambda: True)
+    monkeypatch.setattr(probe, "_clocks", lambda: (0.0, 0.0))
     seconds["timed"] = timed
     return seconds
 
@@ -90,6 +95,56 @@ def test_fewer_threads_are_taken_where_they_are_clearly_faster(timings, answers)
     timings[2] = 0.6
     assert fastest() == Compute("cpu", "bfloat16", channels_last=True, threads=2)
     assert fastest().threads == 2, "remembered"
+
+
+def test_threads_are_not_raced_against_other_programs(timings, monkeypatch):
+    """Their part of the cores would be taken for a fault of ours, and remembered."""
+    timings["bfloat16", True] = 0.5
+    timings[2] = 0.6
+    readings = iter([(0.0, 5.0), (1.0, 6.5)])  # one and a half cores
+    monkeypatch.setattr(probe, "_clocks", lambda: next(readings))
+    assert fastest() == HALF
+    assert {way.threads for way in timings["timed"]} == {4}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system's account is Linux's")
+def test_other_programs_are_noticed_and_oneself_is_not():
+    loop = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
+    with probe._Others() as own:
+        end = time.perf_counter() + 0.5
+        while time.perf_counter() < end:
+            pass
+    with subprocess.Popen([sys.executable, "-c", loop]) as other:
+        try:
+            time.sleep(1.0)
+            with probe._Others() as both:
+                time.sleep(0.5)
+        finally:
+            other.kill()
+    assert both.cores > 0.3
+    # Whatever else the machine does, the own half second is not in it.
+    assert own.cores <= os.cpu_count() - 0.5
+
+
+def test_tiles_are_timed_as_long_as_time_lasts(timings, monkeypatch):
+    found = fastest(network=UNetConfig(depth=2, width=24), purpose="predict")
+    pixels = [pixels for pixels, _ in found.pace]
+    assert pixels == sorted(pixels)
+    assert 400**2 <= pixels[0] < 410**2
+    assert all(nanoseconds > 0 for _, nanoseconds in found.pace)
+    assert fastest(network=UNetConfig(depth=2, width=24), purpose="predict") == found, "remembered"
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 0.0)
+    assert fastest(network=UNetConfig(depth=2, width=25), purpose="predict").pace == ()
+
+
+def test_training_does_not_time_tiles(timings):
+    assert fastest(purpose="train").pace == ()
+
+
+def test_the_pace_between_two_sizes_by_hand():
+    way = Compute(pace=((100, 2.0), (300, 4.0)))
+    assert [way.seconds_per_pixel(n) for n in (50, 100, 200, 300, 900)] == [2, 2, 3, 4, 4]
+    assert Compute().seconds_per_pixel(7) == 1.0
 
 
 def test_an_answer_that_cannot_be_kept_is_not_used(timings, monkeypatch, tmp_path):

@@ -97,6 +97,26 @@ def test_a_tile_limit_is_kept_when_an_aligned_tile_fits():
     assert max(plan.input) <= 300
 
 
+def test_tiles_that_leave_the_caches_are_avoided_where_it_pays():
+    def slow_when_large(pixels):
+        return 1.0 if pixels <= 700**2 else 2.0
+
+    assert len(plan_tiles((1024, 1024), 4).slots) == 1
+    plan = plan_tiles((1024, 1024), 4, seconds_per_pixel=slow_when_large)
+    assert plan.input == (700, 700)  # 4 × 700² = 1.34 × 1208²
+    slower = plan_tiles((1024, 1024), 4, seconds_per_pixel=lambda n: 1.0 + 0.1 * (n > 700**2))
+    assert len(slower.slots) == 1  # a tenth does not pay for a third more pixels
+
+
+def test_a_plan_of_the_fewest_pixels_wins_what_is_nearly_a_tie():
+    tie = 4 * 700**2 / 1208**2
+    for times, tiles in ((1.03, 1), (1.07, 4)):
+        plan = plan_tiles(
+            (1024, 1024), 4, seconds_per_pixel=lambda n, t=times: tie * t if n > 700**2 else 1.0
+        )
+        assert len(plan.slots) == tiles
+
+
 def test_without_limits_the_image_goes_through_in_one_pass():
     plan = plan_tiles((512, 512), 4)
     assert len(plan.slots) == 1

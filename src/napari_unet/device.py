@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from napari_unet.errors import DeviceError, InputError
+from napari_unet.heap import give_back
 from napari_unet.model import UNet, UNetConfig
 
 __all__ = [
@@ -43,12 +45,17 @@ class Compute:
         Memory format of images and weights.
     threads : int
         CPU threads for torch.
+    pace : tuple of (int, float)
+        Pixels of an input tile, and the time that each of them takes in a
+        prediction, in any unit; ascending. Caches make large tiles slower.
+        Empty where it is not known, or all sizes are alike.
     """
 
     device: str = "cpu"
     dtype: Literal["float32", "bfloat16"] = "float32"
     channels_last: bool = False
     threads: int = 1
+    pace: tuple[tuple[int, float], ...] = ()
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -59,6 +66,13 @@ class Compute:
     def memory_format(self) -> torch.memory_format:
         """The memory format as torch's."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def seconds_per_pixel(self, pixels: int) -> float:
+        """Time of a pixel in an input tile of so many, in `pace`'s unit."""
+        if not self.pace:
+            return 1.0
+        sizes, seconds = zip(*self.pace)
+        return float(np.interp(pixels, sizes, seconds))
 
     def place(self, network: UNet, dtype: torch.dtype = torch.float32) -> UNet:
         """Move a network to the device, in its memory format and in `dtype`."""
@@ -193,7 +207,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def free_memory(device: str) -> None:
-    """Hand cached device memory back to the system."""
+    """Hand cached memory of the device, and freed memory of the process, back to the system."""
+    give_back()
     if device.startswith("cuda"):
         torch.cuda.empty_cache()
     elif device == "mps":

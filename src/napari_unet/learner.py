@@ -134,8 +134,8 @@ class Learner:
         """Give the device's memory back; the next step takes it again."""
         if self.compute.device != "cpu":
             self._move("cpu")
-            free_memory(self.compute.device)
             self._released = True
+        free_memory(self.compute.device)
 
     def _take_back(self) -> None:
         if self._released:

@@ -29,12 +29,14 @@ from napari_unet.device import (
     limit_threads,
 )
 from napari_unet.errors import DeviceError, InputError
+from napari_unet.heap import kept_heap
 from napari_unet.inference import (
     bytes_per_pixel,
     forward_logits,
     forward_tiles,
     network_for_inference,
 )
+from napari_unet.labels import likeliest
 from napari_unet.model import TrainedModel, UNet
 from napari_unet.stack import Intensity, Stack, guess_axes
 from napari_unet.tiles import (
@@ -186,6 +188,7 @@ def plan(
         tile or LARGEST_TILE,
         max_pixels=(budget - fixed) // per_pixel,
         region=region,
+        seconds_per_pixel=compute.seconds_per_pixel,
     )
     count = stack.n_slices if slices is None else len(slices)
     used = fixed + tiles.input[0] * tiles.input[1] * per_pixel
@@ -279,10 +282,11 @@ def predict(
         )
         return laid_out.tiles
 
-    if zoom == UNZOOMED:
-        yield from run.tiles(chosen, lay_out(region), batch)
-    else:
-        yield from _zoomed(run, stack, chosen, region, lay_out, batch)
+    with kept_heap():
+        if zoom == UNZOOMED:
+            yield from run.tiles(chosen, lay_out(region), batch)
+        else:
+            yield from _zoomed(run, stack, chosen, region, lay_out, batch)
 
 
 def _zoom(model: TrainedModel | UNet, stack: Stack, *, match_pixels: bool) -> tuple[float, float]:
@@ -487,7 +491,7 @@ def predict_labels(
     stack = image if isinstance(image, Stack) else _as_stack(image, axes)
     planes = _Planes(stack, options, (), model.scheme.encode([0]).dtype)
     for tile in predict(model, stack, **options):
-        planes.put(tile, model.scheme.encode(tile.probabilities.argmax(0)))
+        planes.put(tile, model.scheme.encode(likeliest(tile.probabilities)))
     return planes.result()
 
 

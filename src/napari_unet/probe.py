@@ -3,8 +3,12 @@
 Precision, memory format and threads change the speed by factors, and not always as expected:
 bfloat16 pays on processors with units for it and costs on others, and the last core may be worth
 less than nothing. So each way takes real steps of the network, cut down to what fits into
-`PROBE_SECONDS`. The tile is not in the race: `napari_unet.tiles.plan_tiles` finds it by counting
-the pixels that are computed.
+`PROBE_SECONDS`. Then tiles of several sizes are predicted as long as that time lasts: large ones
+compute fewer pixels twice, but leave the processor's caches. `napari_unet.tiles.plan_tiles` weighs
+one against the other.
+
+Other programs disturb the race, and its answer is kept. Precisions and formats suffer alike from
+them, but threads do not; where others are at work, all threads are taken without asking.
 """
 
 from __future__ import annotations
@@ -18,12 +22,13 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import platformdirs
 import torch
 
 from napari_unet.device import Compute, limit_threads
+from napari_unet.heap import kept_heap
 from napari_unet.inference import forward_logits, network_for_inference
 from napari_unet.model import UNet, UNetConfig, forward_flops
 from napari_unet.tiles import next_valid_size, smallest_input
@@ -41,7 +46,9 @@ LARGEST_SIDE = 572  # px of the probe's tile
 ROUNDS = 10  # after one that warms up
 WORTH_PROBING = 2e8  # FLOP of a small tile; less takes milliseconds in any way
 CLEARLY = 0.95  # of the time: what another way may take at most to be preferred
-VERSION = 2  # of the race; other answers are not comparable
+TILE_SIDES = (400, 700, 1000, 1400, 2048)  # px, about
+OTHERS = 0.25  # cores that other programs may use without disturbing a race of threads
+VERSION = 4  # of the race; other answers are not comparable
 
 
 def fastest_on_cpu(network: UNetConfig, purpose: Purpose, threads: int) -> Compute:
@@ -70,10 +77,11 @@ def fastest_on_cpu(network: UNetConfig, purpose: Purpose, threads: int) -> Compu
     key = _key(network, purpose, threads)
     known = _read_answers().get(key)
     if known is not None:
-        with suppress(TypeError, KeyError):
-            return replace(plain, **known)
+        with suppress(TypeError, KeyError, ValueError):
+            pace = tuple((int(pixels), float(time)) for pixels, time in known["pace"])
+            return replace(plain, **{**known, "pace": pace})
     answer = _probe(network, purpose, plain)
-    kept = {name: getattr(answer, name) for name in ("dtype", "channels_last", "threads")}
+    kept = {name: getattr(answer, name) for name in ("dtype", "channels_last", "threads", "pace")}
     return answer if _remember(key, kept) else plain
 
 
@@ -81,20 +89,70 @@ def fastest_on_cpu(network: UNetConfig, purpose: Purpose, threads: int) -> Compu
 
 
 def _probe(network: UNetConfig, purpose: Purpose, plain: Compute) -> Compute:
-    """Race precisions and memory formats; then race threads in the winner's."""
+    """Race precisions and memory formats; then threads in the winner's; then time tiles."""
     begun = time.perf_counter()
     threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), kept_heap():
         step = _stepper(network, purpose)
         ways = [plain, replace(plain, channels_last=True)]
         if _has_bfloat16_units():
             ways.insert(1, replace(plain, dtype="bfloat16", channels_last=True))
-        best = _winner(_race(ways, step, begun + 0.6 * PROBE_SECONDS), plain)
+        with _Others() as others:
+            best = _winner(_race(ways, step, begun + 0.6 * PROBE_SECONDS), plain)
         fewer = [replace(best, threads=n) for n in _fewer(plain.threads)]
-        if fewer:
+        if fewer and others.cores < OTHERS:
             best = _winner(_race([best, *fewer], step, begun + PROBE_SECONDS), best)
+        if purpose == "predict":
+            best = replace(best, pace=_pace(network, best, begun + PROBE_SECONDS))
     torch.set_num_threads(threads)
     return best
+
+
+class _Others:
+    """Counts the cores that other programs keep busy meanwhile; 0 where the system does not say."""
+
+    cores = 0.0
+
+    def __enter__(self) -> Self:
+        self._begun = _clocks()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        elapsed, busy = (now - then for now, then in zip(_clocks(), self._begun))
+        self.cores = busy / elapsed if elapsed > 0 else 0.0
+
+
+def _clocks() -> tuple[float, float]:
+    """Seconds by the clock, and seconds that all cores together have spent on others."""
+    with suppress(OSError, ValueError, IndexError):
+        line = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0]
+        user, nice, system, _idle, _wait, *interrupts = (int(word) for word in line.split()[1:])
+        busy = (user + nice + system + sum(interrupts[:3])) / os.sysconf("SC_CLK_TCK")
+        return time.perf_counter(), busy - time.process_time()
+    return time.perf_counter(), 0.0
+
+
+def _pace(network: UNetConfig, way: Compute, deadline: float) -> tuple[tuple[int, float], ...]:
+    """Pixels of tiles, and nanoseconds that each of them takes, as far as time allows."""
+    limit_threads(way)
+    ready = network_for_inference(UNet(network), way)
+    found: list[tuple[int, float]] = []
+    for about in TILE_SIDES:
+        side = next_valid_size(about, network.depth)
+        expected = found[-1][1] * 1e-9 * side**2 if found else 0.0
+        repeats = 1 if found else 2  # the very first one prepares much
+        if time.perf_counter() + 1.5 * repeats * expected > deadline:
+            break
+        image = torch.rand(1, network.in_channels, side, side)
+        seconds = min(_seconds(lambda: forward_logits(ready, image, way)) for _ in range(repeats))  # noqa: B023 - called at once
+        found.append((side**2, round(1e9 * seconds / side**2, 3)))
+    return tuple(found) if len(found) > 1 else ()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
 
 
 def _fewer(threads: int) -> list[int]:

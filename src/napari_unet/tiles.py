@@ -36,6 +36,9 @@ __all__ = [
     "smallest_input",
 ]
 
+CLEARLY = 0.95
+"""Of the time that the fewest pixels take: what another plan may take to be preferred."""
+
 Reader = Callable[[slice, slice], NDArray[np.generic]]
 """Reads ``(rows, cols)`` inside the plane and returns ``(C, h, w)``."""
 
@@ -158,7 +161,7 @@ def read_mirrored(
     inside = read(slice(top, int(y.max()) + 1), slice(left, int(x.max()) + 1))
     if inside.shape[-2:] == (len(y), len(x)) and _ascending(y) and _ascending(x):
         return inside
-    return inside[..., (y - top)[:, None], (x - left)[None, :]]
+    return inside.take(y - top, axis=-2).take(x - left, axis=-1)
 
 
 def _ascending(index: NDArray[np.intp]) -> bool:
@@ -232,6 +235,7 @@ def plan_tiles(
     tile: int | None = None,
     max_pixels: int | None = None,
     region: tuple[int, int, int, int] | None = None,
+    seconds_per_pixel: Callable[[int], float] = lambda pixels: 1.0,  # noqa: ARG005
 ) -> TilePlan:
     """Cover a plane, or a region of it, with aligned output tiles at the least computation.
 
@@ -251,12 +255,15 @@ def plan_tiles(
         ``y0, y1, x0, x1``, y1 and x1 the first outside; the whole plane when
         omitted. Tiles begin at the multiple of 2^depth before it, so that its
         pixels come out as they do in the whole plane.
+    seconds_per_pixel : callable
+        Time of an input pixel, in any unit, by the pixels of its tile; the same
+        for all when omitted.
 
     Returns
     -------
     TilePlan
         Among all grids of tiles within the limits, the one that computes the
-        fewest input pixels.
+        fewest input pixels, or another that takes clearly less time.
 
     Raises
     ------
@@ -273,21 +280,26 @@ def plan_tiles(
     limit = None if tile is None else previous_valid_size(tile, depth)
     rows = _candidates(y1 - y0, depth, limit)
     cols = _candidates(x1 - x0, depth, limit)
-    best: tuple[int, int, int] | None = None
-    for height, down in rows:
-        for width, across in cols:
-            if max_pixels is not None and height * width > max_pixels:
-                continue
-            cost = height * width * down * across
-            if best is None or cost < best[0]:
-                best = (cost, height, width)
-    if best is None:
+    grids = [
+        (height * width * down * across, height, width)
+        for height, down in rows
+        for width, across in cols
+        if max_pixels is None or height * width <= max_pixels
+    ]
+    if not grids:
         least = rows[-1][0] * cols[-1][0]
         msg = (
             f"the smallest aligned tile of a network with {depth} poolings has {least} pixels, "
             f"but only {max_pixels} were allowed: allow more memory or use fewer poolings"
         )
         raise InputError(msg)
+
+    def seconds(grid: tuple[int, int, int]) -> float:
+        computed, height, width = grid
+        return computed * seconds_per_pixel(height * width)
+
+    fewest, fastest = min(grids, key=lambda grid: grid[0]), min(grids, key=seconds)
+    best = fastest if seconds(fastest) < CLEARLY * seconds(fewest) else fewest
     return _lay_out(shape, region, depth, best[1], best[2])
 
 

@@ -33,6 +33,7 @@ from napari_unet.events import (
     Step,
     Validated,
 )
+from napari_unet.heap import kept_heap
 from napari_unet.intensity import training_limits
 from napari_unet.labels import check_annotation
 from napari_unet.learner import Learner, OutOfMemoryError
@@ -149,6 +150,10 @@ class Trainer:
         Closing the generator, or an error in it, leaves the best and the last
         model and a resumable state in the run folder.
         """
+        with kept_heap():
+            yield from self._run()
+
+    def _run(self) -> Generator[Event, None, None]:
         self._prepare()
         learner = self.learner
         for split in self.splits:

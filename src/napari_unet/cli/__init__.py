@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "main"]
 
+COMPUTING = ("demo", "train", "predict", "reproduce")
 SUBCOMMANDS = (demo, check, train, predict, evaluate, reproduce, data, info)
 
 
@@ -58,6 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Without the program's name; ``sys.argv[1:]`` by default.
     """
     args = build_parser().parse_args(arguments)
+    if args.command in COMPUTING:
+        from napari_unet.heap import share_one_heap  # help needs no ctypes
+
+        share_one_heap()
     try:
         result = args.run(args)
     except UNetError as error:

@@ -289,8 +289,10 @@ def _finisher(kind: str, model: TrainedModel, objects: Mapping[str, Any]) -> Any
     """Return the function that makes a plane of the output from probabilities (K, Y, X)."""
     if kind == "probabilities":
         return lambda plane: plane
+    from napari_unet.labels import likeliest
+
     if kind == "labels":
-        return lambda plane: model.scheme.encode(plane.argmax(0))
+        return lambda plane: model.scheme.encode(likeliest(plane))
     from napari_unet.instances import instances
 
     return lambda plane: instances(plane, **objects)

@@ -170,4 +170,6 @@ class LivePrediction:
 
 def label_values(tile: PredictedTile, model: TrainedModel) -> np.ndarray:
     """Return the label values of a predicted tile, shape (h, w), uint8 or uint16."""
-    return model.scheme.encode(tile.probabilities.argmax(axis=0))
+    from napari_unet.labels import likeliest
+
+    return model.scheme.encode(likeliest(tile.probabilities))
