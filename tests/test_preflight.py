@@ -130,6 +130,7 @@ def test_slices_that_would_be_narrow_strips_have_their_axes_in_another_order(sha
     one = only(Stack("strips", image, axes), "axes")
     assert one.severity == "warning"
     assert f"rather {better!r} than {axes!r}" in one.text
+    assert (one.fix, one.axes) == ("read other axes", better)
     assert not grave(find(Stack("strips", image, better)))
 
 

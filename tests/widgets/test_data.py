@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,57 @@ def test_objects_larger_than_the_network_sees_are_zoomed_with_a_click(model, ope
     settled(dock)
     assert dock.session.zoom == 0.75
     assert "pixels thick" not in texts(dock)
+
+
+def test_another_order_of_the_axes_is_used_with_a_click(model, opened):
+    image = np.random.default_rng(0).integers(0, 255, (140, 150, 20), np.uint8)
+    model.add_image(image, name="slices last")
+    dock = opened(model)
+    assert dock.session.stack.plane_shape == (150, 20)
+    (press,) = (one for one in dock.findings.buttons() if one.text() == "Use them")
+    press.click()
+    settled(dock)
+    assert (dock.axes.value, dock.session.stack.axes) == ("yxz", "yxz")
+    assert (dock.session.stack.n_slices, dock.session.stack.plane_shape) == (20, (140, 150))
+    assert not dock.findings.buttons()
+
+
+def test_labels_without_a_pixel_size_get_the_images_with_a_click(model, cells, opened):
+    model.add_image(cells[0], name="im", scale=(2, 0.5, 0.25))
+    model.add_labels(cells[1], name="la")
+    dock = opened(model)
+    assert "give the labels that of the image" in texts(dock)
+    (press,) = (one for one in dock.findings.buttons() if one.text() == "Give it")
+    press.click()
+    settled(dock)
+    assert dock.labels.value.scale.tolist() == [2, 0.5, 0.25]
+    assert "pixel size of" not in texts(dock)
+
+
+def test_sparse_labels_on_a_disk_are_read_in_the_background_alone(model, opened, monkeypatch):
+    da = pytest.importorskip("dask.array")
+    readers = set()
+
+    def block(block_info=None):
+        if block_info:
+            readers.add(threading.current_thread() is threading.main_thread())
+        plane = np.zeros((1, 64, 64), np.int32)
+        if block_info and block_info[None]["chunk-location"][0] in (1, 3):
+            plane[:, 8:20, 8:20], plane[:, 30:50, 30:50] = 1, 2
+        return plane
+
+    lazy = da.map_blocks(block, chunks=((1,) * 5, (64,), (64,)), dtype=np.int32)
+    image = np.random.default_rng(0).integers(0, 255, (5, 64, 64), np.uint8)
+    model.add_image(image, name="im")
+    model.add_labels(lazy, name="la")
+    dock = opened(model)
+    dock.zero.value = "sparse"
+    dock._look()
+    settled(dock)
+    assert False in readers  # the worker's thread
+    readers.clear()
+    assert dock.session.stack.labelled_slices == (1, 3)
+    assert not readers  # known by now
 
 
 def test_pairs_of_touching_objects_by_hand():

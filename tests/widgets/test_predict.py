@@ -103,6 +103,19 @@ def test_it_fits_into_320_pixels(dock):
     assert dock.column.parentWidget().minimumSizeHint().width() <= 320
 
 
+def test_only_devices_that_are_there_are_offered(dock, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert dock.device.count() == 1  # nobody has looked yet
+    dock.advanced.toggle.click()
+    until(lambda: dock.device.count() > 1, 60)
+    offered = [dock.device.itemText(k) for k in range(dock.device.count())]
+    assert offered == ["Automatic", "Processor (CPU)", "Apple graphics (MPS)"]
+    assert dock.device.value == "auto"
+
+
 def test_what_belongs_to_instances_is_offered_only_for_them(dock):
     assert not dock.smallest.isEnabled()
     assert one_line(dock.fill.toolTip()).startswith("Only for instances")

@@ -79,6 +79,7 @@ def check_placement(
                 if unknown
                 else "check that they belong together."
             ),
+            "give the image's pixel size" if unknown else None,
             check="scale",
         )
         return

@@ -42,7 +42,9 @@ def check_axes(stack: Stack) -> Iterator[Finding]:
             "warning",
             f"The slices would be only {narrow}, so the axes of the shape {shape} are rather "
             f"{better!r} than {stack.axes!r}; choose these, or transpose the image.",
+            "read other axes",
             check="axes",
+            axes=better,
         )
     if stack.channels > MANY_CHANNELS:
         guess = stack.axes.replace("c", "z" if "z" not in stack.axes else "t")
@@ -50,7 +52,9 @@ def check_axes(stack: Stack) -> Iterator[Finding]:
             "warning",
             f"{count(stack.channels, 'channel')} would be learned together; if they are slices, "
             f"use axes {guess!r} instead of {stack.axes!r}.",
+            "read other axes",
             check="axes",
+            axes=guess,
         )
     elif stack.axes[-1] == "c" and stack.channels in (3, 4):
         yield Finding(

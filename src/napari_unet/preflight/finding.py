@@ -15,6 +15,8 @@ Fix = Literal[
     "read as objects",
     "read as classes",
     "zoom",
+    "read other axes",
+    "give the image's pixel size",
 ]
 FIXES: dict[Fix, str] = {
     "make gaps": "Make gaps",
@@ -23,6 +25,8 @@ FIXES: dict[Fix, str] = {
     "read as objects": "Read as objects",
     "read as classes": "Read as classes",
     "zoom": "Zoom",
+    "read other axes": "Use them",
+    "give the image's pixel size": "Give it",
 }
 """What can be put right, and what its button says."""
 
@@ -40,11 +44,14 @@ class Finding:
     text : str
         One sentence: what was found, what was expected, what to do.
     fix : str or None
-        What `apply_fix` can do about it; "zoom" is a setting of the training.
+        What `apply_fix` can do about it. "zoom" is a setting of the training, the last
+        two are of what was opened.
     check : str
         Which check found it, for programs: "saturation", "touching", …
     zoom : float or None
         The setting that the fix "zoom" stands for.
+    axes : str or None
+        Those of the fix "read other axes".
     """
 
     severity: Severity
@@ -52,6 +59,7 @@ class Finding:
     fix: Fix | None = None
     check: str = ""
     zoom: float | None = None
+    axes: str | None = None
 
     def to_dict(self) -> dict[str, str | float | None]:
         """Return plain JSON values."""
@@ -61,6 +69,7 @@ class Finding:
             "text": self.text,
             "fix": self.fix,
             "zoom": self.zoom,
+            "axes": self.axes,
         }
 
 

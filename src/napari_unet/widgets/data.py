@@ -484,11 +484,31 @@ class DataDock(Dock):
         if fix == "make gaps":
             self.gap.setChecked(True)  # looks anew
             return
+        if fix == "read other axes":
+            self._use_axes(finding.axes or stack.axes)
+            return
+        if fix == "give the image's pixel size":
+            self._give_pixel_size(stack.scale)
+            return
         if fix in ("read as objects", "read as classes"):
             self.kind.value = fix.removeprefix("read as ")
         else:
             kept = apply_fix(stack, fix).annotated or ()
             self.labels.value.metadata.setdefault("napari_unet", {})["annotated"] = list(kept)
+        self._look()
+
+    def _use_axes(self, axes: str) -> None:
+        known = [self.axes.itemData(k)[0] for k in range(self.axes.count())]
+        if axes not in known:
+            self.axes.set_options([(_axes_words(a), a) for a in (axes, *known)])
+        self.axes.value = axes
+        self._look()
+
+    def _give_pixel_size(self, scale: tuple[float, ...]) -> None:
+        """Give the labels layer a scale, along the axes it has, those of the plane last."""
+        labels = self.labels.value
+        n = min(len(scale), labels.ndim)
+        labels.scale = (*labels.scale[: labels.ndim - n], *scale[len(scale) - n :])
         self._look()
 
     # -- the session ------------------------------------------------------------------------

@@ -77,6 +77,9 @@ def inspect(
     scheme = _without(scheme, ignore) if ignore is not None else scheme
     scheme = replace(scheme, gap=gap, ignore=ignore)
     stack = replace(stack, scheme=_named(scheme, names))
+    if not isinstance(stack.labels, np.ndarray):
+        # Looked up here: the window's thread must not read through labels on a disk.
+        stack = replace(stack, annotated=stack.labelled_slices)
     yield stack
     yield from look_at(stack, reason=why, **checks)
 

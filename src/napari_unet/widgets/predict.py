@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QProgressBar
 
 from napari_unet.errors import InputError, UNetError
 from napari_unet.widgets.cost import NetworkSize, Rates, forward_flops
+from napari_unet.widgets.devices import AUTOMATIC, device_options, present_devices
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.form import (
     Advanced,
@@ -37,7 +38,7 @@ from napari_unet.widgets.prediction_job import (
 from napari_unet.widgets.prediction_layer import PredictionLayer
 from napari_unet.widgets.quantities import about, count, duration, size
 from napari_unet.widgets.run_places import recent_runs
-from napari_unet.widgets.worker import Worker
+from napari_unet.widgets.worker import Worker, once
 from napari_unet.zoom import zoom_for
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class PredictDock(Dock):
         """Make the controls."""
         self.rates = Rates()
         self._worker: Worker | None = None
+        self._finder: Worker | None = None
         self._result: PredictionLayer | None = None
         self._stack: Stack | None = None
         self._begun = 0.0
@@ -139,9 +141,9 @@ class PredictDock(Dock):
         )
         self.tile.setSpecialValueText("automatic")
         self.device = Combo(
-            [("Automatic", "auto"), ("Processor (CPU)", "cpu"), ("Graphics card", "cuda")],
-            "What computes. Automatic takes the graphics card if there is one.",
+            [AUTOMATIC], "What computes. Automatic takes the graphics card if there is one."
         )
+        self.advanced.toggle.toggled.connect(self._look_for_devices)
         self.advanced.form.add("Mirrored views", self.mirrored)
         self.match_problem = self.advanced.form.add("Pixel size", self.match)
         self.advanced.form.add("Smallest object", self.smallest)
@@ -207,6 +209,16 @@ class PredictDock(Dock):
             control.setEnabled(wanted)
             set_tip(control, tip if wanted else "Only for instances: choose these as the result.")
         self._check()
+
+    def _look_for_devices(self, _: object = None) -> None:
+        """Find out what else can compute, once somebody looks; torch may have to load for it."""
+        if self.device.count() == 1 and self._finder is None:
+            self._finder = Worker(once(present_devices))
+            self._finder.yielded.connect(self._offer_devices)
+            self.run(self._finder)
+
+    def _offer_devices(self, devices: tuple[str, ...]) -> None:
+        self.device.set_options(device_options(devices))
 
     def _on_slice(self, _event: object = None) -> None:
         if self.extent.value == "slice":

@@ -17,6 +17,7 @@ from napari_unet.splits import split_stacks
 from napari_unet.tiles import border
 from napari_unet.widgets.cost import NetworkSize, Rates, step_flops, training_bytes
 from napari_unet.widgets.cost_line import CostLine, describe_cost
+from napari_unet.widgets.devices import present_devices
 from napari_unet.widgets.dock import Dock
 from napari_unet.widgets.form import (
     Combo,
@@ -518,13 +519,6 @@ class TrainDock(Dock):
 
 def _presets_and_devices() -> tuple[Any, tuple[str, ...]]:
     """Load torch, and return what it makes known."""
-    import torch
-
     from napari_unet.train_config import PRESETS
 
-    present = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    return PRESETS, tuple(device for device, there in present.items() if there)
+    return PRESETS, present_devices()

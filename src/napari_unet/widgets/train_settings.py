@@ -8,6 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.tiles import next_valid_size, smallest_input
+from napari_unet.widgets.devices import AUTOMATIC, device_options
 from napari_unet.widgets.form import (
     Advanced,
     Choice,
@@ -96,7 +97,7 @@ class TrainSettings(QWidget):
         self.steps = spin_box(0, 1_000_000, 0, TIPS["steps"], step=100)
         self.steps.setSpecialValueText("–")  # until the presets are known
         self.seed = spin_box(0, 2**31 - 1, session.seed, TIPS["seed"])
-        self.device = Combo([("Automatic", "auto")], TIPS["device"])
+        self.device = Combo([AUTOMATIC], TIPS["device"])
         self.form = Form()
         self.form.add("Preset", self.preset, FAST)
         self.form.add("&Steps", self.steps)
@@ -157,9 +158,7 @@ class TrainSettings(QWidget):
     def offer(self, presets: Mapping[str, TrainConfig], devices: Sequence[str]) -> None:
         """Take the presets and devices, known once torch is loaded, and open for input."""
         self._presets = presets
-        named = {"cpu": "Processor (CPU)", "mps": "Apple graphics (MPS)", "cuda": "Graphics card"}
-        known = [(named.get(device, device), device) for device in devices]
-        self.device.set_options([("Automatic", "auto"), *known])
+        self.device.set_options(device_options(devices))
         self.allow_changes(True)
         self._fill()
         self.steps.setMinimum(1)
