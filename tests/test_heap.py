@@ -34,7 +34,7 @@ with kept_heap():
         kept = faults()
     still = faults()
     within = resident()
-print(usual, kept, still, within - resident(), faults())
+print(usual, kept, still, within - resident())
 """
 
 
@@ -42,12 +42,11 @@ print(usual, kept, still, within - resident(), faults())
 def test_freed_memory_is_kept_and_given_back():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    usual, kept, still, given_back, after = map(float, done.stdout.split())
+    usual, kept, still, given_back = map(float, done.stdout.split())
     assert usual > 5 * 2**15  # every page of the larger block, each time
     assert kept < usual / 50
     assert still < usual / 50  # the inner user's end is not the outer's
     assert given_back > 100  # MiB
-    assert after > usual / 2
 
 
 def test_nothing_is_asked_of_other_systems(monkeypatch):
