@@ -16,6 +16,7 @@ from napari_unet.augment import AugmentConfig
 from napari_unet.checkpoint import RunFolder, load_model
 from napari_unet.errors import CheckpointError, DeviceError, InputError
 from napari_unet.labels import LabelScheme
+from napari_unet.measure import Measurement
 from napari_unet.model import UNet, UNetConfig
 from napari_unet.predict import predict_labels
 from napari_unet.splits import SplitConfig
@@ -336,22 +337,80 @@ def test_no_memory_for_any_tile_is_an_error_with_advice(monkeypatch):
         list(train(blobs(), tiny(batch=1)))
 
 
+class Disk:
+    """Stands for a disk that is full at times."""
+
+    def __init__(self, monkeypatch):
+        self.full = False
+        write, append = RunFolder.write_model, RunFolder.append_history
+        state = RunFolder.write_state
+        monkeypatch.setattr(RunFolder, "write_model", self._limited(write))
+        monkeypatch.setattr(RunFolder, "append_history", self._limited(append))
+        monkeypatch.setattr(RunFolder, "write_state", self._limited(state))
+
+    def _limited(self, write):
+        def limited(*args):
+            if self.full:
+                raise CheckpointError("The disk is full.")
+            return write(*args)
+
+        return limited
+
+
 def test_a_full_disk_loses_nothing_before_it(tmp_path, monkeypatch):
+    disk = Disk(monkeypatch)
     events = Trainer(blobs(), tiny(), tmp_path / "r").run()
     for event in events:
         if isinstance(event, Checkpointed):
             break
-    (tmp_path / "r").chmod(0o500)
-
-    def full(*args, **kwargs):
-        raise CheckpointError("the disk is full")
-
-    monkeypatch.setattr("napari_unet.checkpoint.write_atomically", full)
-    with pytest.raises(CheckpointError, match="full"):
+    disk.full = True
+    with pytest.raises(CheckpointError, match="full"):  # at the end of the run, not before
         list(events)
-    (tmp_path / "r").chmod(0o700)
     assert RunFolder(tmp_path / "r").read_state()["step"] == 4
+    assert RunFolder(tmp_path / "r").history()[-1]["step"] == 4
     load_model(tmp_path / "r")
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(tmp_path, monkeypatch):
+    usual = list(train(blobs(), tiny(steps=12), tmp_path / "usual"))
+    disk = Disk(monkeypatch)
+    trainer = Trainer(blobs(), tiny(steps=12), tmp_path / "r")
+    said = []
+    for event in trainer.run():
+        if isinstance(event, Step):
+            disk.full = 3 <= event.step <= 6
+        if isinstance(event, Adjusted):
+            said.append(event.message)
+    assert said == ["The disk is full. Training goes on, and tries again at step 8."]
+    assert isinstance(event, Finished)
+    mine, theirs = RunFolder(tmp_path / "r").history(), RunFolder(tmp_path / "usual").history()
+    assert [(e["event"], e["step"]) for e in mine] == [
+        (e["event"], e["step"])
+        for e in theirs
+        if not (e["event"] == "Checkpointed" and e["step"] == 4)
+    ]
+    best = [e.step for e in usual if isinstance(e, Validated) and e.best]
+    assert load_model(tmp_path / "r").run["step"] == best[-1]
+
+
+def test_the_best_model_waits_for_room(tmp_path, monkeypatch):
+    disk = Disk(monkeypatch)
+    config = tiny(steps=12, validate_every=3, checkpoint_every=5)
+    hits = iter([5, 9, 2, 1])  # of ten; the best comes while the disk is full
+
+    def measure(*_):
+        right = next(hits)
+        return Measurement(1.0, np.array([[0, 0], [10 - right, right]]))
+
+    monkeypatch.setattr("napari_unet.train.measure", measure)
+    trainer = Trainer(blobs(), config, tmp_path / "r")
+    for event in trainer.run():
+        if isinstance(event, Step):
+            disk.full = event.step in (4, 5, 6, 7)
+        if isinstance(event, Validated) and event.step == 6:
+            assert load_model(tmp_path / "r").run["step"] == 3
+            assert trainer.unsaved_model().run["step"] == 6
+    assert load_model(tmp_path / "r").run["step"] == 6
 
 
 @pytest.mark.parametrize("value", [0, 1], ids=["background", "foreground"])

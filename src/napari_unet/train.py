@@ -15,6 +15,8 @@ import copy
 import json
 import math
 import time
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -140,6 +142,8 @@ class Trainer:
         self.best: dict[str, float] = {}
         self._learner: Learner | None = None
         self._saved_step = -1
+        self._unsaved_best: TrainedModel | None = None
+        self._unwritten: deque[Event] = deque()
         self._pace = _Pace()
         if self.folder is not None:
             self._check_folder(self.folder)
@@ -148,7 +152,9 @@ class Trainer:
         """Train; yields an event after everything that happens.
 
         Closing the generator, or an error in it, leaves the best and the last
-        model and a resumable state in the run folder.
+        model and a resumable state in the run folder. What cannot be written
+        on the way, on a full disk, is said and tried again at the next
+        checkpoint; at the last one it is an error.
         """
         with kept_heap():
             yield from self._run()
@@ -295,8 +301,7 @@ class Trainer:
                 "iou": found.iou,
                 "greatest_iou": greatest,
             }
-            if self.folder is not None:
-                self.folder.write_model("best", self.model)
+            self._keep_best()
         if math.isfinite(found.loss):
             self._last_good = copy.deepcopy(learner.network.state_dict())
         spent = time.perf_counter() - begun
@@ -308,9 +313,25 @@ class Trainer:
             )
         )
 
-    def _checkpointed(self, folder: RunFolder) -> Checkpointed:
-        self._write_state(folder)
-        return self._record(Checkpointed(self.learner.step, str(folder.path)))
+    def _checkpointed(self, folder: RunFolder) -> Checkpointed | Adjusted:
+        step, steps = self.learner.step, self.config.steps
+        try:
+            self._write_state(folder)
+        except CheckpointError as error:
+            if step == steps:
+                raise
+            again = min(steps, step + self.config.checkpoint_every)
+            return Adjusted(f"{error} Training goes on, and tries again at step {again}.")
+        return self._record(Checkpointed(step, str(folder.path)))
+
+    def _keep_best(self) -> None:
+        """Save the model as the best; what cannot be written waits for the next checkpoint."""
+        self._unsaved_best = None
+        if self.folder is not None:
+            try:
+                self.folder.write_model("best", self.model)
+            except CheckpointError:
+                self._unsaved_best = self.snapshot()
 
     def _diverged(self) -> Diverged:
         step = self.learner.step + 1
@@ -337,8 +358,15 @@ class Trainer:
 
     def _record(self, event: E) -> E:
         if self.folder is not None:
-            self.folder.append_history(event)
+            self._unwritten.append(event)
+            with suppress(CheckpointError):
+                self._write_history(self.folder)
         return event
+
+    def _write_history(self, folder: RunFolder) -> None:
+        while self._unwritten:
+            folder.append_history(self._unwritten[0])
+            self._unwritten.popleft()
 
     # -- what others may ask between two events --------------------------------
 
@@ -374,6 +402,10 @@ class Trainer:
     def snapshot(self) -> TrainedModel:
         """A copy of `model` on the CPU that training does not change."""
         return replace(self.model, network=copy.deepcopy(self.learner.network).cpu().eval())
+
+    def unsaved_model(self) -> TrainedModel:
+        """The best model, or else the last, where the run folder could not take it."""
+        return self._unsaved_best or self.snapshot()
 
     def release(self) -> None:
         """Give the device's memory back while paused; the next step takes it again."""
@@ -428,6 +460,10 @@ class Trainer:
         self._saved_step = self.learner.step
 
     def _write_state(self, folder: RunFolder) -> None:
+        if self._unsaved_best is not None:
+            folder.write_model("best", self._unsaved_best)
+            self._unsaved_best = None
+        self._write_history(folder)
         state = {"tile": self.tile, "seconds": self.seconds, "best": self.best}
         folder.write_model("last", self.model)
         folder.write_state({**self.learner.state(), **state})

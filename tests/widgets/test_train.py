@@ -451,6 +451,23 @@ def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, sai
     monkeypatch.undo()
 
 
+def test_a_disk_that_fills_up_leaves_the_model_in_the_window(dock, monkeypatch):
+    from napari_unet.checkpoint import RunFolder
+
+    def full(*_):
+        raise CheckpointError("The disk is full: free some space.")
+
+    monkeypatch.setattr(RunFolder, "write_state", full)
+    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    steps = dock.settings.steps.value()
+    click(dock.start)
+    finish(dock)
+    assert "The disk is full" in dock.problem.text()
+    assert dock.session.model.run["step"] == steps
+    assert "Predict uses this model now" in dock.progress.line.text()
+    assert dock.start.isEnabled()
+
+
 def test_a_place_that_cannot_be_written_is_one_sentence(dock, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
     file = tmp_path / "a file"

@@ -77,6 +77,7 @@ class TrainDock(Dock):
         self._live: LiveLayer | None = None
         self._size: NetworkSize | None = None
         self._best: tuple[int, float] | None = None
+        self._result = ""
         self._measuring: Worker | None = None
         self._measured: tuple[Any, StepCost] | None = None
         self._build_settings()
@@ -336,6 +337,7 @@ class TrainDock(Dock):
             self.problem.say(sentence(error))
             return
         self._best = None
+        self._result = ""
         self._live = LiveLayer(self.viewer, self.session, stack)
         self._job = TrainingJob(request)
         self._worker = Worker(self._job.events, on_pause=self._job.release)
@@ -483,7 +485,8 @@ class TrainDock(Dock):
                 ended.seconds_per_step,
             )
         self._look()
-        self.progress.line.say(self._summary(ended))
+        self._result = self._summary(ended)
+        self.progress.line.say(self._result)
 
     def _summary(self, ended: Ended) -> str:
         if ended.model is None:
@@ -498,7 +501,7 @@ class TrainDock(Dock):
     def _on_error(self, error: Exception) -> None:
         show_error(error)
         self.problem.say(sentence(error))
-        self.progress.line.say("")
+        self.progress.line.say(self._result)
 
     def _on_over(self) -> None:
         """Make everything usable again, however the training ended."""

@@ -129,8 +129,10 @@ class TrainingJob:
         ------
         event
             The trainer's events as they come, pieces of live prediction, `Ended` last. Closing
-            it closes the trainer, which keeps its best and its last model.
+            it closes the trainer, which keeps its best and its last model. Where the run folder
+            takes nothing at the end, the model is in `Ended`, and the error follows.
         """
+        from napari_unet.errors import CheckpointError
         from napari_unet.train import Step, Trainer
 
         request = self._request
@@ -146,28 +148,35 @@ class TrainingJob:
         live = LivePrediction(stacks[0], lambda: None if self._stop.is_set() else self.live_slice)
         events = trainer.run()
         started = False
+        failure: CheckpointError | None = None
         try:
-            for event in events:
-                started = True
-                if isinstance(event, Step):
-                    self.losses.append((event.step, event.loss))
-                yield event
-                if self._stop.is_set():
-                    break
-                if isinstance(event, Step):
-                    tile = live.next_tile(trainer.model, trainer.learner.compute)
-                    if tile is not None:
-                        yield tile
-        finally:
-            live.close()
-            events.close()
+            try:
+                for event in events:
+                    started = True
+                    if isinstance(event, Step):
+                        self.losses.append((event.step, event.loss))
+                    yield event
+                    if self._stop.is_set():
+                        break
+                    if isinstance(event, Step):
+                        tile = live.next_tile(trainer.model, trainer.learner.compute)
+                        if tile is not None:
+                            yield tile
+            finally:
+                live.close()
+                events.close()
+        except CheckpointError as error:
+            failure = error
         # A generator that was closed before its first event has prepared nothing.
         step = trainer.learner.step if started else 0
-        model = _model_to_keep(trainer, request.run) if step else None
-        if model is not None:
+        if step:
+            model = trainer.unsaved_model() if failure else _model_to_keep(trainer, request.run)
             yield from live.whole_slice(model, trainer.learner.compute)
-        pace = trainer.seconds / step if step else float("nan")
-        yield Ended(model, self._stop.is_set(), step, pace)
+            yield Ended(model, self._stop.is_set(), step, trainer.seconds / step)
+        elif failure is None:
+            yield Ended(None, self._stop.is_set(), 0, float("nan"))
+        if failure is not None:
+            raise failure
 
 
 def snapshot(stack: Stack) -> Stack:
