@@ -13,6 +13,7 @@ from benchmarks.drawing import draw
 from benchmarks.machine import describe, load
 from benchmarks.page import NAMES, described, page, table
 from benchmarks.result import Result
+from napari_unet.heap import kept_heap, share_one_heap
 
 
 def main() -> int:
@@ -32,6 +33,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no comparison {', '.join(unknown)}: choose of {', '.join(NAMES)}")
     file = options.output / "performance.json"
+    share_one_heap()
     if not options.report:
         for name in options.names or NAMES:
             _keep(file, name, _measure(name, options.quick))
@@ -45,7 +47,9 @@ def main() -> int:
 def _measure(name: str, quick: bool) -> Result:
     print(f"{name}: {described(name)[0]} …", file=sys.stderr, flush=True)
     before, begun = load(), time.perf_counter()
-    result: Result = import_module(f"benchmarks.{name}").run(quick)
+    module = import_module(f"benchmarks.{name}")
+    with kept_heap():  # as in every training and prediction; peers have it too
+        result: Result = module.run(quick)
     result.about = {
         "seconds": round(time.perf_counter() - begun, 1),
         "load_before": before,

@@ -27,6 +27,7 @@ NAMES = (
     "busy",
     "scaling",
     "compiling",
+    "heap",
 )
 
 
