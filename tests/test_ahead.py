@@ -49,6 +49,18 @@ def test_an_error_of_the_items_is_raised():
         list(ahead(lambda n: n, items(), "items"))
 
 
+def test_what_was_begun_before_an_error_of_the_items_comes_first():
+    def items():
+        yield 1
+        yield 2
+        raise OSError("gone")
+
+    results = ahead(lambda n: 10 * n, items(), "items")
+    assert [next(results), next(results)] == [10, 20]
+    with pytest.raises(OSError, match="gone"):
+        next(results)
+
+
 def test_closing_waits_for_what_runs_and_leaves_no_thread():
     before = threading.active_count()
     finished = []

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import napari_unet.model
+import napari_unet.predict
 from napari_unet.device import Compute
 from napari_unet.errors import DeviceError, InputError
 from napari_unet.inference import network_for_inference
@@ -234,6 +235,56 @@ def test_the_next_tile_is_computed_meanwhile_and_broken_off_when_closed(monkeypa
     assert len(crops) == 3  # the rest of the second tile was not computed
     assert threading.current_thread().name not in crops
     assert not [t for t in threading.enumerate() if t.name.startswith("napari-unet-network")]
+
+
+def test_without_lookahead_nothing_is_computed_that_nobody_asked_for(monkeypatch):
+    forward, passes = UNet.forward, []
+
+    def counted(self, x):
+        passes.append(threading.current_thread())
+        return forward(self, x)
+
+    monkeypatch.setattr(UNet, "forward", counted)
+    image = np.random.default_rng(0).integers(0, 255, (90, 90), np.uint8)
+    tiles = predict(model(), Stack("s", image, "yx"), tile=40, compute=CPU, lookahead=False)
+    for expected in (1, 2, 3):
+        next(tiles)
+        assert passes == [threading.current_thread()] * expected
+    tiles.close()
+
+
+def test_nothing_of_a_prediction_stays_behind():
+    """A copy of the network in a cycle would stay until Python looks for cycles."""
+    import gc
+    import weakref
+
+    made = []
+    original = napari_unet.predict.network_for_inference
+
+    def remember(*args):
+        made.append(original(*args))
+        return made[-1]
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(napari_unet.predict, "network_for_inference", remember)
+            predict_probabilities(model(), np.zeros((40, 40), np.uint8), "yx", compute=CPU)
+        left = weakref.ref(made.pop())
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_with_hardly_any_memory_free_the_smallest_tile_is_tried(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 255, (50, 50), np.uint8)
+    expected = predict_probabilities(model(), image, "yx", compute=CPU)
+    monkeypatch.setattr("napari_unet.predict.available_memory", lambda device: 100)
+    found = predict_probabilities(model(), image, "yx", compute=CPU)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(InputError, match="allow more memory"):
+        predict_probabilities(model(), image, "yx", compute=CPU, memory=100)
 
 
 def test_out_of_memory_goes_on_with_smaller_tiles(monkeypatch):

@@ -12,6 +12,7 @@ import torch
 
 from napari_unet import probe
 from napari_unet.device import Compute, choose
+from napari_unet.inference import bytes_per_pixel
 from napari_unet.model import UNetConfig, forward_flops
 
 LARGE = UNetConfig(width=16)  # worth probing
@@ -134,6 +135,20 @@ def test_tiles_are_timed_as_long_as_time_lasts(timings, monkeypatch):
     assert all(nanoseconds > 0 for _, nanoseconds in found.pace)
     assert fastest(network=UNetConfig(depth=2, width=24), purpose="predict") == found, "remembered"
     monkeypatch.setattr(probe, "PROBE_SECONDS", 0.0)
+    assert fastest(network=UNetConfig(depth=2, width=25), purpose="predict").pace == ()
+
+
+def test_tiles_that_memory_does_not_hold_are_not_timed(timings, monkeypatch):
+    network = UNetConfig(depth=2, width=24)
+    room = int(500**2 * bytes_per_pixel(network) / 0.4)
+    monkeypatch.setattr(probe, "available_memory", lambda device: room)
+    assert fastest(network=network, purpose="predict").pace == ()  # one size is no comparison
+
+    def short(*args):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(probe, "available_memory", lambda device: 100 * room)
+    monkeypatch.setattr(probe, "forward_logits", short)
     assert fastest(network=UNetConfig(depth=2, width=25), purpose="predict").pace == ()
 
 

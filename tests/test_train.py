@@ -300,6 +300,63 @@ def test_nan_stops_training_and_the_last_good_model_stays(tmp_path, monkeypatch)
         assert all(v.isfinite().all() for v in model.network.state_dict().values())
 
 
+def test_without_validation_the_last_checkpoint_is_the_last_good_model(tmp_path):
+    config = tiny(split=SplitConfig(mode="none"), checkpoint_every=2)
+    trainer = Trainer(blobs(), config, tmp_path / "r")
+    for event in trainer.run():
+        if isinstance(event, Checkpointed) and event.step == 6:
+            good = weights_of(trainer.model)
+            with torch.no_grad():
+                trainer.learner.network.classify.bias.fill_(float("nan"))
+    assert isinstance(event, Diverged)
+    kept = load_model(tmp_path / "r")
+    assert kept.run["step"] == 6
+    for name, value in kept.network.state_dict().items():
+        assert torch.equal(value, good[name]), name
+
+
+def test_a_resumed_run_keeps_the_grey_values_it_was_begun_with(tmp_path):
+    first = Trainer(blobs(), tiny(steps=1))
+    list(first.run())
+    brighter = blobs(seed=1)
+    brighter = replace(brighter, image=(brighter.image // 2 + 100).astype(np.uint8))
+    run = Trainer(brighter, tiny(), tmp_path / "r", start_from=first.snapshot()).run()
+    for event in run:
+        if isinstance(event, Step) and event.step == 5:
+            break
+    run.close()
+    resumed = Trainer(brighter, tiny(), tmp_path / "r", resume=True)
+    list(resumed.run())
+    assert resumed.model.intensity == first.model.intensity
+
+
+def test_no_memory_for_making_tiles_is_handled_too(monkeypatch):
+    from napari_unet.sampling import TileSampler
+
+    make, calls = TileSampler.tile, []
+
+    def short(self, step, index):
+        calls.append((step, index))
+        if len(calls) == 4:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return make(self, step, index)
+
+    monkeypatch.setattr(TileSampler, "tile", short)
+    events = list(train(blobs(), tiny()))
+    assert "at a time" in next(e.message for e in events if isinstance(e, Adjusted))
+    assert [e.step for e in events if isinstance(e, Step)] == list(range(1, 9))
+
+
+def test_validation_tries_the_smallest_tile_when_little_memory_is_free(monkeypatch):
+    expected = [e for e in train(blobs(), tiny()) if isinstance(e, Validated)]
+    monkeypatch.setattr("napari_unet.measure.available_memory", lambda device: 1000)
+    freed = []
+    monkeypatch.setattr("napari_unet.measure.free_memory", freed.append)
+    found = [e for e in train(blobs(), tiny()) if isinstance(e, Validated)]
+    assert [e.iou for e in found] == pytest.approx([e.iou for e in expected])
+    assert freed
+
+
 def memory_for(limit, monkeypatch):
     forward = UNet.forward
 

@@ -35,12 +35,21 @@ def ahead(work: Callable[[T], R], items: Iterable[T], name: str) -> Generator[R,
     thread = ThreadPoolExecutor(1, name)
     try:
         waiting: Future[R] | None = None
-        for item in items:
-            begun = thread.submit(work, item)
+        source, failure = iter(items), None
+        while True:
+            try:
+                begun = thread.submit(work, next(source))
+            except StopIteration:
+                break
+            except Exception as error:  # in its turn: what was begun before comes first
+                failure = error
+                break
             if waiting is not None:
                 yield waiting.result()
             waiting = begun
         if waiting is not None:
             yield waiting.result()
+        if failure is not None:
+            raise failure
     finally:
         thread.shutdown(wait=True, cancel_futures=True)

@@ -151,6 +151,10 @@ class Learner:
                 if isinstance(value, torch.Tensor) and name != "step":
                     values[name] = value.to(device)
 
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(torch.isfinite(values).all()) for values in self.network.parameters())
+
     def state(self) -> dict[str, Any]:
         """Everything that the next step depends on."""
         return {

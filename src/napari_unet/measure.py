@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 
-from napari_unet.device import available_memory
+from napari_unet.device import available_memory, free_memory
 from napari_unet.inference import bytes_per_pixel, forward_logits, network_for_inference
 from napari_unet.loss import dice_loss
 from napari_unet.metrics.overlap import confusion, dice_by_class, iou_by_class
-from napari_unet.tiles import plan_tiles, read_mirrored
+from napari_unet.tiles import border, next_valid_size, plan_tiles, read_mirrored, smallest_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
     from napari_unet.device import Compute
     from napari_unet.loss import Loss
-    from napari_unet.model import UNet
+    from napari_unet.model import UNet, UNetConfig
     from napari_unet.validation import ValidationPlane
 
 __all__ = ["Measurement", "logits_of_plane", "measure"]
+
+MEMORY_SHARE = 0.3  # of what is free; the network in training stays beside
+LARGEST_TILE = 2048  # px, of a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +104,19 @@ def measure(
     return Measurement(loss + float(np.mean(dice)) if dice else loss, table)
 
 
+def _affordable(config: UNetConfig, compute: Compute, shape: tuple[int, int]) -> int:
+    """Pixels of a tile that memory holds; the smallest tile at least is tried."""
+
+    def pixels() -> int:
+        return int(MEMORY_SHARE * available_memory(compute.device)) // bytes_per_pixel(config)
+
+    side = (next_valid_size(n + border(config.depth), config.depth) for n in shape)
+    if pixels() < min(LARGEST_TILE**2, math.prod(side)):
+        # Much of what the system calls taken may be what a training step has freed.
+        free_memory(compute.device)
+    return max(pixels(), smallest_plan(config.depth))
+
+
 def logits_of_plane(network: UNet, image: NDArray[Any], compute: Compute) -> Tensor:
     """Logits of a whole plane, in tiles that memory holds.
 
@@ -119,8 +136,9 @@ def logits_of_plane(network: UNet, image: NDArray[Any], compute: Compute) -> Ten
     """
     config = network.config
     shape = (image.shape[-2], image.shape[-1])
-    pixels = int(0.3 * available_memory(compute.device)) // bytes_per_pixel(config)
-    plan = plan_tiles(shape, config.depth, 2048, max_pixels=pixels)
+    plan = plan_tiles(
+        shape, config.depth, LARGEST_TILE, max_pixels=_affordable(config, compute, shape)
+    )
     result = torch.empty(config.classes, *shape)
     for slot in plan.slots:
         window = read_mirrored(

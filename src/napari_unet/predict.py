@@ -14,6 +14,7 @@ import time
 from concurrent.futures import CancelledError
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,7 @@ from napari_unet.tiles import (
     plan_tiles,
     previous_valid_size,
     read_mirrored,
+    smallest_plan,
 )
 from napari_unet.zoom import blocks, bring_back, zoom_for, zoom_stack, zoomed_shape
 
@@ -182,11 +184,14 @@ def plan(
         region = tuple(f(corners[:, k]) for k, f in enumerate((np.min, np.max) * 2))
         parts = len(cut)
     fixed = min(FIXED_BYTES, budget // 5)
+    pixels = (budget - fixed) // per_pixel
+    if memory is None:  # of what little is free, the smallest tile is at least tried
+        pixels = max(pixels, smallest_plan(config.depth))
     tiles = plan_tiles(
         shape,
         config.depth,
         tile or LARGEST_TILE,
-        max_pixels=(budget - fixed) // per_pixel,
+        max_pixels=pixels,
         region=region,
         seconds_per_pixel=compute.seconds_per_pixel,
     )
@@ -210,6 +215,7 @@ def predict(
     match_pixels: bool = False,
     memory: int | None = None,
     compute: Compute | None = None,
+    lookahead: bool = True,
 ) -> Generator[PredictedTile, None, None]:
     """Predict a stack tile by tile.
 
@@ -244,6 +250,9 @@ def predict(
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
         How to compute; overrides `device`.
+    lookahead : bool
+        Compute a tile while the one before is used, in a thread. Without it
+        nothing is computed but when a tile is asked for.
 
     Yields
     ------
@@ -274,7 +283,9 @@ def predict(
     zoom = _zoom(model, stack, match_pixels=match_pixels)
     limit_threads(compute)
     seen = zoom_stack(stack, zoom, lazy=True)
-    run = _Run(seen, model, compute, logits=logits, mirror_average=mirror_average)
+    run = _Run(
+        seen, model, compute, logits=logits, mirror_average=mirror_average, lookahead=lookahead
+    )
 
     def lay_out(part: Region | None) -> TilePlan:
         laid_out = plan(
@@ -337,8 +348,10 @@ class _Run:
         *,
         logits: bool,
         mirror_average: bool,
+        lookahead: bool,
     ) -> None:
         self.stack = stack
+        self.lookahead = lookahead
         self.compute = compute
         self.logits = logits
         self.mirror_average = mirror_average
@@ -347,7 +360,7 @@ class _Run:
         self._limits: tuple[int, Intensity | None] = (-1, None)
         self._unwanted = threading.Event()
         for layer in (*self.network.down, *self.network.merge):
-            layer.register_forward_pre_hook(self._break_off)
+            layer.register_forward_pre_hook(partial(_break_off, self._unwanted))
 
     def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[PredictedTile]:
         """Predict slice after slice; when memory ends, go on with smaller tiles."""
@@ -380,10 +393,7 @@ class _Run:
         jobs = [(i, slot) for i in slices for slot in plan.slots]
         groups = [jobs[k : k + batch] for k in range(0, len(jobs), batch)]
         self._unwanted.clear()
-        with (
-            closing(ahead(self._read, groups, "napari-unet-reader")) as images,
-            closing(ahead(self._forward, images, "napari-unet-network")) as results,
-        ):
+        with closing(self._results(groups)) as results:
             try:
                 for group, result in zip(groups, results):
                     for (i, slot), tile in zip(group, result):
@@ -392,9 +402,18 @@ class _Run:
             finally:
                 self._unwanted.set()  # the tile under way need not be finished
 
-    def _break_off(self, *_: object) -> None:
-        if self._unwanted.is_set():
-            raise CancelledError
+    def _results(
+        self, groups: Sequence[Sequence[tuple[int, TileSlot]]]
+    ) -> Generator[NDArray[np.float32], None, None]:
+        if not self.lookahead:
+            for group in groups:
+                yield self._forward(self._read(group))
+            return
+        with (
+            closing(ahead(self._read, groups, "napari-unet-reader")) as images,
+            closing(ahead(self._forward, images, "napari-unet-network")) as results,
+        ):
+            yield from results
 
     def _read(self, group: Sequence[tuple[int, TileSlot]]) -> torch.Tensor:
         images = [self._read_tile(i, slot) for i, slot in group]
@@ -453,6 +472,12 @@ class _Run:
             raise DeviceError(msg)
         size = f"{smaller.input[0]} × {smaller.input[1]}"
         return smaller, 1, f"smaller tiles ({size} pixels), for want of memory"
+
+
+def _break_off(unwanted: threading.Event, *_: object) -> None:
+    """Leave a forward pass that nobody waits for; called before every layer."""
+    if unwanted.is_set():
+        raise CancelledError
 
 
 def predict_probabilities(

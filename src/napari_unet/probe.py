@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import platformdirs
 import torch
 
-from napari_unet.device import Compute, limit_threads
+from napari_unet.device import Compute, available_memory, is_out_of_memory, limit_threads
 from napari_unet.heap import kept_heap
-from napari_unet.inference import forward_logits, network_for_inference
+from napari_unet.inference import bytes_per_pixel, forward_logits, network_for_inference
 from napari_unet.model import UNet, UNetConfig, forward_flops
 from napari_unet.tiles import next_valid_size, smallest_input
 
@@ -47,6 +47,7 @@ ROUNDS = 10  # after one that warms up
 WORTH_PROBING = 2e8  # FLOP of a small tile; less takes milliseconds in any way
 CLEARLY = 0.95  # of the time: what another way may take at most to be preferred
 TILE_SIDES = (400, 700, 1000, 1400, 2048)  # px, about
+MEMORY_SHARE = 0.4  # of what is free
 OTHERS = 0.25  # cores that other programs may use without disturbing a race of threads
 VERSION = 4  # of the race; other answers are not comparable
 
@@ -137,15 +138,24 @@ def _pace(network: UNetConfig, way: Compute, deadline: float) -> tuple[tuple[int
     """Pixels of tiles, and nanoseconds that each of them takes, as far as time allows."""
     limit_threads(way)
     ready = network_for_inference(UNet(network), way)
+    room = MEMORY_SHARE * available_memory("cpu") / bytes_per_pixel(network)
     found: list[tuple[int, float]] = []
     for about in TILE_SIDES:
         side = next_valid_size(about, network.depth)
         expected = found[-1][1] * 1e-9 * side**2 if found else 0.0
         repeats = 1 if found else 2  # the very first one prepares much
-        if time.perf_counter() + 1.5 * repeats * expected > deadline:
+        if time.perf_counter() + 1.5 * repeats * expected > deadline or side**2 > room:
             break
-        image = torch.rand(1, network.in_channels, side, side)
-        seconds = min(_seconds(lambda: forward_logits(ready, image, way)) for _ in range(repeats))  # noqa: B023 - called at once
+        try:
+            image = torch.rand(1, network.in_channels, side, side)
+            seconds = min(
+                _seconds(lambda: forward_logits(ready, image, way))  # noqa: B023 - called at once
+                for _ in range(repeats)
+            )
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            break
         found.append((side**2, round(1e9 * seconds / side**2, 3)))
     return tuple(found) if len(found) > 1 else ()
 

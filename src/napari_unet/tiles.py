@@ -34,6 +34,7 @@ __all__ = [
     "previous_valid_size",
     "read_mirrored",
     "smallest_input",
+    "smallest_plan",
 ]
 
 CLEARLY = 0.95
@@ -87,6 +88,11 @@ def output_size(size: int, depth: int) -> int:
 def smallest_input(depth: int) -> int:
     """Smallest side the network can take; 188 at depth 4, for an output of 4."""
     return border(depth) + 4
+
+
+def smallest_plan(depth: int) -> int:
+    """Pixels of an input tile with which any plane can be covered; 204² at depth 4."""
+    return (smallest_input(depth) + _alignment(depth)) ** 2
 
 
 def next_valid_size(size: int, depth: int) -> int:

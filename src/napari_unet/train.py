@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 
 from napari_unet.checkpoint import RunFolder
-from napari_unet.device import choose, limit_threads
+from napari_unet.device import choose, free_memory, is_out_of_memory, limit_threads
 from napari_unet.errors import CheckpointError, DeviceError, InputError
 from napari_unet.events import (
     Adjusted,
@@ -170,11 +170,14 @@ class Trainer:
         try:
             while learner.step < self.config.steps:
                 begun = time.perf_counter()
-                batch = next(batches)
-                waited = time.perf_counter() - begun
                 try:
+                    batch = next(batches)  # made on the same device
+                    waited = time.perf_counter() - begun
                     loss = learner.learn(batch)
-                except OutOfMemoryError:
+                except (OutOfMemoryError, RuntimeError, MemoryError) as error:
+                    if not (isinstance(error, OutOfMemoryError) or is_out_of_memory(error)):
+                        raise
+                    free_memory(learner.compute.device)
                     yield Adjusted(self._make_smaller())
                     batches.close()
                     batches = self.sampler.batches(learner.step)
@@ -203,7 +206,7 @@ class Trainer:
         state = self.folder.read_state() if self.folder is not None and self.resume else None
         if state is not None:
             self._restore(state)
-        self._last_good = copy.deepcopy(self.learner.network.state_dict())
+        self._keep_good()
         self.sampler = self._make_sampler()
         self.validation = ValidationPlanes(
             self.stacks,
@@ -216,6 +219,8 @@ class Trainer:
             self._open_folder(self.folder)
 
     def _limits(self) -> Intensity:
+        if self.folder is not None and self.resume:
+            return Intensity.from_dict(self.folder.description()["intensity"])
         if self.start_from is not None:
             return self.start_from.intensity
         return training_limits(self.stacks, self.splits, self.config.intensity)
@@ -303,7 +308,7 @@ class Trainer:
             }
             self._keep_best()
         if math.isfinite(found.loss):
-            self._last_good = copy.deepcopy(learner.network.state_dict())
+            self._keep_good()
         spent = time.perf_counter() - begun
         self.seconds += spent
         self._pace.between_steps = spent / self.config.validate_every
@@ -315,6 +320,8 @@ class Trainer:
 
     def _checkpointed(self, folder: RunFolder) -> Checkpointed | Adjusted:
         step, steps = self.learner.step, self.config.steps
+        if self.learner.is_finite():
+            self._keep_good()
         try:
             self._write_state(folder)
         except CheckpointError as error:
@@ -333,13 +340,17 @@ class Trainer:
             except CheckpointError:
                 self._unsaved_best = self.snapshot()
 
+    def _keep_good(self) -> None:
+        """Remember the network as it is, for when it diverges."""
+        self._last_good = self.learner.step, copy.deepcopy(self.learner.network.state_dict())
+
     def _diverged(self) -> Diverged:
         step = self.learner.step + 1
-        self.learner.network.load_state_dict(self._last_good)
+        self.learner.step, good = self._last_good
+        self.learner.network.load_state_dict(good)
         if self.folder is not None:
-            # The state of the last checkpoint stays, from which a run with another rate can resume.
             self.folder.write_model("last", self.model)
-            self._saved_step = self.learner.step
+            self._saved_step = self.learner.step  # the state stays that of the last checkpoint
         message = (
             f"the loss was no longer a number at step {step}, so training stopped; the last good "
             f"model stays: try a learning rate below {self.config.learning_rate:g}"

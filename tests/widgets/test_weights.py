@@ -63,14 +63,16 @@ def test_the_map_is_the_trainers_and_lies_over_the_image(dock, model, stack):
     assert "class weights: background" in dock.note.text()
 
 
-def test_class_weights_are_the_samplers(stack):
+@pytest.mark.parametrize("region", [None, (0, 40, 0, 30)])
+def test_class_weights_are_the_samplers(stack, region):
     from napari_unet.augment import AugmentConfig
     from napari_unet.sampling import TileSampler
     from napari_unet.stack import Intensity
 
-    split = split_stack(stack, SplitConfig(), 184)
+    config = SplitConfig() if region is None else SplitConfig(mode="region", region=region)
+    split = split_stack(stack, config, 40)
     sampler = TileSampler(
-        (stack,), (split,), depth=4, tile=188, batch=1, intensity=Intensity.measure(stack),
+        (stack,), (split,), depth=1, tile=60, batch=1, intensity=Intensity.measure(stack),
         weights=WeightConfig(), augment=AugmentConfig.none(), seed=0,
     )  # fmt: skip
     assert np.allclose(measure_class_weights(stack, split), sampler.class_weights)

@@ -230,7 +230,7 @@ def _planes(
     y0, y1, x0, x1 = region or (0, stack.plane_shape[0], 0, stack.plane_shape[1])
     shape = max(0, min(y1, stack.plane_shape[0]) - y0), max(0, min(x1, stack.plane_shape[1]) - x0)
     plane = np.empty((model.network.config.classes, *shape), np.float32)
-    covered = 0
+    begun: int | None = None
     try:
         for tile in tiles:
             if stop.requested:
@@ -239,16 +239,16 @@ def _planes(
             if tile.note:
                 bar.say(tile.note)
                 bar.resize(tile.total)
-                covered = 0
+            if begun is not None and tile.slice_index != begun:
+                yield plane
+            begun = tile.slice_index
             rows = slice(tile.rows.start - y0, tile.rows.stop - y0)
             cols = slice(tile.cols.start - x0, tile.cols.stop - x0)
             plane[:, rows, cols] = tile.probabilities
-            covered += tile.probabilities[0].size
             counter.tiles = tile.done
             bar.show(tile.done, tile.seconds_left)
-            if covered == plane[0].size:
-                covered = 0
-                yield plane
+        if begun is not None:
+            yield plane
     except OSError as error:
         raise DataSetError(
             f"{stack.name} cannot be read ({error}); check its disk, and predict again."

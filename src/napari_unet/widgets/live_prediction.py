@@ -10,6 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_unet.errors import UNetError
+from napari_unet.events import Adjusted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -109,8 +112,9 @@ class LivePrediction:
         self._time = TimeShare(share)
         self._slice: int | None = None
         self._tiles: Iterator[PredictedTile] | None = None
+        self._refused: set[int] = set()
 
-    def next_tile(self, model: TrainedModel, compute: Compute) -> LiveTile | None:
+    def next_tile(self, model: TrainedModel, compute: Compute) -> LiveTile | Adjusted | None:
         """Predict one more tile of the slice being shown.
 
         Parameters
@@ -123,11 +127,12 @@ class LivePrediction:
 
         Returns
         -------
-        LiveTile or None
-            None when nothing is wanted, or it is not yet time.
+        LiveTile, Adjusted or None
+            None when nothing is wanted, or it is not yet time. Adjusted says once why a slice
+            cannot be predicted; the training does not depend on it.
         """
         wanted = self._wanted()
-        if wanted is None:
+        if wanted is None or wanted in self._refused:
             self._slice = None
             return None
         turned = wanted != self._slice
@@ -140,13 +145,12 @@ class LivePrediction:
         finally:
             self._time.charge()
 
-    def whole_slice(self, model: TrainedModel, compute: Compute) -> Iterator[LiveTile]:
+    def whole_slice(self, model: TrainedModel, compute: Compute) -> Iterator[LiveTile | Adjusted]:
         """Predict the slice being shown at once: the last picture of a training."""
         wanted = self._wanted()
         self.close()
-        while wanted is not None and wanted == self._wanted():
-            tile = self._predict(model, compute, wanted)
-            yield tile
+        while wanted is not None and wanted == self._wanted() and wanted not in self._refused:
+            yield self._predict(model, compute, wanted)
             if self._tiles is None:
                 return
 
@@ -156,12 +160,23 @@ class LivePrediction:
             self._tiles.close()  # type: ignore[attr-defined]
         self._tiles = None
 
-    def _predict(self, model: TrainedModel, compute: Compute, i: int) -> LiveTile:
+    def _predict(self, model: TrainedModel, compute: Compute, i: int) -> LiveTile | Adjusted:
+        try:
+            return self._next(model, compute, i)
+        except (UNetError, OSError, RuntimeError, MemoryError) as error:
+            self.close()
+            self._refused.add(i)
+            return Adjusted(f"there is no live prediction of slice {i}: {error}")
+
+    def _next(self, model: TrainedModel, compute: Compute, i: int) -> LiveTile:
         from napari_unet.predict import predict
 
         if self._tiles is None:
             self._slice = i
-            self._tiles = predict(model, self._stack, slices=(i,), tile=TILE, compute=compute)
+            # Nothing is computed beside the training's own steps.
+            self._tiles = predict(
+                model, self._stack, slices=(i,), tile=TILE, compute=compute, lookahead=False
+            )
         tile = next(self._tiles)
         if tile.done == tile.total:
             self.close()

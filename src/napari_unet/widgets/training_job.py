@@ -148,6 +148,7 @@ class TrainingJob:
         live = LivePrediction(stacks[0], lambda: None if self._stop.is_set() else self.live_slice)
         events = trainer.run()
         started = False
+        closing = False
         failure: CheckpointError | None = None
         try:
             try:
@@ -162,10 +163,15 @@ class TrainingJob:
                         tile = live.next_tile(trainer.model, trainer.learner.compute)
                         if tile is not None:
                             yield tile
+            except GeneratorExit:
+                closing = True
+                raise
             finally:
                 live.close()
                 events.close()
         except CheckpointError as error:
+            if closing:
+                raise
             failure = error
         # A generator that was closed before its first event has prepared nothing.
         step = trainer.learner.step if started else 0

@@ -64,8 +64,12 @@ def measure_class_weights(stack: Stack, split: Split) -> NDArray[np.float64]:
 
     def targets() -> Iterator[Target]:
         assert stack.scheme is not None
+        unknown = split.hidden(slice(0, Y), slice(0, X), split.guard)
         for k in chosen:
-            yield read_target(stack.label_plane(split.train[k]), stack.scheme)
+            target = read_target(stack.label_plane(split.train[k]), stack.scheme)
+            if unknown is not None:
+                target.known[unknown] = False
+            yield target
 
     return balanced_weights(class_frequencies(targets(), stack.scheme.n_classes))
 
