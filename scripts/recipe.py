@@ -82,7 +82,12 @@ def _common(base: TrainConfig, zoom: float) -> Iterator[Named]:
     grey = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.2}
     yield "grey", augmented("grey values changed", **grey)
     yield "linear", augmented("tiles interpolated linearly", interpolation="linear")
-    yield "grey-linear", augmented("both of these", interpolation="linear", **grey)
+    yield (
+        "grey-linear",
+        augmented(
+            "grey values changed, tiles interpolated linearly", interpolation="linear", **grey
+        ),
+    )
     yield "no-elastic", augmented("no elastic deformation", displacement=0.0)
     yield "no-zoom", augmented("no random zoom", zoom=(1.0, 1.0))
     yield "upright", augmented("no rotation, no flips", rotation=0.0, flips=False)

@@ -1,19 +1,19 @@
 """Write docs/recipe.md from the results that `recipe.py` has kept in docs/recipe/.
 
 Usage: ``python scripts/recipe_page.py``. An ingredient counts as helping, or harming, only where
-it changes a score by more than the base changes with its seed.
+it changes a score by more than chance does, as seen between seeds.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+from recipe import DOCS, VARIANTS
 
 SETS = {
     "em": ("ISBI-2012 EM", "v_rand", ("v_rand", "rand_error", "pixel_error", "warping_error")),
@@ -65,10 +65,18 @@ def row(results: list[dict[str, Any]]) -> Row:
     return Row(results[0]["what"], len(results), seconds, mean("plain"), mean("mirrored"))
 
 
-def spread(results: list[dict[str, Any]], name: str) -> float:
-    """Largest difference between two seeds of the base."""
-    values = [result["plain"][name] for result in results]
-    return max(values) - min(values)
+def chance(variants: dict[str, list[dict[str, Any]]], name: str) -> tuple[float, int] | None:
+    """Standard deviation of a score over seeds, pooled over the variants that have several.
+
+    Also its degrees of freedom; None where no variant has two seeds.
+    """
+    squares, freedom = 0.0, 0
+    for results in variants.values():
+        values = [result["plain"][name] for result in results]
+        if len(values) > 1:
+            squares += (len(values) - 1) * statistics.variance(values)
+            freedom += len(values) - 1
+    return (math.sqrt(squares / freedom), freedom) if freedom else None
 
 
 def verdict(change: float, noise: float | None, name: str) -> str:
@@ -83,8 +91,7 @@ def table(data: str, variants: dict[str, list[dict[str, Any]]]) -> list[str]:
     """Return one section of the page."""
     title, first, names = SETS[data]
     base = row(variants["base"])
-    seeds = len(variants["base"])
-    noise = {name: spread(variants["base"], name) if seeds > 1 else None for name in names}
+    found = chance(variants, first)
     heads = " | ".join(HEADINGS[name] for name in names)
     lines = [
         f"## {title}",
@@ -95,32 +102,37 @@ def table(data: str, variants: dict[str, list[dict[str, Any]]]) -> list[str]:
         ),
         "|---" * (len(names) + 5) + "|",
     ]
-    ordered = sorted(variants, key=lambda name: (name != "base", name in FINAL))
+    ordered = sorted(variants, key=lambda name: (name != "base", name in FINAL, ORDER.index(name)))
     for name in ordered:
         one = row(variants[name])
         values = " | ".join(f"{one.scores[n]:.4f}" for n in names)
         change = one.scores[first] - base.scores[first]
-        said = "" if name == "base" else verdict(change, noise[first], first)
+        noise = None
+        if found is not None:
+            noise = 2 * found[0] * math.sqrt(1 / one.seeds + 1 / base.seeds)
+        said = "" if name == "base" else verdict(change, noise, first)
         shift = "" if name == "base" else f"{change:+.4f}"
         lines.append(
             f"| {one.what} | {one.seeds} | {values} | {shift} | {said} | "
             f"{one.mirrored[first]:.4f} |"
         )
-    return [*lines, "", _spread_in_words(seeds, noise), ""]
+    return [*lines, "", _chance_in_words(HEADINGS[first], found), ""]
 
 
-def _spread_in_words(seeds: int, noise: dict[str, float | None]) -> str:
-    known = {name: value for name, value in noise.items() if value is not None}
-    if not known:
+def _chance_in_words(heading: str, found: tuple[float, int] | None) -> str:
+    if found is None:
         return (
-            "The base was run with one seed, so it is not known which changes are more than "
-            "chance: no verdict (–)."
+            "No variant was run with two seeds, so it is not known what is chance: no verdict (–)."
         )
-    differs = ", ".join(f"{HEADINGS[name]} differs by {value:.4f}" for name, value in known.items())
-    return f"Between the {seeds} seeds of the base, {differs}: a smaller change shows nothing (–)."
+    return (
+        f"Over the seeds of one variant {heading} has a standard deviation of {found[0]:.4f} (pooled, "
+        f"{found[1]} degrees of freedom). A change counts where it is more than twice that of the "
+        "difference of the two means; a smaller one shows nothing (–)."
+    )
 
 
 FINAL = ("best",)
+ORDER = [name.partition("-")[2] for name in VARIANTS]
 
 HEAD = """# What each ingredient gains
 
