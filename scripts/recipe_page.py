@@ -124,10 +124,11 @@ def _chance_in_words(heading: str, found: tuple[float, int] | None) -> str:
         return (
             "No variant was run with two seeds, so it is not known what is chance: no verdict (–)."
         )
+    degrees = "1 degree" if found[1] == 1 else f"{found[1]} degrees"
     return (
-        f"Over the seeds of one variant {heading} has a standard deviation of {found[0]:.4f} (pooled, "
-        f"{found[1]} degrees of freedom). A change counts where it is more than twice that of the "
-        "difference of the two means; a smaller one shows nothing (–)."
+        f"Over the seeds of one variant {heading} has a standard deviation of {found[0]:.4f} "
+        f"(pooled, {degrees} of freedom). A change counts where it is more than twice that of "
+        "the difference of the two means; a smaller one shows nothing (–)."
     )
 
 
