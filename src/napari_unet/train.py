@@ -346,14 +346,16 @@ class Trainer:
 
     def _diverged(self) -> Diverged:
         step = self.learner.step + 1
-        self.learner.step, good = self._last_good
-        self.learner.network.load_state_dict(good)
-        if self.folder is not None:
+        self.learner.step, weights = self._last_good
+        self.learner.network.load_state_dict(weights)
+        good = self.learner.step
+        if self.folder is not None and good:
             self.folder.write_model("last", self.model)
-            self._saved_step = self.learner.step  # the state stays that of the last checkpoint
+        self._saved_step = good  # the state stays that of the last checkpoint
         message = (
-            f"the loss was no longer a number at step {step}, so training stopped; the last good "
-            f"model stays: try a learning rate below {self.config.learning_rate:g}"
+            f"the loss was no longer a number at step {step}, so training stopped; "
+            + (f"the model of step {good} stays" if good else "nothing good had been kept yet")
+            + f": try a learning rate below {self.config.learning_rate:g}"
         )
         return self._record(Diverged(step, message))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
@@ -423,7 +424,7 @@ def test_closing_the_window_stops_and_saves(viewer, cells, runs):
 @pytest.mark.parametrize(
     ("raised", "said"),
     [
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "ran out"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "does not hold one tile"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "shapes cannot be"),
         (CheckpointError("the disk is full: free some space."), "The disk is full"),
     ],
@@ -495,20 +496,37 @@ def test_labels_of_one_class_are_one_sentence(viewer, cells, qtbot, monkeypatch)
 def test_a_loss_that_is_no_number_stops_and_says_so(dock, monkeypatch):
     from napari_unet import learner
 
-    losses = iter([0.5, 0.4, float("nan")])
+    dock.settings.steps.setValue(30)
+    losses = chain([0.5] * 12, repeat(float("nan")))
     monkeypatch.setattr("napari_unet.widgets.train.show_warning", lambda text: None)
     original = learner.Learner.learn
 
     def learn(self, batch):
-        original(self, batch)
-        return next(losses)
+        loss = next(losses)
+        if loss == loss:  # a step that diverges changes nothing
+            original(self, batch)
+        return loss
 
     monkeypatch.setattr(learner.Learner, "learn", learn)
     click(dock.start)
     finish(dock)
-    assert "no longer a number" in dock.notes.text()
+    assert "no longer a number at step 13" in dock.notes.text()
     assert dock.start.isEnabled()
-    assert dock.session.model is not None
+    kept = dock.session.model.run["step"]
+    assert 0 < kept <= 12
+    assert f"the model of step {kept} stays" in dock.notes.text()
+
+
+def test_a_loss_that_is_no_number_at_once_leaves_no_model(dock, monkeypatch):
+    from napari_unet import learner
+
+    monkeypatch.setattr("napari_unet.widgets.train.show_warning", lambda text: None)
+    monkeypatch.setattr(learner.Learner, "learn", lambda self, batch: float("nan"))
+    click(dock.start)
+    finish(dock)
+    assert "nothing good had been kept yet" in dock.notes.text()
+    assert dock.session.model is None
+    assert "Nothing was learned" in dock.progress.line.text()
 
 
 # -- opening ------------------------------------------------------------------------------------

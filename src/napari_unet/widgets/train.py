@@ -490,7 +490,8 @@ class TrainDock(Dock):
 
     def _summary(self, ended: Ended) -> str:
         if ended.model is None:
-            return "Stopped before the first step; nothing was learned."
+            early = "Stopped before the first step; nothing was learned."
+            return early if ended.stopped else "Nothing was learned."
         steps = count(ended.step, "step")
         time = duration(ended.step * ended.seconds_per_step)
         text = f"Stopped after {steps} ({time})" if ended.stopped else f"{steps} in {time}"
