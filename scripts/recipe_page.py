@@ -138,27 +138,25 @@ ORDER = [name.partition("-")[2] for name in VARIANTS]
 
 def _computed(found: dict[str, dict[str, list[dict[str, Any]]]]) -> str:
     """Say in which precision the runs were computed."""
-    runs = [
-        result for variants in found.values() for results in variants.values() for result in results
-    ]
+    runs = [run for variants in found.values() for results in variants.values() for run in results]
     words = Counter(run["compute"].split(", ")[1] for run in runs).most_common()
-    return (
-        f"All {len(runs)} runs on a CPU: " + ", ".join(f"{n} in {name}" for name, n in words) + "."
-    )
+    counted = ", ".join(f"{n} in {precision}" for precision, n in words)
+    return f"All {len(runs)} runs were computed on a CPU: {counted}."
 
 
 HEAD = """# What each ingredient gains
 
 Printed by `python scripts/recipe_page.py` from the results in `docs/recipe/`, which
-`python scripts/recipe.py NAME …` makes (`--list` names them). The base is the preset *fast* with 400
-steps: a narrow U-Net (16 channels, batch normalisation, Adam on one cycle, the paper's weight map)
-and 4 tiles a step that are bent, turned, zoomed and mirrored, interpolated by cubics, with grey
-values as they are. For the cell sets it has 4 poolings, tiles of 316² and images at half the size.
-Every other line changes what it names. All is measured on what no training saw, at its last step:
-EM on slices 24 to 29 of a training on 0 to 23; the cell sets on the gold truth of sequence 02 after a
-training on sequence 01 with silver truth, objects being the 4-connected parts of probability above
-0.5, filled, without those below 500 pixels. EM scores are at the best threshold, as the challenge has
-them. "Mirrored" averages the prediction over the eight mirrored and rotated versions of every tile.
+`python scripts/recipe.py NAME …` makes (`--list` names them). The base is the preset *fast* with
+400 steps: a narrow U-Net (16 channels, batch normalisation, Adam on one cycle, the paper's weight
+map) and 4 tiles a step that are bent, turned, zoomed and mirrored, interpolated by cubics, with
+grey values as they are. For the cell sets it has 4 poolings, tiles of 316² and images at half the
+size. Every other line changes what it names. All is measured on what no training saw, at its last
+step: EM on slices 24 to 29 of a training on 0 to 23; the cell sets on the gold truth of sequence 02
+after a training on sequence 01 with silver truth, objects being the 4-connected parts of
+probability above 0.5, filled, without those below 500 pixels. EM scores are at the best threshold,
+as the challenge has them. "Mirrored" averages the prediction over the eight mirrored and rotated
+versions of every tile.
 {computed}
 
 What the presets took from it: batch normalisation and Adam on one cycle, without which so short a
