@@ -95,6 +95,7 @@ def _common(base: TrainConfig, zoom: float) -> Iterator[Named]:
     yield "no-augment", one("no augmentation", augment=AugmentConfig.none())
     yield "wide", one("32 channels", network=replace(base.network, width=32))
     yield "long", one("twice the steps", steps=2 * base.steps)
+    yield "longer", one("five times the steps", steps=5 * base.steps)
     yield "per-image", one("grey-value limits of each image", intensity="image")
 
 
