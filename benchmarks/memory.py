@@ -22,7 +22,7 @@ BUDGETS = (150, 500, 2000)  # MB
 WIDTHS = (8, 16, 32)
 
 CHILD = """
-import json, resource, sys
+import json, re, resource, sys
 import numpy as np, torch
 from napari_unet.device import choose
 from napari_unet.model import UNet, UNetConfig
@@ -34,8 +34,10 @@ compute = choose("cpu", network.config, purpose="predict")
 if dtype == "float32":
     from dataclasses import replace
     compute = replace(compute, dtype=dtype, channels_last=False)
-unit = 1024 if sys.platform == "linux" else 1
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+def peak():
+    if sys.platform == "linux":  # ru_maxrss would count what the parent held when it forked
+        return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 small = Stack("", np.zeros((64, 64), np.uint8), "yx")
 for _ in predict(network, small, compute=compute, tile=236): pass
 stack = Stack("", np.random.default_rng(0).integers(0, 256, (side, side), np.uint8), "yx")

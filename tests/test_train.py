@@ -79,16 +79,16 @@ def assert_same_weights(first, second):
 def test_the_best_is_the_last_of_those_that_are_as_good_as_the_greatest(monkeypatch, tmp_path):
     from types import SimpleNamespace
 
-    ious = iter([0.5, 0.9, 0.8999, 0.8985, 0.897, 0.8])
+    ious = iter([0.5, 0.9, 0.899, 0.892, 0.889, 0.8])
     monkeypatch.setattr(
         "napari_unet.train.measure",
         lambda *_: SimpleNamespace(loss=1.0, iou=next(ious), pixel_accuracy=0.5, f_score=0.5),
     )
     events = list(train(blobs(), tiny(steps=6, validate_every=1), tmp_path / "run"))
     flags = [e.best for e in events if isinstance(e, Validated)]
-    # within 0.002 of the greatest so far: steps 3 and 4, but they do not move the mark
+    # within 0.01 of the greatest so far: steps 3 and 4, but they do not move the mark
     assert flags == [True, True, True, True, False, False]
-    assert (events[-1].best_step, events[-1].best_iou) == (4, 0.8985)
+    assert (events[-1].best_step, events[-1].best_iou) == (4, 0.892)
     assert load_model(tmp_path / "run").run["step"] == 4
 
 

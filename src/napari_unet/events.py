@@ -62,7 +62,7 @@ class Validated:
 
     `iou` and `f_score` are those of everything that is not background (mean
     over the classes), counted over all validation pixels; `best` says whether
-    this model is kept: its IoU is the greatest so far, or less by 0.002 at most,
+    this model is kept: its IoU is the greatest so far, or less by 0.01 at most,
     of which the later one is better trained.
     """
 

@@ -74,8 +74,12 @@ __all__ = [
 
 E = TypeVar("E", bound=Event)
 
-SAME_IOU = 0.002
-"""Validations that differ by less are as good; the later network, trained longer, is kept."""
+SAME_IOU = 0.01
+"""Validations that differ by less are as good; the later network, trained longer, is kept.
+
+On a few slices the IoU of one training goes up and down by half of that from one validation to the
+next, and an early network that was lucky can merge far more objects than the last one.
+"""
 
 SLICES_CHECKED = 64
 """Labelled slices that are looked at for a second class before training."""
