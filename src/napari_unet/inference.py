@@ -97,10 +97,10 @@ def bytes_per_pixel(config: UNetConfig, dtype_bytes: int = 4) -> int:
     The peak lies in the top level of the expanding path, where the skip (w
     channels), the upsampled features (w), their concatenation (2w), the result
     of the next convolution (w) and its workspace live together; the deeper
-    levels' skips add w/2 + w/4 + …, and gaps between blocks another w. Of
+    levels' skips add w/2 + w/4 + …, and gaps between blocks another 2w. Of
     narrow networks the rest counts too: workspaces hold 16 channels at least,
     the tile and the next one are float32 and copied on their way, and so are
     the classes of this tile and the two before.
     """
-    network = (8 * config.width + 16) * dtype_bytes
+    network = (9 * config.width + 16) * dtype_bytes
     return network + 4 * (4 * config.in_channels + 5 * config.classes)
