@@ -193,11 +193,11 @@ PRESETS: dict[str, TrainConfig] = {
     # ... and for separate cells, whose ids are objects.
     "best-cells": replace(
         FAST,
-        network=replace(FAST.network, depth=4, width=32),
+        network=replace(FAST.network, depth=4),
         zoom=0.5,
         tile=316,
         steps=1000,
-        loss="dice",
+        weights=WeightConfig(preset="fiji"),
         preset="best-cells",
     ),
     # The paper: 64 channels, one large tile a step, SGD with momentum 0.99.
