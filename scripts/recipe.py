@@ -113,6 +113,8 @@ def _em_variants() -> Iterator[Named]:
 def _cell_variants() -> Iterator[Named]:
     yield from _common(CELLS, 0.5)
     yield "full-size", Variant("full resolution", CELLS)
+    wide = replace(CELLS, network=replace(CELLS.network, width=32), steps=1000, loss="dice")
+    yield "wide-dice", Variant("32 channels, 1,000 steps, Dice term", wide, 0.5)
     shallow = replace(CELLS, network=replace(CELLS.network, depth=3), tile=284)
     yield "shallow", Variant("3 poolings, tiles of 284²", shallow, 0.5)
 
