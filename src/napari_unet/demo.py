@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["demo_config", "open_demo_stack", "scores"]
 
 REAL = "isbi2012-em"
-STEPS = {REAL: 200, "synthetic": 120}  # about a minute on two cores, less
+STEPS = {REAL: 200, "synthetic": 120}  # about a minute on two cores; the synthetic stack takes less
 
 WITHOUT_DATA = (
     "the ISBI-2012 EM stack is not on this machine and could not be downloaded, so the synthetic "

@@ -32,7 +32,7 @@ ZOOMS = [("full size", 1.0), ("half size", 0.5), ("a quarter", 0.25), ("double s
 
 FAST = "Minutes on a laptop: a narrow network with batch normalisation. Start here."
 BEST = (
-    "Slower and better: a wider network and more steps, by what helped in measurements; other "
+    "Slower and better: more steps, and what helped in measurements; other "
     "settings for objects such as cells than for tissue."
 )
 PAPER = (

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.errors import CheckpointError
 from napari_unet.several import to_common_pixel
 from napari_unet.widgets.live_prediction import LivePrediction, LiveTile
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_unet.events import Event
     from napari_unet.model import TrainedModel
     from napari_unet.stack import Stack
+    from napari_unet.train import Trainer
     from napari_unet.train_config import TrainConfig
 
 __all__ = ["Ended", "TrainingJob", "TrainingRequest"]
@@ -132,7 +134,6 @@ class TrainingJob:
             it closes the trainer, which keeps its best and its last model. Where the run folder
             takes nothing at the end, the model is in `Ended`, and the error follows.
         """
-        from napari_unet.errors import CheckpointError
         from napari_unet.train import Step, Trainer
 
         request = self._request
@@ -174,15 +175,21 @@ class TrainingJob:
                 raise
             failure = error
         # A generator that was closed before its first event has prepared nothing.
-        step = trainer.learner.step if started else 0
-        if step:
-            model = trainer.unsaved_model() if failure else _model_to_keep(trainer, request.run)
-            yield from live.whole_slice(model, trainer.learner.compute)
-            yield Ended(model, self._stop.is_set(), step, trainer.seconds / step)
+        if started and trainer.learner.step:
+            yield from self._end(trainer, live, failure)
         elif failure is None:
             yield Ended(None, self._stop.is_set(), 0, float("nan"))
         if failure is not None:
             raise failure
+
+    def _end(
+        self, trainer: Trainer, live: LivePrediction, failure: CheckpointError | None
+    ) -> Iterator[Event | LiveTile | Ended]:
+        """Hand out a last picture, and the model: from the run folder, if that could take it."""
+        step = trainer.learner.step
+        model = trainer.unsaved_model() if failure else _model_to_keep(trainer, self._request.run)
+        yield from live.whole_slice(model, trainer.learner.compute)
+        yield Ended(model, self._stop.is_set(), step, trainer.seconds / step)
 
 
 def snapshot(stack: Stack) -> Stack:
