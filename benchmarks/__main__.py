@@ -13,7 +13,7 @@ from benchmarks.drawing import draw
 from benchmarks.machine import describe, load
 from benchmarks.page import NAMES, described, page, table
 from benchmarks.result import Result
-from napari_unet.heap import kept_heap, share_one_heap
+from napari_unet.base.kept_memory import kept_heap, share_one_heap
 
 
 def main() -> int:

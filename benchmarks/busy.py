@@ -18,24 +18,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-import napari_unet.predict as predicting
+import napari_unet.prediction.predict as predicting
 from benchmarks.result import Line, Result
 from benchmarks.samples import em_stack
 from benchmarks.timing import check, spread, timed
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.cli.predict import predict_to_file
-from napari_unet.files import open_image
-from napari_unet.intensity import Intensity
-from napari_unet.labels import LabelScheme
-from napari_unet.model import TrainedModel, UNet, UNetConfig
-from napari_unet.predict import predict_labels
-from napari_unet.train_config import PRESETS
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.training import PRESETS
+from napari_unet.images.files import open_image
+from napari_unet.images.intensity import Intensity
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+from napari_unet.prediction.predict import predict_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
-    from napari_unet.stack import Stack
+    from napari_unet.images.stack import Stack
 
 __all__ = ["run"]
 

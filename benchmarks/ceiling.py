@@ -14,12 +14,13 @@ import torch
 
 from benchmarks.result import Line, Result
 from benchmarks.timing import check, interleaved, spread, timed
-from napari_unet.device import Compute, choose
-from napari_unet.inference import forward_logits, forward_tiles, network_for_inference
-from napari_unet.learner import Learner
-from napari_unet.model import UNet, UNetConfig, forward_flops
-from napari_unet.sampling import Batch
-from napari_unet.train_config import PRESETS, TrainConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.training import PRESETS, TrainConfig
+from napari_unet.network.compute import Compute, choose
+from napari_unet.network.inference import forward_logits, forward_tiles, network_for_inference
+from napari_unet.network.unet import UNet, forward_flops
+from napari_unet.training.learner import Learner
+from napari_unet.training.sampling import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable

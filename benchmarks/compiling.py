@@ -15,9 +15,9 @@ import torch
 from benchmarks.ceiling import learner_and_batch
 from benchmarks.result import Line, Result
 from benchmarks.timing import check, interleaved, ratio, spread
-from napari_unet.device import choose
-from napari_unet.inference import forward_logits, network_for_inference
-from napari_unet.train_config import PRESETS
+from napari_unet.config.training import PRESETS
+from napari_unet.network.compute import choose
+from napari_unet.network.inference import forward_logits, network_for_inference
 
 if TYPE_CHECKING:
     from collections.abc import Callable

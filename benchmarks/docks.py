@@ -23,8 +23,8 @@ import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_unet import datasets
-from napari_unet.errors import UNetError
+from napari_unet.base.errors import UNetError
+from napari_unet.datasets import registry as datasets
 
 if TYPE_CHECKING:
     from collections.abc import Callable

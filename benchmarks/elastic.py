@@ -19,8 +19,8 @@ from scipy.ndimage import map_coordinates
 from benchmarks.result import Line, Result
 from benchmarks.samples import picture
 from benchmarks.timing import check, interleaved, ratio, spread
-from napari_unet.augment import (
-    AugmentConfig,
+from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.training.augmentation import (
     Deformation,
     Lookup,
     adjust_grey,

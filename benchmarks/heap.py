@@ -20,12 +20,12 @@ CHILD = """
 import contextlib, json, statistics, sys, time
 import torch
 from benchmarks.ceiling import learner_and_batch
-from napari_unet.device import choose, limit_threads
-from napari_unet.heap import kept_heap, share_one_heap
-from napari_unet.inference import forward_logits, network_for_inference
-from napari_unet.model import UNet
-from napari_unet.tiles import previous_valid_size
-from napari_unet.train_config import PRESETS
+from napari_unet.network.compute import choose, limit_threads
+from napari_unet.base.kept_memory import kept_heap, share_one_heap
+from napari_unet.network.inference import forward_logits, network_for_inference
+from napari_unet.network.unet import UNet
+from napari_unet.network.tiles import previous_valid_size
+from napari_unet.config.training import PRESETS
 
 keep, repeats = sys.argv[1] == "kept", int(sys.argv[2])
 if keep:

@@ -14,10 +14,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from scipy import ndimage
 
-from napari_unet import datasets
-from napari_unet.labels import read_target
-from napari_unet.metrics import isbi2012
-from napari_unet.synthetic import synthetic_stack
+from napari_unet.annotation.labels import read_target
+from napari_unet.datasets import registry as datasets
+from napari_unet.datasets.synthetic import synthetic_stack
+from napari_unet.evaluation.metrics import isbi2012
 
 SLICES = 6
 LIMIT = 20.0  # s

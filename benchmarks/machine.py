@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from napari_unet.device import choose
-from napari_unet.model import UNetConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.network.compute import choose
 
 __all__ = ["describe", "load"]
 

@@ -12,8 +12,8 @@ import subprocess
 import sys
 
 from benchmarks.result import Line, Result
-from napari_unet.device import choose
-from napari_unet.model import UNetConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.network.compute import choose
 
 __all__ = ["run"]
 
@@ -24,10 +24,10 @@ WIDTHS = (8, 16, 32)
 CHILD = """
 import json, re, resource, sys
 import numpy as np, torch
-from napari_unet.device import choose
-from napari_unet.model import UNet, UNetConfig
-from napari_unet.predict import plan, predict
-from napari_unet.stack import Stack
+from napari_unet.network.compute import choose
+from napari_unet.network.unet import UNet, UNetConfig
+from napari_unet.prediction.predict import plan, predict
+from napari_unet.images.stack import Stack
 width, budget, side, dtype = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 network = UNet(UNetConfig(width=width)).eval()
 compute = choose("cpu", network.config, purpose="predict")

@@ -14,18 +14,18 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the name everyone knows
 
 from benchmarks.weight_maps import naive_weights
-from napari_unet.labels import read_target
+from napari_unet.annotation.labels import read_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
 
-    from napari_unet.intensity import Intensity
-    from napari_unet.model import UNet
-    from napari_unet.stack import Stack
-    from napari_unet.train_config import TrainConfig
-    from napari_unet.weights import WeightConfig
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.config.weights import WeightConfig
+    from napari_unet.images.intensity import Intensity
+    from napari_unet.images.stack import Stack
+    from napari_unet.network.unet import UNet
 
 __all__ = ["PlainLoop"]
 

@@ -19,10 +19,11 @@ from benchmarks.result import Line, Result
 from benchmarks.same_padding import SamePaddingUNet, phase
 from benchmarks.samples import picture
 from benchmarks.timing import Spread, check, interleaved, ratio, spread
-from napari_unet.device import Compute, choose
-from napari_unet.model import UNet, UNetConfig
-from napari_unet.predict import predict_probabilities
-from napari_unet.tiles import plan_tiles
+from napari_unet.config.network import UNetConfig
+from napari_unet.network.compute import Compute, choose
+from napari_unet.network.tiles import plan_tiles
+from napari_unet.network.unet import UNet
+from napari_unet.prediction.predict import predict_probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable

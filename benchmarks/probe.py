@@ -21,10 +21,10 @@ import torch
 from benchmarks.ceiling import learner_and_batch
 from benchmarks.result import Line, Result
 from benchmarks.timing import interleaved, ratio, spread
-from napari_unet.device import Compute, limit_threads
-from napari_unet.inference import forward_tiles, network_for_inference
-from napari_unet.model import UNetConfig
-from napari_unet.train_config import PRESETS, TrainConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.training import PRESETS, TrainConfig
+from napari_unet.network.compute import Compute, limit_threads
+from napari_unet.network.inference import forward_tiles, network_for_inference
 
 __all__ = ["run"]
 
@@ -32,8 +32,8 @@ CHILD = """
 import json, sys, time
 from dataclasses import asdict
 import torch
-from napari_unet.device import choose
-from napari_unet.model import UNetConfig
+from napari_unet.network.compute import choose
+from napari_unet.network.unet import UNetConfig
 network = UNetConfig(**json.loads(sys.argv[1]))
 seconds = []
 for _ in range(2):

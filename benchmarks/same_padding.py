@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from napari_unet.model import UNet
+    from napari_unet.network.unet import UNet
 
 __all__ = ["SamePaddingUNet", "phase"]
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unet import datasets
-from napari_unet.synthetic import synthetic_stack
+from napari_unet.datasets import registry as datasets
+from napari_unet.datasets.synthetic import synthetic_stack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_unet.stack import Stack
+    from napari_unet.images.stack import Stack
 
 __all__ = ["cells", "em_stack", "picture"]
 

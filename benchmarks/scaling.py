@@ -16,11 +16,12 @@ from benchmarks.ceiling import learner_and_batch
 from benchmarks.result import Curves, Line, Result
 from benchmarks.samples import picture
 from benchmarks.timing import interleaved, spread, timed
-from napari_unet.device import choose
-from napari_unet.inference import forward_tiles, network_for_inference
-from napari_unet.model import UNet, UNetConfig
-from napari_unet.predict import predict
-from napari_unet.train_config import PRESETS
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.training import PRESETS
+from napari_unet.network.compute import choose
+from napari_unet.network.inference import forward_tiles, network_for_inference
+from napari_unet.network.unet import UNet
+from napari_unet.prediction.predict import predict
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.result import Line, Result
 from benchmarks.timing import spread, timed
-from napari_unet import datasets
+from napari_unet.datasets import registry as datasets
 
 __all__ = ["run"]
 

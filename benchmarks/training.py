@@ -19,16 +19,17 @@ from benchmarks.plain_training import PlainLoop
 from benchmarks.result import Line, Result
 from benchmarks.samples import em_stack
 from benchmarks.timing import check, interleaved, ratio, spread
-from napari_unet.device import Compute, choose, limit_threads
-from napari_unet.intensity import training_limits
-from napari_unet.learner import Learner
-from napari_unet.model import UNet
-from napari_unet.sampling import TileSampler
-from napari_unet.splits import SplitConfig, split_stack
-from napari_unet.train_config import PRESETS, TrainConfig
+from napari_unet.annotation.splits import split_stack
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import PRESETS, TrainConfig
+from napari_unet.images.intensity import training_limits
+from napari_unet.network.compute import Compute, choose, limit_threads
+from napari_unet.network.unet import UNet
+from napari_unet.training.learner import Learner
+from napari_unet.training.sampling import TileSampler
 
 if TYPE_CHECKING:
-    from napari_unet.sampling import Batch
+    from napari_unet.training.sampling import Batch
 
 __all__ = ["run"]
 

@@ -15,8 +15,9 @@ from scipy.ndimage import distance_transform_edt
 from benchmarks.result import Curves, Line, Result
 from benchmarks.samples import cells, em_stack
 from benchmarks.timing import check, interleaved, ratio, spread
-from napari_unet.labels import LabelScheme, Target, read_target
-from napari_unet.weights import TOLERANCE, WeightConfig, target_weights
+from napari_unet.annotation.labels import LabelScheme, Target, read_target
+from napari_unet.annotation.weights import TOLERANCE, target_weights
+from napari_unet.config.weights import WeightConfig
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -27,11 +27,11 @@ import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_unet import datasets
-from napari_unet.session import session_of
-from napari_unet.widgets.layers import stack_from_layers
-from napari_unet.widgets.predict import PredictDock
-from napari_unet.widgets.train import TrainDock
+from napari_unet.app.session import session_of
+from napari_unet.datasets import registry as datasets
+from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.predict.predict_dock import PredictDock
+from napari_unet.widgets.train.train_dock import TrainDock
 
 P99, LONGEST = 25.0, 150.0  # ms
 LARGE = 4096  # px

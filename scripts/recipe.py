@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet import datasets
-from napari_unet.augment import AugmentConfig
-from napari_unet.instances import instances
-from napari_unet.metrics import ctc_det, ctc_seg, isbi2012
-from napari_unet.predict import predict_probabilities
-from napari_unet.resample import resample, resize_planes
-from napari_unet.splits import SplitConfig
-from napari_unet.train import PRESETS, Finished, Prepared, Step, TrainConfig, Trainer
-from napari_unet.weights import WeightConfig
+from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.weights import WeightConfig
+from napari_unet.datasets import registry as datasets
+from napari_unet.evaluation.metrics import ctc_det, ctc_seg, isbi2012
+from napari_unet.images.resampling import resample, resize_planes
+from napari_unet.prediction.objects import instances
+from napari_unet.prediction.predict import predict_probabilities
+from napari_unet.training.trainer import PRESETS, Finished, Prepared, Step, TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_unet.model import TrainedModel
-    from napari_unet.stack import Stack
+    from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS = DOCS / "recipe"
@@ -135,7 +135,7 @@ VARIANTS: dict[str, Variant] = {
 def run(name: str, seed: int) -> dict[str, Any]:
     """Train a variant and measure it."""
     variant = VARIANTS[name]
-    data = name.split("-")[0]
+    data = name.split("-", maxsplit=1)[0]
     config = replace(variant.settings, seed=seed, zoom=1.0)  # stacks are zoomed here
     if data == "em":
         model, course = train(datasets.open("isbi2012-em"), replace(config, split=_em_split()))

@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_unet import datasets
-from napari_unet.checkpoint import load_model
-from napari_unet.labels import read_target
-from napari_unet.metrics import isbi2012
-from napari_unet.pictures import colour_objects, grey, mark_errors, montage
-from napari_unet.predict import predict_probabilities
-from napari_unet.quantities import duration
-from napari_unet.report import Curves
-from napari_unet.train import Finished, Prepared, TrainConfig, Trainer, Validated
+from napari_unet.annotation.labels import read_target
+from napari_unet.base.quantities import duration
+from napari_unet.datasets import registry as datasets
+from napari_unet.evaluation.metrics import isbi2012
+from napari_unet.network.model_file import load_model
+from napari_unet.prediction.predict import predict_probabilities
+from napari_unet.report.page import Curves
+from napari_unet.report.pictures import colour_objects, grey, mark_errors, montage
+from napari_unet.training.trainer import Finished, Prepared, TrainConfig, Trainer, Validated
 
 if TYPE_CHECKING:
-    from napari_unet.stack import Stack
+    from napari_unet.images.stack import Stack
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 HELD_OUT = tuple(range(24, 30))

@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_unet import datasets
-from napari_unet.session import session_of
-from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.app.session import session_of
+from napari_unet.datasets import registry as datasets
+from napari_unet.widgets.common.layers import stack_from_layers
 from napari_unet.widgets.unet import UNetDock
 
 if TYPE_CHECKING:

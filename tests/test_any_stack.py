@@ -16,12 +16,14 @@ import tifffile
 import torch
 import zarr
 
-from napari_unet.device import Compute
-from napari_unet.files import open_image, write_labels
-from napari_unet.labels import LabelScheme
-from napari_unet.model import TrainedModel, UNet, UNetConfig
-from napari_unet.predict import predict_labels, predict_probabilities
-from napari_unet.stack import Intensity, Stack
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.config.network import UNetConfig
+from napari_unet.images.files import open_image, write_labels
+from napari_unet.images.stack import Intensity, Stack
+from napari_unet.network.compute import Compute
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+from napari_unet.prediction.predict import predict_labels, predict_probabilities
 
 if TYPE_CHECKING:
     from pathlib import Path

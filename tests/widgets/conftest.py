@@ -35,7 +35,7 @@ def _no_worker_left() -> Iterator[None]:
     yield
     if QApplication.instance() is None:
         return
-    from napari_unet.widgets.worker import Worker
+    from napari_unet.widgets.common.worker import Worker
 
     left = list(Worker.running)
     for worker in left:

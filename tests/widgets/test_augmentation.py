@@ -7,12 +7,12 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from napari_unet.session import session_of
-from napari_unet.splits import split_stack
-from napari_unet.stack import Stack
-from napari_unet.widgets.augmentation import DEFAULTS, AugmentationDock
-from napari_unet.widgets.tile_grid import TileGrid
-from napari_unet.widgets.tiles_job import ShownTile, mosaic
+from napari_unet.annotation.splits import split_stack
+from napari_unet.app.session import session_of
+from napari_unet.app.tiles_job import ShownTile, mosaic
+from napari_unet.images.stack import Stack
+from napari_unet.widgets.augment.augmentation_dock import DEFAULTS, AugmentationDock
+from napari_unet.widgets.augment.tile_grid import TileGrid
 
 from .conftest import until
 
@@ -45,9 +45,9 @@ def settled(dock) -> None:
 
 
 def sampler(dock, stack):
-    from napari_unet.intensity import training_limits
-    from napari_unet.sampling import TileSampler
-    from napari_unet.tiles import border
+    from napari_unet.config.size_rule import border
+    from napari_unet.images.intensity import training_limits
+    from napari_unet.training.sampling import TileSampler
 
     session = dock.session
     depth, tile, batch = session.tiling
@@ -77,7 +77,7 @@ def test_the_tiles_are_those_of_the_trainer(dock, stack):
 
 
 def test_a_zoom_shows_the_tiles_of_the_zoomed_stack(dock, stack):
-    from napari_unet.zoom import zoom_stacks
+    from napari_unet.images.zoom import zoom_stacks
 
     dock.session.zoom = 2.0
     settled(dock)
@@ -111,7 +111,7 @@ def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
 
 
 def test_the_defaults_shown_are_the_trainers():
-    from napari_unet.augment import AugmentConfig
+    from napari_unet.config.augmentation import AugmentConfig
 
     assert asdict(AugmentConfig()) == DEFAULTS
 

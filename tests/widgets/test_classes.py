@@ -9,12 +9,14 @@ import pytest
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_unet.labels import LabelScheme
-from napari_unet.model import TrainedModel, UNet, UNetConfig
-from napari_unet.stack import Intensity
-from napari_unet.widgets.class_look import class_colours, class_names, dress, rename_class
-from napari_unet.widgets.data import DataDock
-from napari_unet.widgets.prediction_layer import PredictionLayer
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.config.network import UNetConfig
+from napari_unet.images.stack import Intensity
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+from napari_unet.widgets.common.class_look import class_colours, class_names, dress, rename_class
+from napari_unet.widgets.data.data_dock import DataDock
+from napari_unet.widgets.predict.prediction_layer import PredictionLayer
 
 from .conftest import until
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet.labels import LabelScheme
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.annotation.splits import parse_slices, say_slices, split_stack
+from napari_unet.app.session import session_of
+from napari_unet.config.split import SplitConfig
 from napari_unet.preflight import Finding, touching_pairs
-from napari_unet.session import session_of
-from napari_unet.splits import SplitConfig, parse_slices, say_slices, split_stack
-from napari_unet.widgets.data import DataDock
+from napari_unet.widgets.data.data_dock import DataDock
 
 from .conftest import pump, until
 
@@ -374,8 +375,8 @@ def test_open_adds_the_sample_and_chooses_it(model, opened):
 def test_a_sample_that_cannot_be_had_is_one_notification(model, monkeypatch, opened):
     from napari.utils.notifications import notification_manager
 
-    from napari_unet import datasets
-    from napari_unet.errors import DataSetError
+    from napari_unet.base.errors import DataSetError
+    from napari_unet.datasets import registry as datasets
 
     def refuse(name, **_):
         raise DataSetError("expected a network, got none: connect and try again.")
@@ -392,7 +393,7 @@ def test_a_sample_that_cannot_be_had_is_one_notification(model, monkeypatch, ope
 def test_a_download_shows_how_far_it_is_and_can_be_cancelled(model, monkeypatch, opened):
     from time import sleep
 
-    from napari_unet import datasets
+    from napari_unet.datasets import registry as datasets
 
     cancelled = []
 

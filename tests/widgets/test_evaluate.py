@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from napari_unet import evaluation
-from napari_unet.session import session_of
-from napari_unet.widgets.evaluate import (
+from napari_unet.app.session import session_of
+from napari_unet.evaluation import comparison as evaluation
+from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.evaluate.evaluate_dock import (
     NO_PREDICTION,
     SAME,
     EvaluateDock,
 )
-from napari_unet.widgets.layers import stack_from_layers
-from napari_unet.widgets.reference_choice import ranges
+from napari_unet.widgets.evaluate.reference_choice import ranges
 
 from .conftest import until
 
@@ -136,12 +136,12 @@ def test_challenge_metrics_run_in_the_background(dock):
 
 
 def test_an_error_is_one_sentence_and_the_button_is_usable_again(dock, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.evaluate.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.evaluate.evaluate_dock.show_error", lambda error: None)
 
     def fail(*_, **__):
         raise RuntimeError("shapes do not match\nat all")
 
-    monkeypatch.setattr("napari_unet.evaluation.metrics.error_map", fail)
+    monkeypatch.setattr("napari_unet.evaluation.comparison.metrics.error_map", fail)
     dock.start.click()
     finish(dock)
     assert "shapes do not match" in dock.problem.text()
@@ -160,7 +160,7 @@ def test_cancel_acts_at_once_and_keeps_what_was_found(dock, monkeypatch):
             go_on.wait(20)
         return slow(*planes)
 
-    monkeypatch.setattr("napari_unet.evaluation.metrics.error_map", wait_for_it)
+    monkeypatch.setattr("napari_unet.evaluation.comparison.metrics.error_map", wait_for_it)
     dock.slices.setCurrentIndex(1)
     dock.start.click()
     worker = dock._worker
@@ -223,7 +223,7 @@ def test_scores_and_curves_can_be_saved(dock, cells, tmp_path):
 
 
 def test_a_table_that_cannot_be_saved_says_so(dock, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.score_table.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.evaluate.score_table.show_error", lambda error: None)
     dock.start.click()
     finish(dock)
     dock.scores.save(tmp_path / "no" / "scores.csv")

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_unet.labels import LabelScheme
-from napari_unet.model import TrainedModel, UNet, UNetConfig
-from napari_unet.session import session_of
-from napari_unet.stack import Intensity
-from napari_unet.widgets.layers import (
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.app.prediction_job import PredictionRequest, prediction_job
+from napari_unet.app.session import session_of
+from napari_unet.config.network import UNetConfig
+from napari_unet.images.stack import Intensity
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+from napari_unet.widgets.common.layers import (
     annotated_slices,
     default_level,
     describe_levels,
@@ -18,8 +21,7 @@ from napari_unet.widgets.layers import (
     proposed_axes,
     stack_from_layers,
 )
-from napari_unet.widgets.prediction_job import PredictionRequest, prediction_job
-from napari_unet.widgets.prediction_layer import PredictionLayer
+from napari_unet.widgets.predict.prediction_layer import PredictionLayer
 
 Y, X = 20, 26
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_unet.errors import InputError
-from napari_unet.session import session_of
-from napari_unet.stack import Stack
-from napari_unet.widgets.layers import (
+from napari_unet.app.session import session_of
+from napari_unet.base.errors import InputError
+from napari_unet.images.stack import Stack
+from napari_unet.widgets.common.layers import (
     annotated_slices,
     find_result,
     fits,
@@ -24,7 +24,7 @@ from napari_unet.widgets.layers import (
     shown_slice,
     stack_from_layers,
 )
-from napari_unet.widgets.samples import stack_layers
+from napari_unet.widgets.data.samples import stack_layers
 
 
 def an_image(shape=(3, 20, 30), **options) -> Image:

@@ -22,8 +22,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.session import session_of
-from napari_unet.widgets.layers import stack_from_layers
+from napari_unet.app.session import session_of
+from napari_unet.widgets.common.layers import stack_from_layers
 from napari_unet.widgets.unet import TABS
 
 from .conftest import pump, until

@@ -32,8 +32,8 @@ def test_the_whole_path_comes_first_then_its_parts(manifest):
 
 
 def test_the_samples_are_the_named_data_sets(manifest):
-    from napari_unet import datasets
-    from napari_unet.widgets.samples import SAMPLES
+    from napari_unet.datasets import registry as datasets
+    from napari_unet.widgets.data.samples import SAMPLES
 
     keys = [one.key for one in manifest.contributions.sample_data]
     assert keys == list(SAMPLES) == list(datasets.names())
@@ -49,7 +49,7 @@ def test_the_top_level_manifest_is_a_link_to_the_one_in_the_package():
 def test_widgets_get_the_viewer_from_napari():
     from napari._qt._qplugins._qnpe2 import _get_widget_viewer_param
 
-    from napari_unet.widgets.data import DataDock
+    from napari_unet.widgets.data.data_dock import DataDock
     from napari_unet.widgets.unet import UNetDock
 
     for one in (UNetDock, DataDock):
@@ -73,7 +73,7 @@ def test_opening_the_menu_imports_no_torch():
         "import sys; from npe2 import PluginManager as P; m = P.instance(); m.discover();"
         f"mf = m.get_manifest('{NAME}');"
         "[w.display_name for w in mf.contributions.widgets];"
-        "import napari_unet.widgets.samples, napari_unet.widgets.readers;"
+        "import napari_unet.widgets.data.samples, napari_unet.widgets.data.readers;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -83,7 +83,7 @@ def test_a_challenge_folder_is_read_and_others_are_left_alone(tmp_path):
     import numpy as np
     import tifffile
 
-    from napari_unet.widgets.readers import get_reader
+    from napari_unet.widgets.data.readers import get_reader
 
     folder = tmp_path / "Some-Set"
     truth = np.zeros((20, 24), np.uint16)

@@ -8,9 +8,9 @@ import tifffile
 from napari.layers import Image, Labels
 from npe2 import PluginManager
 
-from napari_unet import datasets
-from napari_unet.session import session_of
-from napari_unet.widgets.data import DataDock
+from napari_unet.app.session import session_of
+from napari_unet.datasets import registry as datasets
+from napari_unet.widgets.data.data_dock import DataDock
 
 from .conftest import until
 

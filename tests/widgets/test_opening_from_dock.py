@@ -8,9 +8,9 @@ import tifffile
 from PIL import Image as Picture
 from qtpy.QtWidgets import QFileDialog
 
-from napari_unet import datasets
-from napari_unet.widgets import sample_choice
-from napari_unet.widgets.data import DataDock
+from napari_unet.datasets import registry as datasets
+from napari_unet.widgets.data import sample_choice
+from napari_unet.widgets.data.data_dock import DataDock
 
 from .conftest import until
 from .test_opening import challenge  # noqa: F401 (a fixture)

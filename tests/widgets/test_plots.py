@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_unet.widgets.plots import TRAINING, CurvePlot, thin
+from napari_unet.widgets.common.plots import TRAINING, CurvePlot, thin
 
 
 def test_thin_keeps_a_short_curve_as_it_is():

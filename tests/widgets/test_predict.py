@@ -3,17 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_unet.labels import LabelScheme
-from napari_unet.session import session_of
-from napari_unet.stack import Intensity, Stack
-from napari_unet.widgets.layers import stack_from_layers
-from napari_unet.widgets.predict import BUSY, FILL, NO_IMAGE, NO_MODEL, PredictDock
-from napari_unet.widgets.prediction_job import (
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.app.prediction_job import (
     ModelRead,
     Piece,
     PredictionRequest,
     prediction_job,
 )
+from napari_unet.app.session import session_of
+from napari_unet.images.stack import Intensity, Stack
+from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.predict.predict_dock import BUSY, FILL, NO_IMAGE, NO_MODEL, PredictDock
 
 from .conftest import until
 
@@ -28,7 +28,9 @@ def make_model(classes=2, channels=1, scheme=None):
     """A tiny network with random weights."""
     import torch
 
-    from napari_unet.model import TrainedModel, UNet, UNetConfig
+    from napari_unet.config.network import UNetConfig
+    from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.network.unet import UNet
 
     config = UNetConfig(in_channels=channels, classes=classes, depth=1, width=2, dropout=0.0)
     network = UNet(config, torch.Generator().manual_seed(1))
@@ -63,7 +65,7 @@ def finish(dock, seconds=60):
 
 
 def expected_labels(dock):
-    from napari_unet.predict import predict_labels
+    from napari_unet.prediction.predict import predict_labels
 
     return predict_labels(dock.session.model, dock.session.stack, device="cpu")
 
@@ -173,7 +175,7 @@ def test_small_tiles_give_the_same(dock):
 
 
 def test_probabilities(dock):
-    from napari_unet.predict import predict_probabilities
+    from napari_unet.prediction.predict import predict_probabilities
 
     dock.output.value = "probabilities"
     click(dock.start)
@@ -209,7 +211,7 @@ def test_instances_are_numbered_slice_by_slice(dock):
 
 
 def test_a_saved_model_becomes_the_current_one(dock, tmp_path):
-    from napari_unet.checkpoint import save_model
+    from napari_unet.network.model_file import save_model
 
     save_model(tmp_path / "run" / "best.safetensors", make_model())
     dock.session.model = None
@@ -229,7 +231,7 @@ def slow_tiles(monkeypatch, seconds=0.05, fail_after=None, error=None):
     """Make every tile take a while, or fail at one."""
     import time
 
-    from napari_unet import predict as module
+    from napari_unet.prediction import predict as module
 
     original = module.forward_tiles
     calls = []
@@ -283,7 +285,7 @@ def test_closing_the_window_cancels(dock, monkeypatch):
 
 
 def test_an_error_keeps_the_finished_tiles_and_is_one_sentence(dock, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.predict.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.predict.predict_dock.show_error", lambda error: None)
     error = RuntimeError("Sizes of tensors must match\nand a long trace")
     slow_tiles(monkeypatch, 0.0, 3, error)
     dock.tile.setValue(60)
@@ -298,7 +300,7 @@ def test_an_error_keeps_the_finished_tiles_and_is_one_sentence(dock, monkeypatch
 
 
 def test_a_file_that_is_no_model_is_one_sentence(dock, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.predict.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.predict.predict_dock.show_error", lambda error: None)
     (tmp_path / "no.safetensors").write_bytes(b"hello")
     dock.use_file(tmp_path / "no.safetensors")
     click(dock.start)
@@ -327,7 +329,7 @@ def test_the_job_yields_the_model_then_every_pixel_once():
 
 
 def test_mirrored_views_are_averaged(dock):
-    from napari_unet.predict import predict_probabilities
+    from napari_unet.prediction.predict import predict_probabilities
 
     dock.mirrored.setChecked(True)
     dock.output.value = "probabilities"
@@ -342,8 +344,8 @@ def test_mirrored_views_are_averaged(dock):
 
 
 def test_small_instances_are_left_out_and_holes_filled():
-    from napari_unet.instances import instances
-    from napari_unet.predict import predict_probabilities
+    from napari_unet.prediction.objects import instances
+    from napari_unet.prediction.predict import predict_probabilities
 
     rng = np.random.default_rng(0)
     stack = Stack("noise", rng.integers(0, 255, (2, 60, 70)).astype(np.uint8), "zyx")
@@ -366,7 +368,7 @@ def test_small_instances_are_left_out_and_holes_filled():
 def test_pixels_are_matched_to_those_of_the_model(dock):
     from dataclasses import replace
 
-    from napari_unet.predict import predict_probabilities
+    from napari_unet.prediction.predict import predict_probabilities
 
     # the image has pixels of 0.5, the model learnt from pixels of 1
     dock.session.model = replace(make_model(), pixel_size=(1.0, 1.0), run={"unit": "pixel"})
@@ -396,7 +398,7 @@ def test_pixels_that_cannot_be_compared_are_said_at_the_field(dock):
 
 
 def test_a_large_result_is_drawn_less_often_and_at_the_end(dock, monkeypatch):
-    from napari_unet.widgets import prediction_layer
+    from napari_unet.widgets.predict import prediction_layer
 
     drawn = []
     monkeypatch.setattr(prediction_layer, "refresh", drawn.append)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_unet.errors import CheckpointError
-from napari_unet.quantities import about
-from napari_unet.session import session_of
-from napari_unet.widgets import training_job
-from napari_unet.widgets.cost import NetworkSize, Rates, forward_flops, training_bytes
-from napari_unet.widgets.layers import stack_from_layers
-from napari_unet.widgets.live_prediction import TimeShare
-from napari_unet.widgets.run_places import interrupted_runs, new_run, recent_runs, short_path
-from napari_unet.widgets.train import BUSY, NO_LABELS, NO_STACK, TrainDock
+from napari_unet.app import training_job
+from napari_unet.app.live_prediction import TimeShare
+from napari_unet.app.run_places import interrupted_runs, new_run, recent_runs, short_path
+from napari_unet.app.session import session_of
+from napari_unet.base.errors import CheckpointError
+from napari_unet.base.quantities import about
+from napari_unet.training.cost import NetworkSize, Rates, forward_flops, training_bytes
+from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.train.train_dock import BUSY, NO_LABELS, NO_STACK, TrainDock
 
 from .conftest import pump, until
 
@@ -106,7 +106,7 @@ def test_the_button_says_what_it_will_do_and_cost(dock):
 
 
 def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, cells, qtbot):
-    from napari_unet.train_config import PRESETS
+    from napari_unet.config.training import PRESETS
 
     choose_layers(viewer, *cells)
     dock = TrainDock(viewer)
@@ -125,8 +125,8 @@ def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, c
 
 
 def test_the_best_preset_follows_the_kind_of_the_labels(viewer, cells, qtbot):
-    from napari_unet.labels import LabelScheme
-    from napari_unet.train_config import PRESETS
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.config.training import PRESETS
 
     image, labels = choose_layers(viewer, *cells)
     dock = TrainDock(viewer)
@@ -141,7 +141,7 @@ def test_the_best_preset_follows_the_kind_of_the_labels(viewer, cells, qtbot):
 
 
 def test_a_weight_map_set_by_hand_survives_another_preset(dock):
-    from napari_unet.weights import WeightConfig
+    from napari_unet.config.weights import WeightConfig
 
     mine = WeightConfig(w0=3.0)
     dock.session.weight_config = mine
@@ -262,7 +262,7 @@ def test_a_zoom_chosen_elsewhere_is_shown(dock):
 
 
 def training_job_prediction(dock, i):
-    from napari_unet.predict import predict_labels
+    from napari_unet.prediction.predict import predict_labels
 
     return predict_labels(dock.session.model, dock.session.stack, slices=(i,), device="cpu")[0]
 
@@ -430,7 +430,7 @@ def test_closing_the_window_stops_and_saves(viewer, cells, runs):
     ],
 )
 def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, said):
-    from napari_unet import learner
+    from napari_unet.training import learner
 
     calls = []
 
@@ -441,7 +441,7 @@ def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, sai
         return 0.5
 
     monkeypatch.setattr(learner.Learner, "learn", learn)
-    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
     click(dock.start)
     finish(dock)
     assert said in dock.problem.text()
@@ -453,13 +453,13 @@ def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, sai
 
 
 def test_a_disk_that_fills_up_leaves_the_model_in_the_window(dock, monkeypatch):
-    from napari_unet.checkpoint import RunFolder
+    from napari_unet.training.run_folder import RunFolder
 
     def full(*_):
         raise CheckpointError("The disk is full: free some space.")
 
     monkeypatch.setattr(RunFolder, "write_state", full)
-    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
     steps = dock.settings.steps.value()
     click(dock.start)
     finish(dock)
@@ -470,7 +470,7 @@ def test_a_disk_that_fills_up_leaves_the_model_in_the_window(dock, monkeypatch):
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(dock, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
     file = tmp_path / "a file"
     file.write_text("")
     dock.place.setText(str(file / "runs"))
@@ -481,7 +481,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(dock, tmp_path, monkeypa
 
 
 def test_labels_of_one_class_are_one_sentence(viewer, cells, qtbot, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.train.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
     choose_layers(viewer, cells[0], np.zeros_like(cells[1]))
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
@@ -494,11 +494,11 @@ def test_labels_of_one_class_are_one_sentence(viewer, cells, qtbot, monkeypatch)
 
 
 def test_a_loss_that_is_no_number_stops_and_says_so(dock, monkeypatch):
-    from napari_unet import learner
+    from napari_unet.training import learner
 
     dock.settings.steps.setValue(30)
     losses = chain([0.5] * 12, repeat(float("nan")))
-    monkeypatch.setattr("napari_unet.widgets.train.show_warning", lambda text: None)
+    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_warning", lambda text: None)
     original = learner.Learner.learn
 
     def learn(self, batch):
@@ -518,9 +518,9 @@ def test_a_loss_that_is_no_number_stops_and_says_so(dock, monkeypatch):
 
 
 def test_a_loss_that_is_no_number_at_once_leaves_no_model(dock, monkeypatch):
-    from napari_unet import learner
+    from napari_unet.training import learner
 
-    monkeypatch.setattr("napari_unet.widgets.train.show_warning", lambda text: None)
+    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_warning", lambda text: None)
     monkeypatch.setattr(learner.Learner, "learn", lambda self, batch: float("nan"))
     click(dock.start)
     finish(dock)
@@ -538,9 +538,9 @@ def test_opening_the_dock_imports_no_torch():
         "from napari.components import ViewerModel\n"
         "from qtpy.QtWidgets import QApplication\n"
         "app = QApplication([])\n"
-        "from napari_unet.widgets.train import TrainDock\n"
-        "from napari_unet.widgets.predict import PredictDock\n"
-        "from napari_unet.widgets.evaluate import EvaluateDock\n"
+        "from napari_unet.widgets.train.train_dock import TrainDock\n"
+        "from napari_unet.widgets.predict.predict_dock import PredictDock\n"
+        "from napari_unet.widgets.evaluate.evaluate_dock import EvaluateDock\n"
         "viewer = ViewerModel()\n"
         "docks = [dock(viewer) for dock in (TrainDock, PredictDock, EvaluateDock)]\n"
         "print('torch' in sys.modules)\n"

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from napari_unet.splits import SplitConfig
-from napari_unet.widgets.data import DataDock
-from napari_unet.widgets.train import TrainDock
+from napari_unet.config.split import SplitConfig
+from napari_unet.widgets.data.data_dock import DataDock
+from napari_unet.widgets.train.train_dock import TrainDock
 
 from .conftest import until
 

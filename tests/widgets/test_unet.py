@@ -8,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
+from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.unet import TABS, UNetDock
-from napari_unet.widgets.worker import Worker
 
 from .conftest import pump, until
 

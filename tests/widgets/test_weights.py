@@ -8,14 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_unet.labels import read_target
-from napari_unet.session import session_of
-from napari_unet.splits import SplitConfig, split_stack
-from napari_unet.stack import Stack
-from napari_unet.tiles import border
-from napari_unet.weights import WeightConfig, target_weights
-from napari_unet.widgets.weights import WeightsDock
-from napari_unet.widgets.weights_job import describe, measure_class_weights
+from napari_unet.annotation.labels import read_target
+from napari_unet.annotation.splits import split_stack
+from napari_unet.annotation.weights import target_weights
+from napari_unet.app.session import session_of
+from napari_unet.app.weights_job import describe, measure_class_weights
+from napari_unet.config.size_rule import border
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.weights import WeightConfig
+from napari_unet.images.stack import Stack
+from napari_unet.widgets.weights.weights_dock import WeightsDock
 
 from .conftest import until
 
@@ -65,9 +67,9 @@ def test_the_map_is_the_trainers_and_lies_over_the_image(dock, model, stack):
 
 @pytest.mark.parametrize("region", [None, (0, 40, 0, 30)])
 def test_class_weights_are_the_samplers(stack, region):
-    from napari_unet.augment import AugmentConfig
-    from napari_unet.sampling import TileSampler
-    from napari_unet.stack import Intensity
+    from napari_unet.config.augmentation import AugmentConfig
+    from napari_unet.images.stack import Intensity
+    from napari_unet.training.sampling import TileSampler
 
     config = SplitConfig() if region is None else SplitConfig(mode="region", region=region)
     split = split_stack(stack, config, 40)

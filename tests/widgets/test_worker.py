@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from qtpy.QtWidgets import QWidget
 
-from napari_unet.errors import DeviceError, InputError, UNetError
-from napari_unet.widgets import worker as module
-from napari_unet.widgets.worker import UnexpectedError, Worker, once, stop_with_window
+from napari_unet.base.errors import DeviceError, InputError, UNetError
+from napari_unet.widgets.common import worker as module
+from napari_unet.widgets.common.worker import UnexpectedError, Worker, once, stop_with_window
 
 from .conftest import pump, until
 

@@ -17,9 +17,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from napari_unet import __version__
+from napari_unet.base.errors import UNetError
 from napari_unet.cli import check, data, demo, evaluate, info, predict, reproduce, train
 from napari_unet.cli.progress import Interrupted
-from napari_unet.errors import UNetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     args = build_parser().parse_args(arguments)
     if args.command in COMPUTING:
-        from napari_unet.heap import share_one_heap  # help needs no ctypes
+        from napari_unet.base.kept_memory import share_one_heap  # help needs no ctypes
 
         share_one_heap()
     try:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import UNetError
 from napari_unet.cli.inputs import add_stack_arguments, open_image, open_training_stack
 from napari_unet.cli.progress import show_result
-from napari_unet.errors import UNetError
 
 if TYPE_CHECKING:
     import argparse
 
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.images.stack import Stack
     from napari_unet.preflight import Finding
-    from napari_unet.stack import Stack
-    from napari_unet.train_config import TrainConfig
 
 __all__ = ["add", "run"]
 
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace, stack: Stack) -> TrainConfig:
-    from napari_unet.train_config import TrainConfig, preset_for
+    from napari_unet.config.training import TrainConfig, preset_for
 
     name = preset_for(args.preset, stack.scheme)
     return TrainConfig.preset_named(name, device=args.device)
@@ -89,7 +89,7 @@ def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:
     """Return the pixel size (y, x) that the labels file states, if there is one."""
     if args.labels is None:
         return ()
-    from napari_unet import files
+    from napari_unet.images import files
 
     try:
         return files.open_image(args.labels).pixel_size

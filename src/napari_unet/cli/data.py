@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import DataSetError
+from napari_unet.base.quantities import size
 from napari_unet.cli.progress import show_result
-from napari_unet.errors import DataSetError
-from napari_unet.quantities import size
 
 if TYPE_CHECKING:
     import argparse
 
-    from napari_unet.datasets import DataSet
+    from napari_unet.datasets.registry import DataSet
 
 __all__ = ["add"]
 
@@ -35,7 +35,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run_list(args: argparse.Namespace) -> dict[str, Any]:
     """Print the data sets, where they are, and on what terms."""
-    from napari_unet import datasets
+    from napari_unet.datasets import registry as datasets
 
     found = {name: datasets.path(name) for name in datasets.names()}
     for name, one in datasets.DATA_SETS.items():
@@ -56,7 +56,7 @@ def run_list(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _state(one: DataSet) -> str:
-    from napari_unet import datasets
+    from napari_unet.datasets import registry as datasets
 
     where = datasets.path(one.name)
     if where is not None:
@@ -68,7 +68,7 @@ def _state(one: DataSet) -> str:
 
 def run_fetch(args: argparse.Namespace) -> dict[str, Any]:
     """Download a data set unless it is there; print its folder."""
-    from napari_unet import datasets
+    from napari_unet.datasets import registry as datasets
 
     where = datasets.fetch(args.name, progress=True)
     show_result(args, str(where) if where else f"{args.name} is made on the spot, there is no file")
@@ -77,7 +77,7 @@ def run_fetch(args: argparse.Namespace) -> dict[str, Any]:
 
 def run_path(args: argparse.Namespace) -> dict[str, Any]:
     """Print where a data set lies."""
-    from napari_unet import datasets
+    from napari_unet.datasets import registry as datasets
 
     where = datasets.path(args.name)
     if where is None:

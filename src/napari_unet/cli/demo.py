@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.quantities import count, duration, score
 from napari_unet.cli.predict import predict_to_file
 from napari_unet.cli.progress import say, show_result
 from napari_unet.cli.train import train_to_end
-from napari_unet.quantities import count, duration, score
 
 if TYPE_CHECKING:
     import argparse
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_unet.report import Curves, Report
-    from napari_unet.stack import Stack
-    from napari_unet.train import Trainer
+    from napari_unet.images.stack import Stack
+    from napari_unet.report.page import Curves, Report
+    from napari_unet.training.trainer import Trainer
 
 __all__ = ["add", "run"]
 
@@ -46,10 +46,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, predict, report, and open the window."""
-    from napari_unet.checkpoint import RunFolder
-    from napari_unet.demo import demo_config, open_demo_stack, scores
-    from napari_unet.report import Curves, write_report
-    from napari_unet.train import Trainer
+    from napari_unet.report.demo import demo_config, open_demo_stack, scores
+    from napari_unet.report.page import Curves, write_report
+    from napari_unet.training.run_folder import RunFolder
+    from napari_unet.training.trainer import Trainer
 
     name, stack, remark = open_demo_stack(args.data)
     say(remark or f"data: {stack.name}, {count(stack.n_slices, 'slice')}")
@@ -94,7 +94,7 @@ def _report(
     predicted: dict[str, Any],
     found: dict[str, Any],
 ) -> Report:
-    from napari_unet.report import Report, overview, slice_panels, tile_panel
+    from napari_unet.report.page import Report, overview, slice_panels, tile_panel
 
     shown = next(iter(planes))
     panels = slice_panels(stack, shown, trainer.model, planes[shown])

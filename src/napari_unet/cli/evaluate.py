@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.quantities import count, score
 from napari_unet.cli.inputs import read_array
 from napari_unet.cli.progress import say, show_result
 from napari_unet.cli.reference import add_reference_arguments, open_reference
-from napari_unet.quantities import count, score
 
 if TYPE_CHECKING:
     import argparse
@@ -73,7 +73,7 @@ def say_once() -> Callable[[str], None]:
 
     def tell(text: str) -> None:
         nonlocal last
-        doing = text.split(":")[0]
+        doing = text.split(":", maxsplit=1)[0]
         if doing != last and doing.startswith("computing"):
             say(doing)
         last = doing

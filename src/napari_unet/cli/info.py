@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.quantities import count, duration, score
 from napari_unet.cli.progress import show_result
-from napari_unet.quantities import count, duration, score
 
 if TYPE_CHECKING:
     import argparse
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print and return the description of a run or of a model file."""
     if args.run_folder.is_file() and args.run_folder.name != "run.json":
         return _model_info(args)
-    from napari_unet.checkpoint import RunFolder
+    from napari_unet.training.run_folder import RunFolder
 
     path = args.run_folder.parent if args.run_folder.is_file() else args.run_folder
     folder = RunFolder(path)
@@ -120,7 +120,7 @@ def _score(value: float | None) -> str:
 
 
 def _model_info(args: argparse.Namespace) -> dict[str, Any]:
-    from napari_unet.checkpoint import load_model
+    from napari_unet.network.model_file import load_model
 
     model = load_model(args.run_folder)
     config = model.network.config

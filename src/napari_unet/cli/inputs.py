@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import InputError
 from napari_unet.cli.label_options import add_label_arguments, with_asked_scheme
-from napari_unet.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
 
     from numpy.typing import NDArray
 
-    from napari_unet.ctc_folder import Truth
-    from napari_unet.stack import Stack
+    from napari_unet.images.ctc_folder import Truth
+    from napari_unet.images.stack import Stack
 
 __all__ = [
     "add_image_arguments",
@@ -96,7 +96,8 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 def open_image(args: argparse.Namespace) -> Stack:
     """Open the IMAGE of a command line."""
-    from napari_unet import datasets, files
+    from napari_unet.datasets import registry as datasets
+    from napari_unet.images import files
 
     _check_sequences(args, [args.image])
     if is_data_set(args.image):
@@ -146,8 +147,9 @@ def _open_all(args: argparse.Namespace, sources: list[tuple[str, str | None]]) -
 
 
 def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tuple[Stack, ...]:
-    from napari_unet import datasets, files
-    from napari_unet.ctc_folder import is_ctc_folder, open_ctc_all
+    from napari_unet.datasets import registry as datasets
+    from napari_unet.images import files
+    from napari_unet.images.ctc_folder import is_ctc_folder, open_ctc_all
 
     several = args.sequence == "both" and labels is None
     annotated = _annotated(args, labels)
@@ -169,7 +171,7 @@ def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tu
 
 
 def _annotated(args: argparse.Namespace, labels: str | None) -> tuple[int, ...] | None:
-    from napari_unet.splits import parse_slices
+    from napari_unet.annotation.splits import parse_slices
 
     if args.annotated is None:
         return None
@@ -190,8 +192,8 @@ def _check_sequences(args: argparse.Namespace, images: list[str]) -> None:
 
 def has_sequences(image: str) -> bool:
     """Tell a data set or folder of the Cell Tracking Challenge."""
-    from napari_unet import datasets
-    from napari_unet.ctc_folder import is_ctc_folder
+    from napari_unet.datasets import registry as datasets
+    from napari_unet.images.ctc_folder import is_ctc_folder
 
     if is_data_set(image):
         return datasets.DATA_SETS[image].has_sequences
@@ -200,13 +202,13 @@ def has_sequences(image: str) -> bool:
 
 def _at_pixel_size(asked: str | None, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
     from napari_unet.cli.progress import say
-    from napari_unet.several import pixel_sizes_differ
+    from napari_unet.images.compatible import pixel_sizes_differ
 
     if asked is None:
         if pixel_sizes_differ(stacks):
             say("the pixels of the stacks differ in size; --pixel-size first makes them equal")
         return stacks
-    from napari_unet.resample import to_pixel_size
+    from napari_unet.images.resampling import to_pixel_size
 
     size = stacks[0].pixel_size if asked == "first" else _size(asked)
     changed = to_pixel_size(stacks, size)
@@ -233,13 +235,13 @@ def read_array(path: str | Path) -> NDArray[Any]:
     """Read an image file whole, without the meaning of its axes."""
     import numpy as np
 
-    from napari_unet import files
+    from napari_unet.images import files
 
     return np.asarray(files.open_image(path).image)
 
 
 def is_data_set(name: str) -> bool:
     """Tell the name of a data set, unless there is a file of that name."""
-    from napari_unet import datasets
+    from napari_unet.datasets import registry as datasets
 
     return name in datasets.names() and not Path(name).exists()

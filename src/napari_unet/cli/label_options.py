@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.errors import InputError
+from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from napari_unet.labels import LabelScheme
-    from napari_unet.stack import Stack
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.images.stack import Stack
 
 __all__ = ["add_label_arguments", "with_asked_scheme"]
 
@@ -62,7 +62,7 @@ def with_asked_scheme(args: argparse.Namespace, stacks: Sequence[Stack]) -> tupl
     asked = (args.annotation, args.kind, args.ignore, args.classes)
     if all(one is None for one in asked):
         return _agreed(stacks)
-    from napari_unet.labels import LabelScheme
+    from napari_unet.annotation.labels import LabelScheme
 
     first = _proposed(stacks[0], args.annotation)
     pairs = _named_values(args.classes) if args.classes and "=" in args.classes else None
@@ -110,7 +110,7 @@ def _found_values(stacks: Sequence[Stack], annotation: str, ignore: int | None) 
     """Label values of a sample of all stacks, ascending; with dense annotation always 0."""
     import numpy as np
 
-    from napari_unet.stack import sample_blocks
+    from napari_unet.images.stack import sample_blocks
 
     found: set[int] = set() if annotation == "sparse" else {0}
     for stack in stacks:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import DataSetError, InputError
+from napari_unet.base.quantities import count, duration
 from napari_unet.cli.inputs import add_image_arguments, open_image
 from napari_unet.cli.progress import (
     Bar,
@@ -14,8 +16,6 @@ from napari_unet.cli.progress import (
     say,
     show_result,
 )
-from napari_unet.errors import DataSetError, InputError
-from napari_unet.quantities import count, duration
 
 if TYPE_CHECKING:
     import argparse
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_unet.model import TrainedModel
-    from napari_unet.splits import Region
-    from napari_unet.stack import Stack
+    from napari_unet.config.split import Region
+    from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
 
 __all__ = ["add", "predict_to_file", "run"]
 
@@ -98,7 +98,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predict; return where the result is."""
     _check_target(args.output_file)
-    from napari_unet.checkpoint import load_model
+    from napari_unet.network.model_file import load_model
 
     model = load_model(args.model)
     stack = open_image(args)
@@ -145,13 +145,13 @@ def predict_to_file(
     args
         For ``--json``.
     model, stack, tile, device, mirror_average, match_pixels
-        As in `napari_unet.predict.predict`.
+        As in `napari_unet.prediction.predict.predict`.
     file
         The TIFF.
     kind
         "labels", "probabilities" or "instances".
     objects
-        Settings of `napari_unet.instances.instances`.
+        Settings of `napari_unet.prediction.objects.instances`.
     region
         y0, y1, x0, x1 of what is predicted of every slice; None: all.
     each
@@ -171,7 +171,7 @@ def predict_to_file(
     import time
 
     from napari_unet.cli.tiff import write_planes
-    from napari_unet.predict import predict
+    from napari_unet.prediction.predict import predict
 
     start = time.perf_counter()
     finish = _finisher(kind, model, objects or {})
@@ -260,8 +260,8 @@ def _planes(
 
 def _say_zoom(model: TrainedModel, stack: Stack, *, match_pixels: bool) -> None:
     """Say that the image is resampled for the network, or that its pixels differ."""
-    from napari_unet.resample import relative_pixel_size
-    from napari_unet.zoom import zoom_for, zoomed_shape
+    from napari_unet.images.resampling import relative_pixel_size
+    from napari_unet.images.zoom import zoom_for, zoomed_shape
 
     zoom = zoom_for(model, stack, match_pixels=match_pixels)
     if zoom != (1.0, 1.0):
@@ -289,11 +289,11 @@ def _finisher(kind: str, model: TrainedModel, objects: Mapping[str, Any]) -> Any
     """Return the function that makes a plane of the output from probabilities (K, Y, X)."""
     if kind == "probabilities":
         return lambda plane: plane
-    from napari_unet.labels import likeliest
+    from napari_unet.annotation.labels import likeliest
 
     if kind == "labels":
         return lambda plane: model.scheme.encode(likeliest(plane))
-    from napari_unet.instances import instances
+    from napari_unet.prediction.objects import instances
 
     return lambda plane: instances(plane, **objects)
 
@@ -302,7 +302,7 @@ def _tile(asked: int | None, model: TrainedModel) -> int | None:
     """Return a side that the network can take, and say when it is not the one asked for."""
     if asked is None:
         return None
-    from napari_unet.tiles import next_valid_size
+    from napari_unet.config.size_rule import next_valid_size
 
     size = next_valid_size(asked, model.network.config.depth)
     if size != asked:

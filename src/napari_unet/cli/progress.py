@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_unet.quantities import duration, rate
+from napari_unet.base.quantities import duration, rate
 
 if TYPE_CHECKING:
     from argparse import Namespace

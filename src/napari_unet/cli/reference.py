@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import InputError
 from napari_unet.cli.inputs import has_sequences, is_data_set, read_array
-from napari_unet.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
 
     from numpy.typing import NDArray
 
-    from napari_unet.ctc_folder import Truth
-    from napari_unet.labels import LabelScheme
-    from napari_unet.stack import Stack
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.images.ctc_folder import Truth
+    from napari_unet.images.stack import Stack
 
 __all__ = ["Reference", "add_reference_arguments", "open_reference"]
 
@@ -91,7 +91,7 @@ def open_reference(args: argparse.Namespace) -> Reference:
     InputError
         If the reference has no labels, or the slices asked for do not exist.
     """
-    from napari_unet.labels import propose_scheme
+    from napari_unet.annotation.labels import propose_scheme
 
     annotation: Any = "sparse" if args.sparse else "dense"
     if has_sequences(args.reference) or is_data_set(args.reference):
@@ -112,7 +112,8 @@ def open_reference(args: argparse.Namespace) -> Reference:
 
 
 def _open_stack(args: argparse.Namespace) -> Stack:
-    from napari_unet import datasets, files
+    from napari_unet.datasets import registry as datasets
+    from napari_unet.images import files
 
     truth: Truth = args.truth or "gold"
     if is_data_set(args.reference):

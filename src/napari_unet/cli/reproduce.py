@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import InputError
 from napari_unet.cli.progress import (
     Interrupted,
     StopOnInterrupt,
@@ -14,13 +15,12 @@ from napari_unet.cli.progress import (
     show_result,
 )
 from napari_unet.cli.train import Monitor
-from napari_unet.errors import InputError
 
 if TYPE_CHECKING:
     import argparse
 
-    from napari_unet.experiments.attempt import Attempt
-    from napari_unet.experiments.table import Experiment
+    from napari_unet.reproduction.attempt import Attempt
+    from napari_unet.reproduction.table import Experiment
 
 __all__ = ["add", "run"]
 
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
-    from napari_unet.experiments.table import EXPERIMENTS, GROUPS
+    from napari_unet.reproduction.table import EXPERIMENTS, GROUPS
 
     for group, title in GROUPS.items():
         lines = ["", f"{group}: {title}"]
@@ -84,7 +84,7 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _lines(one: Experiment) -> list[str]:
-    from napari_unet.experiments.table import SETS
+    from napari_unet.reproduction.table import SETS
 
     truth = f", {one.truth} truth" if one.data != "em" else ""
     lines = [
@@ -103,7 +103,7 @@ def _tested(one: Experiment) -> str:
 
 def _published(one: Experiment) -> str:
     """Return what was published for a run, or for its data set where there is nothing nearer."""
-    from napari_unet.experiments.published import CELLS, EM_CHALLENGE
+    from napari_unet.reproduction.published import CELLS, EM_CHALLENGE
 
     if one.published is not None:
         parts = [f"thresholded IoU {one.published.thresholded_iou:g}"]
@@ -132,8 +132,8 @@ def _as_json(one: Experiment) -> dict[str, Any]:
 
 
 def _reproduce(args: argparse.Namespace) -> dict[str, Any]:
-    from napari_unet.experiments.attempt import Attempt, Effort
-    from napari_unet.experiments.table import choose
+    from napari_unet.reproduction.attempt import Attempt, Effort
+    from napari_unet.reproduction.table import choose
 
     for name in ("steps", "width", "seeds"):
         value = getattr(args, name)
@@ -163,7 +163,7 @@ def _reproduce(args: argparse.Namespace) -> dict[str, Any]:
 
 def _do(attempt: Attempt, stop: StopOnInterrupt) -> None:
     """Train and measure one run with a progress bar."""
-    from napari_unet.events import Diverged, Finished
+    from napari_unet.training.events import Diverged, Finished
 
     _ignore_models(attempt.folder.parents[2])
     monitor = Monitor()
@@ -183,7 +183,7 @@ def _do(attempt: Attempt, stop: StopOnInterrupt) -> None:
 
 def _ignore_models(output: Path) -> None:
     """Keep models and training states, hundreds of megabytes a run, out of version control."""
-    from napari_unet.checkpoint import write_atomically
+    from napari_unet.base.atomic_files import write_atomically
 
     file = output / ".gitignore"
     if not file.exists():
@@ -191,7 +191,7 @@ def _ignore_models(output: Path) -> None:
 
 
 def _report(args: argparse.Namespace, *, quiet: bool = False) -> dict[str, Any]:
-    from napari_unet.experiments.report import write_report
+    from napari_unet.reproduction.report import write_report
 
     file = write_report(args.output)
     if not quiet:

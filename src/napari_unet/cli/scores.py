@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.errors import InputError
-from napari_unet.evaluation import Doing, EvaluationRequest, Row
-from napari_unet.evaluation import evaluate as compare
-from napari_unet.metrics.overlap import confusion, iou_by_class
+from napari_unet.base.errors import InputError
+from napari_unet.evaluation.comparison import Doing, EvaluationRequest, Row
+from napari_unet.evaluation.comparison import evaluate as compare
+from napari_unet.evaluation.metrics.overlap import confusion, iou_by_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from napari_unet.labels import LabelScheme
+    from napari_unet.annotation.labels import LabelScheme
 
 __all__ = ["evaluate", "evaluate_field"]
 
@@ -36,7 +36,7 @@ def evaluate_field(
     prediction, reference
         As for `evaluate`.
     names
-        Keys of `napari_unet.evaluation.METRICS`.
+        Keys of `napari_unet.evaluation.comparison.METRICS`.
     scheme
         What the values of the reference mean.
     told

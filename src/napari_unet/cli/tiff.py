@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_unet.splits import Region
-    from napari_unet.stack import Stack
+    from napari_unet.config.split import Region
+    from napari_unet.images.stack import Stack
 
 __all__ = ["write_planes"]
 
@@ -61,8 +61,8 @@ def write_planes(
     """
     import tifffile
 
-    from napari_unet.checkpoint import replaced_file
-    from napari_unet.tiff_metadata import describe, places_of
+    from napari_unet.base.atomic_files import replaced_file
+    from napari_unet.images.tiff_metadata import describe, places_of
 
     pages = _pages(planes, channels)
     first = next(pages)

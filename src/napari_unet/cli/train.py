@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import InputError
+from napari_unet.base.quantities import count, duration, score
 from napari_unet.cli.inputs import (
     add_several_arguments,
     add_stack_arguments,
@@ -20,14 +22,14 @@ from napari_unet.cli.progress import (
     say,
     show_result,
 )
-from napari_unet.errors import InputError
-from napari_unet.quantities import count, duration, score
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from napari_unet.events import (
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.training.events import (
         Adjusted,
         Diverged,
         Event,
@@ -36,9 +38,7 @@ if TYPE_CHECKING:
         Step,
         Validated,
     )
-    from napari_unet.labels import LabelScheme
-    from napari_unet.train import Trainer
-    from napari_unet.train_config import TrainConfig
+    from napari_unet.training.trainer import Trainer
 
 __all__ = ["Monitor", "add", "run", "train_to_end"]
 
@@ -121,8 +121,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; return where the run is and how good it became."""
     stacks = open_training_stacks(args)
-    from napari_unet.checkpoint import load_model
-    from napari_unet.train import Trainer
+    from napari_unet.network.model_file import load_model
+    from napari_unet.training.trainer import Trainer
 
     trainer = Trainer(
         stacks,
@@ -283,8 +283,8 @@ def _config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig
     """Return the settings of the preset or of a former run, with what was asked on top."""
     from dataclasses import replace
 
-    from napari_unet.checkpoint import RunFolder
-    from napari_unet.train_config import TrainConfig, preset_for
+    from napari_unet.config.training import TrainConfig, preset_for
+    from napari_unet.training.run_folder import RunFolder
 
     former = args.output if args.resume else args.like
     if former is None:
@@ -306,8 +306,8 @@ def _config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig
 
 
 def _config_of(folder: Any) -> TrainConfig:
-    from napari_unet.errors import CheckpointError
-    from napari_unet.train_config import TrainConfig
+    from napari_unet.base.errors import CheckpointError
+    from napari_unet.config.training import TrainConfig
 
     try:
         return TrainConfig.from_dict(folder.description()["config"])
@@ -323,7 +323,7 @@ def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 def _tile(asked: int, depth: int) -> int:
     """Return a side that the network can take, and say when it is not the one asked for."""
-    from napari_unet.tiles import next_valid_size
+    from napari_unet.config.size_rule import next_valid_size
 
     size = next_valid_size(asked, depth)
     if size != asked:
@@ -333,7 +333,7 @@ def _tile(asked: int, depth: int) -> int:
 
 def _split(text: str) -> Any:
     """Read ``--validate``: "none", "last", "20%", "24-29", "3,7", "region:0,128,0,512"."""
-    from napari_unet.splits import SplitConfig
+    from napari_unet.config.split import SplitConfig
 
     if text in ("none", "last"):
         return SplitConfig(mode="none" if text == "none" else "last")

@@ -10,7 +10,9 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from napari_unet.errors import UNetError
+from napari_unet.annotation.splits import split_stack
+from napari_unet.base.errors import UNetError
+from napari_unet.config.size_rule import border
 from napari_unet.preflight.alignment import check_alignment, check_placement
 from napari_unet.preflight.axes import check_axes
 from napari_unet.preflight.finding import FIXES, Finding, Fix
@@ -21,14 +23,13 @@ from napari_unet.preflight.objects import check_objects, touching_pairs
 from napari_unet.preflight.sample import Sample
 from napari_unet.preflight.step import StepCost, measure_step
 from napari_unet.preflight.validation import check_validation
-from napari_unet.splits import split_stack
-from napari_unet.tiles import border
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_unet.splits import Split, SplitConfig
-    from napari_unet.stack import Stack
+    from napari_unet.annotation.splits import Split
+    from napari_unet.config.split import SplitConfig
+    from napari_unet.images.stack import Stack
 
 __all__ = [
     "FIXES",

@@ -18,18 +18,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import fft, ndimage
 
+from napari_unet.base.quantities import count
 from napari_unet.preflight.finding import Finding
 from napari_unet.preflight.sample import spread
-from napari_unet.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_unet.labels import LabelScheme
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.images.stack import Stack
     from napari_unet.preflight.sample import Sample
-    from napari_unet.stack import Stack
 
 __all__ = ["check_alignment", "check_placement", "correlations", "edge_strength", "label_edges"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_unet.base.quantities import count
 from napari_unet.preflight.finding import Finding
-from napari_unet.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_unet.stack import Stack
+    from napari_unet.images.stack import Stack
 
 __all__ = ["check_axes"]
 

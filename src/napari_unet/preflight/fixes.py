@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_unet.errors import InputError
-from napari_unet.labels import LabelScheme
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.base.errors import InputError
 from napari_unet.preflight.labels import class_values
 from napari_unet.preflight.sample import Sample
 
 if TYPE_CHECKING:
+    from napari_unet.images.stack import Stack
     from napari_unet.preflight.finding import Fix
-    from napari_unet.stack import Stack
 
 __all__ = ["apply_fix"]
 

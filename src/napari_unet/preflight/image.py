@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.base.quantities import count
+from napari_unet.images.stack import Intensity
 from napari_unet.preflight.finding import Finding, listed
 from napari_unet.preflight.sample import can_leave_out
-from napari_unet.quantities import count
-from napari_unet.stack import Intensity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from napari_unet.annotation.splits import Split
+    from napari_unet.images.stack import Stack
     from napari_unet.preflight.sample import Sample
-    from napari_unet.splits import Split
-    from napari_unet.stack import Stack
 
 __all__ = ["check_grey_values", "describe_grey_values", "describe_image"]
 

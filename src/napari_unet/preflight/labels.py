@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.labels import LabelScheme, annotated_classes, check_annotation
+from napari_unet.annotation.labels import LabelScheme, annotated_classes, check_annotation
+from napari_unet.base.quantities import count
 from napari_unet.preflight.finding import Finding, listed
 from napari_unet.preflight.sample import can_leave_out, spread
-from napari_unet.quantities import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from napari_unet.images.stack import Stack
     from napari_unet.preflight.sample import Sample
-    from napari_unet.stack import Stack
 
 __all__ = ["check_labels", "class_values"]
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.labels import read_target
+from napari_unet.annotation.labels import read_target
+from napari_unet.base.quantities import count
+from napari_unet.config.size_rule import border
 from napari_unet.preflight.finding import Finding
 from napari_unet.preflight.sample import spread
-from napari_unet.quantities import count
-from napari_unet.tiles import border
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from napari_unet.quantities import count
-from napari_unet.stack import sample_blocks
+from napari_unet.base.quantities import count
+from napari_unet.images.stack import sample_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_unet.intensity import Block
-    from napari_unet.stack import Stack
+    from napari_unet.images.intensity import Block
+    from napari_unet.images.stack import Stack
 
 __all__ = ["Sample", "can_leave_out", "spread"]
 

@@ -14,18 +14,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.errors import DeviceError
+from napari_unet.base.errors import DeviceError
+from napari_unet.base.quantities import about, count, size
+from napari_unet.config.size_rule import border, next_valid_size
 from napari_unet.preflight.finding import Finding
-from napari_unet.quantities import about, count, size
-from napari_unet.tiles import border, next_valid_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_unet.device import Compute
-    from napari_unet.stack import Stack
-    from napari_unet.train import Trainer
-    from napari_unet.train_config import TrainConfig
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.images.stack import Stack
+    from napari_unet.network.compute import Compute
+    from napari_unet.training.trainer import Trainer
 
 __all__ = ["StepCost", "measure_step", "reckoned_bytes"]
 
@@ -118,8 +118,8 @@ def measure_step(
     DeviceError
         If the device is not there, or cannot hold the smallest step.
     """
-    from napari_unet.device import choose
-    from napari_unet.train import PRESETS, Trainer
+    from napari_unet.network.compute import choose
+    from napari_unet.training.trainer import PRESETS, Trainer
 
     config = config or PRESETS["fast"]
     # No validation and no checkpoint comes due, and the run does not end by itself.
@@ -139,7 +139,7 @@ def measure_step(
 
 def _take_steps(trainer: Trainer) -> tuple[float, tuple[str, ...]]:
     """Return the seconds of a warm step, and what was adjusted to make it possible."""
-    from napari_unet.events import Adjusted, Step
+    from napari_unet.training.events import Adjusted, Step
 
     notes = {split.note for split in trainer.splits}  # said when the split is looked at
     times: list[float] = []
@@ -202,7 +202,7 @@ def reckoned_bytes(config: TrainConfig, compute: Compute) -> int:
     """
     import torch
 
-    from napari_unet.model import UNet
+    from napari_unet.network.unet import UNet
 
     kept: dict[int, Any] = {}
 
@@ -226,7 +226,7 @@ def reckoned_bytes(config: TrainConfig, compute: Compute) -> int:
 
 def _check_room(needed: int, compute: Compute) -> None:
     """Refuse a step on the CPU that would make the system end the program."""
-    from napari_unet.device import available_memory
+    from napari_unet.network.compute import available_memory
 
     free = available_memory(compute.device)
     if compute.device == "cpu" and needed > free:

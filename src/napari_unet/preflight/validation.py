@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_unet.labels import annotated_classes
+from napari_unet.annotation.labels import annotated_classes
+from napari_unet.annotation.splits import split_stack
+from napari_unet.config.size_rule import border
+from napari_unet.images.stack import sample_blocks
 from napari_unet.preflight.finding import Finding
-from napari_unet.splits import split_stack
-from napari_unet.stack import sample_blocks
-from napari_unet.tiles import border
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_unet.splits import Split, SplitConfig
-    from napari_unet.stack import Stack
+    from napari_unet.annotation.splits import Split
+    from napari_unet.config.split import SplitConfig
+    from napari_unet.images.stack import Stack
 
 __all__ = ["check_validation"]
 

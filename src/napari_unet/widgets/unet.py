@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
-from napari_unet.widgets.dock import MINIMUM_WIDTH, Dock
+from napari_unet.widgets.common.dock import MINIMUM_WIDTH, Dock
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 __all__ = ["TABS", "UNetDock"]
 
 TABS = {
-    "Data": ("data", "DataDock", "1. Which images, and what their labels mean"),
-    "Weights": ("weights", "WeightsDock", "2. Where the network must be most careful"),
-    "Augment": ("augmentation", "AugmentationDock", "3. Augmentation: what the network is shown"),
-    "Train": ("train", "TrainDock", "4. Teach the network"),
-    "Predict": ("predict", "PredictDock", "5. Let it label images"),
-    "Evaluate": ("evaluate", "EvaluateDock", "6. Measure how good it is"),
+    "Data": ("data.data_dock", "DataDock", "1. Which images, and what their labels mean"),
+    "Weights": ("weights.weights_dock", "WeightsDock", "2. Where the network must be most careful"),
+    "Augment": (
+        "augment.augmentation_dock",
+        "AugmentationDock",
+        "3. Augmentation: what the network is shown",
+    ),
+    "Train": ("train.train_dock", "TrainDock", "4. Teach the network"),
+    "Predict": ("predict.predict_dock", "PredictDock", "5. Let it label images"),
+    "Evaluate": ("evaluate.evaluate_dock", "EvaluateDock", "6. Measure how good it is"),
 }
 """Text of each tab: its module, its class, and its tooltip."""
 

@@ -1,0 +1,1 @@
+"""What labels mean: the scheme, the target, what trains and what validates, weight maps."""

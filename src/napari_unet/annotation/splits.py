@@ -1,0 +1,306 @@
+"""Which slices, or which region of them, train the network, and which only measure it.
+
+Neighbouring slices of a stack look alike, so validation slices are one contiguous block unless the
+user chooses otherwise. Where there is one labelled slice only, a strip of it is kept apart, with a
+guard band around it as wide as the network sees.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_unet.annotation.labels import annotated_classes
+from napari_unet.base.errors import InputError
+from napari_unet.config.split import Region, SplitConfig, _check_region
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.images.stack import Stack
+
+__all__ = [
+    "Split",
+    "parse_slices",
+    "restrict",
+    "say_slices",
+    "split_stack",
+    "split_stacks",
+]
+
+RANDOM_STREAM = 7  # tells these random numbers from others drawn with the same seed
+LEAST_TRAINING_SHARE = 1 / 3  # of the side, left of a single slice beside region and guard
+CHECKED_PIXELS = 2**26  # a larger plane is not searched for classes
+
+
+@dataclass(frozen=True)
+class Split:
+    """Who trains and who validates in one stack.
+
+    Attributes
+    ----------
+    train, validation
+        Flat slice indices, ascending. Without a region they are disjoint; with one they are the
+        same slices.
+    region
+        y0, y1, x0, x1: only these pixels validate, and training sees none of them.
+    guard
+        Training weights are 0 within this many pixels of the region (rows and columns alike).
+    note
+        One sentence for the user where the split is not the one asked for, else "".
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    region: Region | None = None
+    guard: int = 0
+    note: str = ""
+
+    def hidden(self, rows: slice, cols: slice, guard: int = 0) -> tuple[slice, slice] | None:
+        """Return the part of a window that is in the region, or within ``guard`` of it.
+
+        Parameters
+        ----------
+        rows, cols
+            The window, in pixels of the plane.
+        guard
+            0 for what training must not see, ``self.guard`` for what it must not learn from.
+
+        Returns
+        -------
+        (slice, slice) or None
+            Rows and columns counted from the corner of the window; None if there is no such part.
+        """
+        if self.region is None:
+            return None
+        y0, y1, x0, x1 = self.region
+        part = []
+        for window, low, high in ((rows, y0, y1), (cols, x0, x1)):
+            start, stop = max(window.start, low - guard), min(window.stop, high + guard)
+            if start >= stop:
+                return None
+            part.append(slice(start - window.start, stop - window.start))
+        return part[0], part[1]
+
+    def training_mask(self, i: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return where slice ``i`` may have training weights: (Y, X) bool."""
+        mask = np.full(shape, i in self.train)
+        closed = self.hidden(slice(0, shape[0]), slice(0, shape[1]), self.guard)
+        if closed is not None:
+            mask[closed] = False
+        return mask
+
+    def validation_mask(self, i: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
+        """Return which pixels of slice ``i`` validate: (Y, X) bool."""
+        if self.region is None:
+            return np.full(shape, i in self.validation)
+        mask = np.zeros(shape, bool)
+        part = self.hidden(slice(0, shape[0]), slice(0, shape[1]))
+        if part is not None:
+            mask[part] = i in self.validation
+        return mask
+
+
+def split_stack(stack: Stack, config: SplitConfig, guard: int) -> Split:
+    """Divide the labelled slices of a stack between training and validation.
+
+    Parameters
+    ----------
+    stack
+        With labels.
+    config
+        How.
+    guard
+        Pixels around a validation region that do not train: as far as the network sees.
+
+    Returns
+    -------
+    Split
+        No pixel both trains and validates. Where "last" or "random" finds one labelled slice
+        only, a strip of it validates, or nothing if it is too small; ``note`` says so.
+
+    Raises
+    ------
+    InputError
+        If nothing is labelled, or a choice leaves nothing to train or to validate on.
+    """
+    labelled = tuple(sorted(stack.labelled_slices))
+    if guard < 0:
+        raise InputError(f"guard must be 0 px or more, got {guard}.")
+    if not labelled:
+        raise InputError(
+            f"training needs labelled slices, but {stack.name!r} has none; paint labels on a few "
+            "slices, or choose the labels layer."
+        )
+    if config.mode == "none":
+        return Split(labelled, ())
+    if config.mode == "slices":
+        return _chosen(labelled, config.slices)
+    if config.mode == "region" and config.region is not None:
+        return _by_region(stack, labelled, config.region, guard)
+    if len(labelled) == 1:
+        return _single(stack, labelled[0], config.fraction, guard)
+    count = min(max(1, round(config.fraction * len(labelled))), len(labelled) - 1)
+    if config.mode == "random":
+        order = np.random.default_rng([config.seed, RANDOM_STREAM]).permutation(labelled)
+        return Split(tuple(sorted(order[count:].tolist())), tuple(sorted(order[:count].tolist())))
+    return Split(labelled[:-count], labelled[-count:])
+
+
+def split_stacks(stacks: Sequence[Stack], config: SplitConfig, guard: int) -> tuple[Split, ...]:
+    """Divide every stack of a training, each by itself.
+
+    Chosen slices and a region are looked for in each stack. One that does not have them trains
+    as a whole, as long as another one validates.
+
+    Parameters
+    ----------
+    stacks
+        One or more, with labels.
+    config, guard
+        As in `split_stack`.
+
+    Raises
+    ------
+    InputError
+        As `split_stack`, if no stack has the chosen slices or the region, and where one stack
+        would have nothing to train on.
+    """
+    if len(stacks) == 1 or config.mode not in ("slices", "region"):
+        return tuple(split_stack(stack, config, guard) for stack in stacks)
+    parts = [restrict(config, stack) for stack in stacks]
+    if all(part.mode == "none" for part in parts):
+        split_stack(stacks[0], config, guard)  # says what is wrong
+    return tuple(split_stack(stack, part, guard) for stack, part in zip(stacks, parts))
+
+
+def restrict(config: SplitConfig, stack: Stack) -> SplitConfig:
+    """Return a choice of slices or a region as far as a stack has them; mode "none" if not at all.
+
+    Parameters
+    ----------
+    config
+        What was chosen for several stacks.
+    stack
+        One of them, with labels.
+    """
+    if config.mode == "slices":
+        slices = tuple(sorted(set(config.slices) & set(stack.labelled_slices)))
+        return replace(config, slices=slices) if slices else SplitConfig("none")
+    if config.mode != "region" or config.region is None:
+        return config
+    _, y1, _, x1 = config.region
+    Y, X = stack.plane_shape
+    return config if y1 <= Y and x1 <= X else SplitConfig("none")
+
+
+def _chosen(labelled: tuple[int, ...], slices: tuple[int, ...]) -> Split:
+    unlabelled = sorted(set(slices) - set(labelled))
+    if unlabelled:
+        raise InputError(
+            f"validation slices must have labels, but slice {unlabelled[0]} has none; choose among "
+            f"{_few(labelled)}."
+        )
+    train = tuple(i for i in labelled if i not in slices)
+    if not train:
+        raise InputError(
+            "at least one labelled slice must be left for training, but all of them were chosen "
+            "for validation; choose fewer."
+        )
+    return Split(train, tuple(sorted(slices)))
+
+
+def _few(slices: tuple[int, ...]) -> str:
+    shown = ", ".join(map(str, slices[:8]))
+    return f"{shown}, ..." if len(slices) > 8 else shown
+
+
+def _by_region(stack: Stack, labelled: tuple[int, ...], region: Region, guard: int) -> Split:
+    _check_region(region, stack.plane_shape)
+    split = Split(labelled, labelled, region, guard)
+    if not split.training_mask(labelled[0], stack.plane_shape).any():
+        raise InputError(
+            f"the validation region {region} and its guard band of {guard} px leave no pixel for "
+            f"training in a plane of shape {stack.plane_shape}; draw a smaller region."
+        )
+    return split
+
+
+def _single(stack: Stack, i: int, fraction: float, guard: int) -> Split:
+    """Divide one labelled slice: a strip along the bottom, the right, the top or the left."""
+    for region in _strips(stack.plane_shape, fraction, guard):
+        split = Split((i,), (i,), region, guard)
+        if _has_classes_on_both_sides(stack, i, split):
+            y0, y1, x0, x1 = region
+            note = (
+                f"One slice has labels, so rows {y0}-{y1 - 1}, columns {x0}-{x1 - 1} of it are "
+                f"kept for validation, with a guard band of {guard} px."
+            )
+            return Split((i,), (i,), region, guard, note)
+    return Split(
+        (i,),
+        (),
+        note="One slice has labels and no part of it can be kept apart, so nothing validates; "
+        "label a second slice.",
+    )
+
+
+def _strips(shape: tuple[int, int], fraction: float, guard: int) -> Iterator[Region]:
+    Y, X = shape
+    height, width = (max(1, round(fraction * n)) for n in shape)
+    if Y - height - guard >= LEAST_TRAINING_SHARE * Y:
+        yield (Y - height, Y, 0, X)
+    if X - width - guard >= LEAST_TRAINING_SHARE * X:
+        yield (0, Y, X - width, X)
+    if Y - height - guard >= LEAST_TRAINING_SHARE * Y:
+        yield (0, height, 0, X)
+    if X - width - guard >= LEAST_TRAINING_SHARE * X:
+        yield (0, Y, 0, width)
+
+
+def _has_classes_on_both_sides(stack: Stack, i: int, split: Split) -> bool:
+    """Tell whether region and training part each show at least two classes."""
+    shape = stack.plane_shape
+    if shape[0] * shape[1] > CHECKED_PIXELS or stack.scheme is None:
+        return True
+    labels = stack.label_plane(i)
+    parts = (split.training_mask(i, shape), split.validation_mask(i, shape))
+    return all(len(annotated_classes(labels[part], stack.scheme)) >= 2 for part in parts)
+
+
+# -- slice numbers as people write them ---------------------------------------------------------
+
+
+def parse_slices(text: str) -> tuple[int, ...]:
+    """Read slice numbers: "3, 24-29" is (3, 24, 25, …, 29).
+
+    Raises
+    ------
+    InputError
+        When the text is anything else.
+    """
+    found: set[int] = set()
+    for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip()))):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
+        if match is None or (match[2] and int(match[2]) < int(match[1])):
+            raise InputError(f"slices must read like 3, 24-29, got {part!r}: write numbers.")
+        if int(match[2] or match[1]) > 10**6:
+            raise InputError(f"slice numbers must be below a million, got {part!r}.")
+        found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+    return tuple(sorted(found))
+
+
+def say_slices(slices: tuple[int, ...]) -> str:
+    """Write slice numbers shortly: (3, 24, 25, 26) is "3, 24–26"."""
+    parts: list[list[int]] = []
+    for i in sorted(slices):
+        if parts and i == parts[-1][1] + 1:
+            parts[-1][1] = i
+        else:
+            parts.append([i, i])
+    return ", ".join(f"{a}–{b}" if b > a else str(a) for a, b in parts)

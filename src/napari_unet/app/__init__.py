@@ -1,0 +1,1 @@
+"""What a window needs and a window is not: the session, and jobs for the background. No Qt."""

@@ -1,0 +1,217 @@
+"""What the Train dock runs in the background: the trainer's events, pictures between them.
+
+Pausing and closing are the worker's business. Ending early is a switch that the job looks at
+after every event, because a training that was ended still hands over its model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Event as Flag
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.app.live_prediction import LivePrediction, LiveTile
+from napari_unet.base.errors import CheckpointError
+from napari_unet.images.compatible import to_common_pixel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.training.events import Event
+    from napari_unet.training.trainer import Trainer
+
+__all__ = ["Ended", "TrainingJob", "TrainingRequest"]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRequest:
+    """All that one training needs.
+
+    Attributes
+    ----------
+    stack : Stack
+        Image and labels; the slice being shown is one of its.
+    config : TrainConfig
+        How to train; a resumed run goes on with the settings it was begun with.
+    run : Path or None
+        Where to save.
+    resume : bool
+        Go on with the interrupted run in that folder.
+    start_from : TrainedModel or None
+        Continue from this model instead of random weights.
+    others : tuple of Stack
+        Further stacks to learn from, with labels.
+    common_pixel : bool
+        Resample the others to the pixel size of the stack.
+    """
+
+    stack: Stack
+    config: TrainConfig
+    run: Path | None
+    resume: bool = False
+    start_from: TrainedModel | None = None
+    others: tuple[Stack, ...] = ()
+    common_pixel: bool = False
+
+    def stacks(self) -> tuple[Stack, ...]:
+        """Return what the trainer gets: labels of their own, pixels of a common size if wanted."""
+        stacks = tuple(snapshot(stack) for stack in (self.stack, *self.others))
+        return to_common_pixel(stacks) if self.common_pixel else stacks
+
+
+@dataclass(frozen=True, eq=False)
+class Ended:
+    """Training is over; the last event.
+
+    Attributes
+    ----------
+    model : TrainedModel or None
+        The model of the best step, or of the last one when none was validated; None when it
+        ended before the first step.
+    stopped : bool
+        The user ended it before its last step.
+    step : int
+        The last step.
+    seconds_per_step : float
+        Mean over this training, validation included; NaN when there was no step.
+    """
+
+    model: TrainedModel | None
+    stopped: bool
+    step: int
+    seconds_per_step: float
+
+
+class TrainingJob:
+    """One training with a live prediction; `events` runs in the worker's thread.
+
+    Parameters
+    ----------
+    request : TrainingRequest
+        What to train, and how.
+
+    Attributes
+    ----------
+    live_slice : int or None
+        Flat index of the slice to predict between steps; None for no prediction. The window sets
+        it, the worker reads it.
+    stack : Stack
+        The stack being trained on, with the labels that the user may go on painting.
+    losses : list of (int, float)
+        Step and loss of every step so far; grows in the worker's thread.
+    """
+
+    def __init__(self, request: TrainingRequest) -> None:
+        self.live_slice: int | None = None
+        self.losses: list[tuple[int, float]] = []
+        self.stack = request.stack
+        self._request = request
+        self._stop = Flag()
+        self._trainer: Any = None
+
+    def stop(self) -> None:
+        """End the training after the present step; `Ended` brings the model."""
+        self._stop.set()
+
+    def release(self) -> None:
+        """Give the device's memory back; called in the worker's thread when it pauses."""
+        if self._trainer is not None:
+            self._trainer.release()
+
+    def events(self) -> Iterator[Event | LiveTile | Ended]:
+        """Train, and predict the slice being shown between the steps.
+
+        Yields
+        ------
+        event
+            The trainer's events as they come, pieces of live prediction, `Ended` last. Closing
+            it closes the trainer, which keeps its best and its last model. Where the run folder
+            takes nothing at the end, the model is in `Ended`, and the error follows.
+        """
+        from napari_unet.training.trainer import Step, Trainer
+
+        request = self._request
+        stacks = request.stacks()
+        self._trainer = trainer = Trainer(
+            stacks,
+            _stored_config(request) if request.resume else request.config,
+            request.run,
+            resume=request.resume,
+            start_from=request.start_from,
+            spare_cores=1,
+        )
+        live = LivePrediction(stacks[0], lambda: None if self._stop.is_set() else self.live_slice)
+        events = trainer.run()
+        started = False
+        closing = False
+        failure: CheckpointError | None = None
+        try:
+            try:
+                for event in events:
+                    started = True
+                    if isinstance(event, Step):
+                        self.losses.append((event.step, event.loss))
+                    yield event
+                    if self._stop.is_set():
+                        break
+                    if isinstance(event, Step):
+                        tile = live.next_tile(trainer.model, trainer.learner.compute)
+                        if tile is not None:
+                            yield tile
+            except GeneratorExit:
+                closing = True
+                raise
+            finally:
+                live.close()
+                events.close()
+        except CheckpointError as error:
+            if closing:
+                raise
+            failure = error
+        # A generator that was closed before its first event has prepared nothing.
+        if started and trainer.learner.step:
+            yield from self._end(trainer, live, failure)
+        elif failure is None:
+            yield Ended(None, self._stop.is_set(), 0, float("nan"))
+        if failure is not None:
+            raise failure
+
+    def _end(
+        self, trainer: Trainer, live: LivePrediction, failure: CheckpointError | None
+    ) -> Iterator[Event | LiveTile | Ended]:
+        """Hand out a last picture, and the model: from the run folder, if that could take it."""
+        step = trainer.learner.step
+        model = trainer.unsaved_model() if failure else _model_to_keep(trainer, self._request.run)
+        yield from live.whole_slice(model, trainer.learner.compute)
+        yield Ended(model, self._stop.is_set(), step, trainer.seconds / step)
+
+
+def snapshot(stack: Stack) -> Stack:
+    """Return the stack with labels of its own, which painting during the training cannot change."""
+    if isinstance(stack.labels, np.ndarray):
+        return stack.with_labels(stack.labels.copy(), stack.scheme, stack.annotated)
+    return stack
+
+
+def _model_to_keep(trainer: Any, run: Path | None) -> TrainedModel:
+    if run is None:
+        model: TrainedModel = trainer.model
+        return model
+    from napari_unet.network.model_file import load_model
+
+    return load_model(run)
+
+
+def _stored_config(request: TrainingRequest) -> TrainConfig:
+    """Return the settings that the interrupted run was begun with."""
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.training.run_folder import RunFolder
+
+    assert request.run is not None
+    return TrainConfig.from_dict(RunFolder(request.run).description()["config"])

@@ -1,0 +1,1 @@
+"""What every room needs: errors, words for quantities, units, files, threads, memory."""

@@ -1,0 +1,1 @@
+"""All settings of a run, and the presets; no torch, so that forms come at once."""

@@ -1,0 +1,109 @@
+"""How strongly tiles are deformed and their grey values changed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from napari_unet.base.errors import InputError
+from napari_unet.config.settings import Settings
+
+__all__ = ["MAX_GRID", "AugmentConfig"]
+
+
+MAX_GRID = 64  # more control points than this are no smooth deformation any more
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Settings):
+    """How strongly tiles are deformed and their grey values changed.
+
+    The defaults are what docs/recipe.md found to help: grey values as they are,
+    which all slices of a stack share, and no more blur than needed.
+
+    Parameters
+    ----------
+    displacement
+        px, standard deviation of the displacement of every control point; 0 = off.
+        The paper's value is 10.
+    grid
+        Control points per side of the tile, the outer ones in its corners; 3 in the paper.
+    rotation
+        Degrees, uniform in ± this.
+    zoom
+        Smallest and largest magnification, log-uniform between them.
+    flips
+        Mirror each axis with probability 1/2.
+    brightness
+        Standard deviation of an offset, as a part of the 0..1 range.
+    contrast
+        Grey values are multiplied about 0.5 by exp(u), u uniform in ± this.
+    gamma
+        Grey values are raised to the power exp(u), u uniform in ± this.
+    noise
+        Standard deviation of Gaussian noise, as a part of the 0..1 range.
+    interpolation
+        Of the image: "linear", or "cubic", which blurs it less. Labels take the nearest value.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    described_as: ClassVar[str] = "augmentation settings"
+
+    displacement: float = 10.0
+    grid: int = 3
+    rotation: float = 180.0
+    zoom: tuple[float, float] = (0.8, 1.25)
+    flips: bool = True
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: float = 0.0
+    noise: float = 0.0
+    interpolation: Literal["linear", "cubic"] = "cubic"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "zoom", tuple(self.zoom))
+        for name in ("displacement", "rotation", "brightness", "contrast", "gamma", "noise"):
+            _check_not_negative(name, getattr(self, name))
+        if isinstance(self.grid, bool) or not isinstance(self.grid, int):
+            raise InputError(f"grid must be a whole number, got {self.grid!r}: 3 is the paper's.")
+        if not 2 <= self.grid <= MAX_GRID:
+            raise InputError(f"grid must be 2 to {MAX_GRID} control points, got {self.grid}.")
+        if self.interpolation not in ("linear", "cubic"):
+            raise InputError(
+                f"interpolation must be linear or cubic, got {self.interpolation!r}: choose one."
+            )
+        if len(self.zoom) != 2 or not all(_is_number(z) for z in self.zoom):
+            raise InputError(f"zoom must be two numbers, smallest and largest, got {self.zoom!r}.")
+        if not 0.05 <= self.zoom[0] <= self.zoom[1] <= 20:
+            raise InputError(
+                f"zoom must be two numbers between 0.05 and 20, the smaller first, "
+                f"got {self.zoom}: (0.8, 1.25) is usual, (1, 1) turns it off."
+            )
+
+    @classmethod
+    def none(cls) -> AugmentConfig:
+        """Return the configuration that changes nothing: tiles are crops."""
+        return cls(
+            displacement=0.0, rotation=0.0, zoom=(1.0, 1.0), flips=False,
+            brightness=0.0, contrast=0.0, gamma=0.0, noise=0.0,
+        )  # fmt: skip
+
+
+def _is_number(value: object) -> bool:
+    return (
+        isinstance(value, (int, float, np.integer, np.floating))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )
+
+
+def _check_not_negative(name: str, value: object) -> None:
+    if not _is_number(value) or value < 0:  # type: ignore[operator]
+        raise InputError(f"{name} must be a number of 0 or more, got {value!r}: 0 turns it off.")

@@ -1,0 +1,61 @@
+"""The shape of a network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from napari_unet.base.errors import InputError
+from napari_unet.config.settings import Settings
+
+__all__ = ["UNetConfig"]
+
+
+@dataclass(frozen=True)
+class UNetConfig(Settings):
+    """Shape of a U-Net; the defaults are the paper's.
+
+    Attributes
+    ----------
+    in_channels : int
+        Image channels.
+    classes : int
+        Output classes, background included.
+    depth : int
+        Number of 2×2 poolings; 0 to 6.
+    width : int
+        Channels of the first level, doubled at every pooling.
+    dropout : float
+        Share of the deepest features that is dropped in training ("at the end
+        of the contracting path").
+    norm : {"none", "batch"}
+        Batch normalisation between convolution and ReLU. The paper has none;
+        it lets a small network learn in minutes.
+    """
+
+    described_as: ClassVar[str] = "network settings"
+
+    in_channels: int = 1
+    classes: int = 2
+    depth: int = 4
+    width: int = 64
+    dropout: float = 0.5
+    norm: Literal["none", "batch"] = "none"
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("in_channels", 1, 4096),
+            ("classes", 2, 255),
+            ("depth", 0, 6),
+            ("width", 1, 1024),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                msg = f"{name} must be a whole number from {low} to {high}, got {value!r}"
+                raise InputError(msg)
+        if not 0.0 <= self.dropout < 1.0:
+            msg = f"dropout must be at least 0 and below 1, got {self.dropout!r}"
+            raise InputError(msg)
+        if self.norm not in ("none", "batch"):
+            msg = f"norm must be 'none' or 'batch', got {self.norm!r}"
+            raise InputError(msg)

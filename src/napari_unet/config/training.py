@@ -1,0 +1,220 @@
+"""The settings of a training run, and the presets that a user chooses from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from napari_unet.base.errors import InputError
+from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.settings import Settings
+from napari_unet.config.size_rule import output_size
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.weights import WeightConfig
+from napari_unet.config.zoom import check_zoom
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_unet.annotation.labels import LabelScheme
+
+__all__ = ["PRESETS", "TrainConfig", "preset_for"]
+
+
+@dataclass(frozen=True)
+class TrainConfig(Settings):
+    """Everything that decides the result of a run, besides the data.
+
+    Attributes
+    ----------
+    network : UNetConfig
+        Shape of the network; channels and classes are taken from the data.
+    steps : int
+        Optimiser steps.
+    tile : int
+        Side of an input tile, in pixels; must suit the network.
+    batch : int
+        Tiles in a step.
+    optimiser : {"adam", "sgd"}
+        SGD has the paper's momentum; Adam has betas 0.9 and 0.999.
+    learning_rate : float
+        The greatest over the schedule.
+    momentum : float
+        Of SGD.
+    weight_decay : float
+        Decoupled (AdamW) for Adam, the classic penalty for SGD.
+    schedule : {"one-cycle", "constant"}
+        One-cycle: a linear rise over the first tenth, then half a cosine down
+        to nothing. Constant is the paper's.
+    loss : {"mean", "weighted mean", "dice"}
+        The sum of weighted cross-entropies divided by the number of pixels, or
+        by the sum of the weights; "dice" adds a Dice term to the latter.
+    weights : WeightConfig or None
+        The border weight map; None weighs all annotated pixels alike.
+    augment : AugmentConfig
+        Random deformation and grey values.
+    split : SplitConfig
+        What validates.
+    intensity : {"stack", "image"}
+        Grey-value limits of the whole stack, or of each slice.
+    zoom : float
+        How many times as many pixels the network sees along y and x; 0.5 halves
+        the images before training, and before every prediction.
+    validate_every, checkpoint_every : int
+        In steps.
+    seed : int
+        Of the weights, the tiles and the dropout.
+    device : str
+        See `napari_unet.network.compute.choose`.
+    preset : str
+        The preset these settings came from, for the record.
+    """
+
+    described_as: ClassVar[str] = "training settings"
+
+    network: UNetConfig = field(default_factory=UNetConfig)
+    steps: int = 4000
+    tile: int = 572
+    batch: int = 1
+    optimiser: Literal["adam", "sgd"] = "sgd"
+    learning_rate: float = 1e-3
+    momentum: float = 0.99
+    weight_decay: float = 0.0
+    schedule: Literal["one-cycle", "constant"] = "constant"
+    loss: Literal["mean", "weighted mean", "dice"] = "mean"
+    weights: WeightConfig | None = field(default_factory=WeightConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    intensity: Literal["stack", "image"] = "stack"
+    zoom: float = 1.0
+    validate_every: int = 200
+    checkpoint_every: int = 200
+    seed: int = 0
+    device: str = "auto"
+    preset: str = "paper"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "validate_every", "checkpoint_every"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                msg = f"{name} must be a whole number of at least 1, got {value!r}"
+                raise InputError(msg)
+        _one_of("optimiser", self.optimiser, ("adam", "sgd"))
+        _one_of("schedule", self.schedule, ("one-cycle", "constant"))
+        _one_of("loss", self.loss, ("mean", "weighted mean", "dice"))
+        _one_of("intensity", self.intensity, ("stack", "image"))
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            msg = f"the learning rate must be above 0, got {self.learning_rate!r}"
+            raise InputError(msg)
+        if not 0 <= self.momentum < 1:
+            msg = f"the momentum must be at least 0 and below 1, got {self.momentum!r}"
+            raise InputError(msg)
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            msg = f"the weight decay must be at least 0, got {self.weight_decay!r}"
+            raise InputError(msg)
+        if not isinstance(self.seed, int) or self.seed < 0:
+            msg = f"the seed must be a whole number of at least 0, got {self.seed!r}"
+            raise InputError(msg)
+        check_zoom(self.zoom)
+        output_size(self.tile, self.network.depth)
+
+    @classmethod
+    def preset_named(cls, name: str, **changes: Any) -> TrainConfig:
+        """One of the presets, with some settings changed.
+
+        Parameters
+        ----------
+        name : str
+            A key of `PRESETS`.
+        **changes
+            Fields of this class that replace the preset's.
+        """
+        if name not in PRESETS:
+            msg = f"the preset must be one of {', '.join(PRESETS)}, got {name!r}: choose one"
+            raise InputError(msg)
+        return replace(PRESETS[name], **changes)
+
+    def learning_rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 1."""
+        if self.schedule == "constant":
+            return self.learning_rate
+        rise = max(1, self.steps // 10)
+        if step <= rise:
+            return self.learning_rate * step / rise
+        progress = (step - rise) / max(1, self.steps - rise)
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> TrainConfig:
+        """Return the settings that ``to_dict`` wrote, with those nested in them."""
+        parts = dict(plain)
+        for name, kind in NESTED.items():
+            if parts.get(name) is not None:
+                parts[name] = kind.from_dict(parts[name])
+        return super().from_dict(parts)
+
+
+NESTED: dict[str, type[Settings]] = {
+    "network": UNetConfig,
+    "augment": AugmentConfig,
+    "split": SplitConfig,
+    "weights": WeightConfig,
+}
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        msg = f"{name} must be one of {', '.join(choices)}, got {value!r}: choose one"
+        raise InputError(msg)
+
+
+# Minutes on two CPU cores: a narrow network with batch normalisation, Adam on
+# one cycle. See docs/results.md for what it reaches.
+FAST = TrainConfig(
+    network=UNetConfig(depth=3, width=16, dropout=0.0, norm="batch"),
+    steps=600,
+    tile=284,
+    batch=4,
+    optimiser="adam",
+    learning_rate=3e-3,
+    schedule="one-cycle",
+    loss="weighted mean",
+    validate_every=100,
+    checkpoint_every=100,
+    preset="fast",
+)
+
+PRESETS: dict[str, TrainConfig] = {
+    "fast": FAST,
+    # For densely packed tissue more steps gain more than a wider network; see docs/recipe.md.
+    "best": replace(FAST, steps=2000, preset="best"),
+    # ... and for separate cells, whose ids are objects.
+    "best-cells": replace(
+        FAST,
+        network=replace(FAST.network, depth=4),
+        zoom=0.5,
+        tile=316,
+        steps=1000,
+        weights=WeightConfig(preset="fiji"),
+        preset="best-cells",
+    ),
+    # The paper: 64 channels, one large tile a step, SGD with momentum 0.99.
+    "paper": TrainConfig(preset="paper"),
+}
+"""Settings by name."""
+
+
+def preset_for(name: str, scheme: LabelScheme | None) -> str:
+    """Return the preset that a choice stands for: "best" has one for each kind of data.
+
+    Parameters
+    ----------
+    name : str
+        What was chosen.
+    scheme : LabelScheme or None
+        What the label values of the stack mean; objects are taken for cells.
+    """
+    is_cells = scheme is not None and scheme.kind == "objects"
+    return "best-cells" if name == "best" and is_cells else name

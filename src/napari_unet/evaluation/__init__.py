@@ -1,0 +1,1 @@
+"""A prediction against a reference: one comparison, and the metrics of the field."""

@@ -1,0 +1,53 @@
+"""How good a segmentation is, in the units that papers report."""
+
+from napari_unet.evaluation.metrics.ctc import ctc_det, ctc_seg
+from napari_unet.evaluation.metrics.error_map import ErrorMap, SegmentationError, error_map
+from napari_unet.evaluation.metrics.information import v_info
+from napari_unet.evaluation.metrics.isbi2012 import ISBI2012Result, isbi2012
+from napari_unet.evaluation.metrics.objects import average_precision, average_precision_curve
+from napari_unet.evaluation.metrics.overlap import (
+    Counts,
+    confusion,
+    count,
+    dice,
+    dice_by_class,
+    f_score,
+    iou,
+    iou_by_class,
+    mean_iou,
+    pixel_accuracy,
+)
+from napari_unet.evaluation.metrics.pixel import pixel_error, pixel_f_score
+from napari_unet.evaluation.metrics.rand import rand_error, rand_score, v_rand
+from napari_unet.evaluation.metrics.thresholded_iou import thresholded_iou
+from napari_unet.evaluation.metrics.warping import warping_error
+
+__all__ = [
+    "Counts",
+    "ErrorMap",
+    "ISBI2012Result",
+    "SegmentationError",
+    "average_precision",
+    "average_precision_curve",
+    "confusion",
+    "count",
+    "ctc_det",
+    "ctc_seg",
+    "dice",
+    "dice_by_class",
+    "error_map",
+    "f_score",
+    "iou",
+    "iou_by_class",
+    "isbi2012",
+    "mean_iou",
+    "pixel_accuracy",
+    "pixel_error",
+    "pixel_f_score",
+    "rand_error",
+    "rand_score",
+    "thresholded_iou",
+    "v_info",
+    "v_rand",
+    "warping_error",
+]

@@ -1,0 +1,1 @@
+"""Stacks of slices, read from files piece by piece."""

@@ -1,0 +1,323 @@
+"""Folders of the Cell Tracking Challenge, of any of its data sets.
+
+Layout (celltrackingchallenge.net): ``NN/tTTT.tif`` frames, ``NN_GT/SEG/man_segTTT.tif`` gold truth
+of a few frames, ``NN_ST/SEG/man_segTTT.tif`` silver truth, ``NN_GT/TRA/man_trackTTT.tif`` tracking
+markers. ``NN`` is the sequence; the frames of 3D sets are (Z, Y, X), and their gold truth may be
+single planes ``man_seg_TTT_ZZZ.tif``.
+"""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.base.errors import DataSetError, InputError
+from napari_unet.images.stack import Stack
+from napari_unet.images.tiff import LAZY_ABOVE, read_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "Truth",
+    "add_truth",
+    "find_sequences",
+    "find_truths",
+    "is_ctc_folder",
+    "open_ctc",
+    "open_ctc_all",
+]
+
+Truth = Literal["gold", "silver", "markers"]
+
+TRUTH = {"gold": "{}_GT/SEG", "silver": "{}_ST/SEG", "markers": "{}_GT/TRA"}
+SCHEME = LabelScheme(kind="objects", names=("background", "cell"))
+# (frame interval in minutes, pixel in µm), from the challenge's pages of these sets.
+SPACING = {"DIC-C2DH-HeLa": (10.0, 0.19), "PhC-C2DH-U373": (15.0, 0.65)}
+
+
+@dataclass(frozen=True)
+class _Sequence:
+    root: Path
+    number: str
+    frames: tuple[Path, ...]
+
+    @property
+    def times(self) -> dict[int, int]:
+        """Position of every frame by the number in its name."""
+        return {int(re.findall(r"\d+", p.stem)[0]): k for k, p in enumerate(self.frames)}
+
+
+def find_sequences(path: str | Path) -> tuple[str, ...]:
+    """Names of the sequences in a data set's folder, or of the one the path points at.
+
+    Returns
+    -------
+    tuple of str
+        For example ("01", "02"); () when this is no folder of the challenge.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return ()
+    if re.fullmatch(r"\d\d", path.name):
+        return (path.name,) if _frames(path) else ()
+    inside = [p for p in path.iterdir() if re.fullmatch(r"\d\d", p.name) and p.is_dir()]
+    return tuple(sorted(p.name for p in inside if _frames(p)))
+
+
+def is_ctc_folder(path: str | Path) -> bool:
+    """Tell whether a folder is a data set of the challenge, or one of its sequences."""
+    return bool(find_sequences(path))
+
+
+def find_truths(path: str | Path, sequence: str | None = None) -> tuple[Truth, ...]:
+    """Which truth there is of a sequence: gold before silver before tracking markers.
+
+    Parameters
+    ----------
+    path
+        The data set's folder, or the folder of one sequence.
+    sequence
+        None: the only or the first one.
+    """
+    one = _locate(Path(path), sequence)
+    kinds: tuple[Truth, ...] = ("gold", "silver", "markers")
+    return tuple(
+        kind for kind in kinds if any((one.root / TRUTH[kind].format(one.number)).glob("man_*.tif"))
+    )
+
+
+def add_truth(
+    stack: Stack,
+    path: str | Path,
+    sequence: str | None = None,
+    truth: Truth = "gold",
+    *,
+    lazy_above: int = LAZY_ABOVE,
+) -> Stack:
+    """Return the frames of `open_ctc` with another truth; the frames are not read again.
+
+    Parameters
+    ----------
+    stack
+        Of this path and sequence.
+    path, sequence, truth, lazy_above
+        As in `open_ctc`.
+    """
+    return _with_truth(stack, _locate(Path(path), sequence), truth, lazy_above)
+
+
+def _frames(folder: Path) -> tuple[Path, ...]:
+    found = [p for p in folder.glob("t*.tif") if re.fullmatch(r"t\d{3,}", p.stem)]
+    return tuple(sorted(found, key=lambda p: int(p.stem[1:])))
+
+
+def open_ctc(
+    path: str | Path,
+    sequence: str | None = None,
+    truth: Truth | None = "gold",
+    *,
+    lazy_above: int = LAZY_ABOVE,
+) -> Stack:
+    """Open one sequence, or all of them one after the other.
+
+    Parameters
+    ----------
+    path
+        The data set's folder, or the folder of one sequence.
+    sequence
+        "01", "02", ... or "both". None: the only or the first one.
+    truth
+        "gold", "silver", "markers" or None for the frames alone. Frames
+        without truth are not in ``Stack.annotated``: they are not background.
+    lazy_above
+        Bytes of the frames from which on they are read when needed.
+
+    Returns
+    -------
+    Stack
+        Axes "tyx" or "tzyx". With "both", sequence 02 follows 01 along t; see
+        ``open_ctc_all`` for one stack each.
+
+    Raises
+    ------
+    DataSetError
+        When the folder, sequence or truth is missing or a file is damaged.
+    InputError
+        When "both" is asked of sequences of different size.
+    """
+    if sequence == "both":
+        return _join(open_ctc_all(path, truth, lazy_above=lazy_above), Path(path).name)
+    return _open_one(_locate(Path(path), sequence), truth, lazy_above)
+
+
+def open_ctc_all(
+    path: str | Path, truth: Truth | None = "gold", *, lazy_above: int = LAZY_ABOVE
+) -> tuple[Stack, ...]:
+    """Open every sequence of a data set as a stack of its own; see ``open_ctc``."""
+    numbers = find_sequences(path) or (None,)
+    return tuple(_open_one(_locate(Path(path), n), truth, lazy_above) for n in numbers)
+
+
+def _locate(path: Path, sequence: str | None) -> _Sequence:
+    found = find_sequences(path)
+    if not found:
+        raise DataSetError(
+            f"expected a folder of the Cell Tracking Challenge with 01/t000.tif in it, got {path}: "
+            "point at the unpacked data set."
+        )
+    number = sequence or found[0]
+    if number not in found:
+        raise DataSetError(
+            f"{path} has the sequences {', '.join(found)}, got {number!r}: choose one of them."
+        )
+    root = path.parent if path.name == number else path
+    return _Sequence(root, number, _frames(root / number))
+
+
+def _open_one(sequence: _Sequence, truth: Truth | None, lazy_above: int) -> Stack:
+    image = _read_all(sequence.frames, lazy_above)
+    axes = "tyx" if image.ndim == 3 else "tzyx"
+    name = f"{sequence.root.name} {sequence.number}"
+    interval, pixel = SPACING.get(sequence.root.name, (1.0, 1.0))
+    known = sequence.root.name in SPACING
+    stack = Stack(
+        name,
+        image,
+        axes,
+        scale=(interval, pixel, pixel) if known else (),
+        units=("minute", "micrometer", "micrometer") if known else (),
+    )
+    return stack if truth is None else _with_truth(stack, sequence, truth, lazy_above)
+
+
+def _with_truth(stack: Stack, sequence: _Sequence, truth: Truth, lazy_above: int) -> Stack:
+    labels, annotated = _read_truth(sequence, truth, tuple(stack.image.shape), lazy_above)
+    complete = len(annotated) == stack.n_slices
+    return stack.with_labels(labels, SCHEME, annotated=None if complete else annotated)
+
+
+def _read_truth(
+    sequence: _Sequence, truth: Truth, shape: tuple[int, ...], lazy_above: int
+) -> tuple[Any, tuple[int, ...]]:
+    """Labels of the shape of the image, zero where there is no truth, and the slices that have it.
+
+    Truth of all frames of an image that is too large to load is not loaded either.
+    """
+    folder, files = _truth_files(sequence, truth)
+    if int(np.prod(shape)) * 2 > lazy_above and set(sequence.times) == {t for t, _ in files}:
+        return _read_all([files[key] for key in sorted(files)], lazy_above), tuple(
+            range(int(np.prod(shape[:-2])))
+        )
+    planes = _read_parallel(list(files.values()))
+    labels = np.zeros(shape, planes[0].dtype)
+    slices = np.arange(int(np.prod(shape[:-2]))).reshape(shape[:-2])
+    annotated: set[int] = set()
+    for ((time, z), file), plane in zip(files.items(), planes):
+        if time not in sequence.times:
+            raise DataSetError(
+                f"{file} has no frame t{time:03d} in sequence {sequence.number}: the folders "
+                f"{folder} and {sequence.number} do not belong together, copy them again."
+            )
+        where = (sequence.times[time],) if z is None else (sequence.times[time], z)
+        if plane.shape != labels[where].shape:
+            raise DataSetError(
+                f"{file} has shape {plane.shape}, but its frame has {labels[where].shape}: the "
+                "data set is damaged, fetch it again."
+            )
+        labels[where] = plane
+        annotated |= set(np.atleast_1d(slices[where]).ravel().tolist())
+    return labels, tuple(sorted(annotated))
+
+
+def _truth_files(
+    sequence: _Sequence, truth: Truth
+) -> tuple[Path, dict[tuple[int, int | None], Path]]:
+    if truth not in TRUTH:
+        raise InputError(f"truth must be one of {', '.join(TRUTH)} or None, got {truth!r}.")
+    folder = sequence.root / TRUTH[truth].format(sequence.number)
+    files: dict[tuple[int, int | None], Path] = {}
+    for file in sorted(folder.glob("man_*.tif")):
+        match = re.fullmatch(r"man_(?:seg|track)_?(\d{3,})(?:_(\d+))?", file.stem)
+        if match:
+            files[int(match[1]), None if match[2] is None else int(match[2])] = file
+    if not files:
+        there = [
+            t for t, p in TRUTH.items() if (sequence.root / p.format(sequence.number)).is_dir()
+        ]
+        raise DataSetError(
+            f"expected {truth} truth in {folder}, but there is none: choose "
+            f"{' or '.join(there) if there else 'another data set, or truth=None for the frames'}."
+        )
+    return folder, files
+
+
+def _read_all(files: Sequence[Path], lazy_above: int) -> Any:
+    """(T, ...) array of equally shaped frames, as a dask array when it would be too large."""
+    first = read_plane(files[0])
+    if first.nbytes * len(files) <= lazy_above:
+        return _stack_up(files, [first, *_read_parallel(files[1:])])
+    import dask
+    import dask.array as da
+
+    read = dask.delayed(read_plane, pure=True)
+    frames = [da.from_delayed(read(f), first.shape, dtype=first.dtype) for f in files]
+    return da.stack(frames)
+
+
+def _stack_up(files: Sequence[Path], planes: list[NDArray[Any]]) -> NDArray[Any]:
+    for file, plane in zip(files, planes):
+        if plane.shape != planes[0].shape:
+            raise DataSetError(
+                f"{file} has shape {plane.shape}, but {files[0].name} has {planes[0].shape}: all "
+                "images of a series must have one size, take the others out of the folder."
+            )
+    return np.stack(planes)
+
+
+def _read_parallel(files: Sequence[Path]) -> list[NDArray[Any]]:
+    with ThreadPoolExecutor(8) as pool:  # decompression releases the interpreter's lock
+        return list(pool.map(read_plane, files))
+
+
+def _join(stacks: tuple[Stack, ...], name: str) -> Stack:
+    first = stacks[0]
+    shapes = {s.image.shape[1:] for s in stacks}
+    if len(shapes) > 1:
+        raise InputError(
+            f"the sequences of {name} have different sizes {sorted(shapes)} and cannot follow one "
+            "another: open them as separate stacks."
+        )
+    annotated: list[int] = []
+    offset = 0
+    for one in stacks:
+        annotated += [offset + i for i in one.labelled_slices]
+        offset += one.n_slices
+    joined = Stack(
+        f"{name} {'+'.join(s.name.rsplit(' ', 1)[-1] for s in stacks)}",
+        _concatenate([s.image for s in stacks]),
+        first.axes,
+        scale=first.scale,
+        units=first.units,
+    )
+    if first.labels is None:
+        return joined
+    labels = _concatenate([s.labels for s in stacks])
+    complete = len(annotated) == offset
+    return joined.with_labels(labels, first.scheme, None if complete else tuple(annotated))
+
+
+def _concatenate(arrays: list[Any]) -> Any:
+    if all(isinstance(a, np.ndarray) for a in arrays):
+        return np.concatenate(arrays)
+    import dask.array as da
+
+    return da.concatenate(arrays)

@@ -1,0 +1,215 @@
+"""Bring stacks of different pixel sizes to a common one."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from skimage.transform import resize
+
+from napari_unet.base.errors import InputError
+from napari_unet.base.units import ratio
+from napari_unet.images.stack import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = ["relative_pixel_size", "resample", "resize_planes", "to_pixel_size"]
+
+
+def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = False) -> Stack:
+    """Resample every plane to a pixel size; slices are neither added nor taken away.
+
+    The image is interpolated linearly after the smoothing that shrinking needs
+    (``skimage.transform.resize``), labels take the nearest value. The field of
+    view stays the same: its outline, not the centre of its corner pixels.
+
+    Parameters
+    ----------
+    stack
+        The stack.
+    pixel_size
+        (y, x) in the units of ``stack.scale``.
+    lazy
+        Resample a plane when it is read, even of an array in memory.
+
+    Returns
+    -------
+    Stack
+        Axes: leading ones, "c" if there is one, "y", "x"; same dtypes. Arrays in
+        memory stay there, of lazy ones each plane is resampled when it is read.
+
+    Raises
+    ------
+    InputError
+        When a size is not positive or no pixel would be left.
+    """
+    if not all(math.isfinite(s) and s > 0 for s in pixel_size):
+        raise InputError(f"pixel size must be positive, got {pixel_size}: give y and x.")
+    ratios = [old / new for old, new in zip(stack.pixel_size, pixel_size)]
+    shape = tuple(round(n * r) for n, r in zip(stack.plane_shape, ratios))
+    if 0 in shape:
+        raise InputError(
+            f"pixel size {pixel_size} leaves no pixel of {stack.name!r}, whose plane is "
+            f"{stack.plane_shape} at {stack.pixel_size}: give a smaller size."
+        )
+    plane = (stack.channels, *shape)
+    image = _planes(
+        stack,
+        lazy or not isinstance(stack.image, np.ndarray),
+        lambda i: _resize(stack.image_plane(i), shape),
+        plane,
+        stack.dtype,
+    )
+    if "c" not in stack.axes:
+        image = image.reshape(*stack.leading_shape, *shape)
+    labels = None
+    if stack.labels is not None:
+        rows, cols = (_nearest(n, m) for n, m in zip(stack.plane_shape, shape))
+        labels = _planes(
+            stack,
+            lazy or not isinstance(stack.labels, np.ndarray),
+            lambda i: stack.label_plane(i)[rows][:, cols],
+            shape,
+            np.int32,
+        )
+    return _described(stack, image, labels, shape)
+
+
+def relative_pixel_size(
+    stack: Stack, pixel_size: Sequence[float] | None, unit: str | None
+) -> tuple[float, float] | None:
+    """How many times as large as a given one the pixels of a stack are.
+
+    Parameters
+    ----------
+    stack
+        The stack.
+    pixel_size, unit
+        (y, x) and its unit, as a model remembers them.
+
+    Returns
+    -------
+    (float, float) or None
+        Along y and x; None where the two cannot be compared.
+    """
+    if pixel_size is None or unit is None:
+        return None
+    per_unit = ratio(stack.units[-1], unit)
+    if per_unit is None:
+        return None
+    y, x = (own * per_unit / given for own, given in zip(stack.pixel_size, pixel_size))
+    return y, x
+
+
+def to_pixel_size(stacks: Sequence[Stack], pixel_size: tuple[float, float]) -> tuple[Stack, ...]:
+    """Resample stacks to one pixel size, given in the unit of the first one.
+
+    Parameters
+    ----------
+    stacks
+        One or more; those that have this pixel size stay as they are.
+    pixel_size
+        (y, x).
+
+    Raises
+    ------
+    InputError
+        When a stack's unit cannot be compared with that of the first one, or the size is not
+        possible; see `resample`.
+    """
+    return tuple(_to_pixel_size(stack, pixel_size, stacks[0].units[-1]) for stack in stacks)
+
+
+def _to_pixel_size(stack: Stack, pixel_size: tuple[float, float], unit: str) -> Stack:
+    per_unit = ratio(unit, stack.units[-1])
+    if per_unit is None:
+        raise InputError(
+            f"a common pixel size needs sizes that can be compared, but those of {stack.name!r} "
+            f"are in {stack.units[-1]} and not in {unit}: save it with its pixel size."
+        )
+    size = pixel_size[0] * per_unit, pixel_size[1] * per_unit
+    same = all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(size, stack.pixel_size))
+    return stack if same else resample(stack, size)
+
+
+def resize_planes(planes: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
+    """Resample planes that show the same field of view to another number of pixels.
+
+    Parameters
+    ----------
+    planes
+        (C, Y, X), any real dtype.
+    shape
+        Of the result.
+
+    Returns
+    -------
+    numpy.ndarray
+        (C, *shape), same dtype, interpolated linearly.
+    """
+    return _resize(planes, shape)
+
+
+def _described(stack: Stack, image: Any, labels: Any, shape: tuple[int, ...]) -> Stack:
+    """Stack of the new arrays: order of axes, true pixel size after rounding, position."""
+    axes = stack.leading_axes + ("c" if "c" in stack.axes else "") + "yx"
+    old = stack.axes.replace("c", "")
+    at = [old.index(a) for a in axes.replace("c", "")]
+    scale, translate = [stack.scale[k] for k in at], [stack.translate[k] for k in at]
+    for k, n, m in zip((-2, -1), stack.plane_shape, shape):
+        before, scale[k] = scale[k], scale[k] * n / m
+        translate[k] += (scale[k] - before) / 2  # of the first pixel's centre
+    return Stack(
+        stack.name,
+        image,
+        axes,
+        labels=labels,
+        scheme=stack.scheme,
+        annotated=stack.annotated,
+        scale=tuple(scale),
+        translate=tuple(translate),
+        units=tuple(stack.units[k] for k in at),
+        channel_names=stack.channel_names,
+    )
+
+
+def _planes(
+    stack: Stack, lazy: bool, make: Callable[[int], NDArray[Any]], shape: Any, dtype: Any
+) -> Any:
+    """Leading shape + plane shape, made when they are read, or at once."""
+    whole = (*stack.leading_shape, *shape)
+    if not lazy:
+        return np.stack([make(i) for i in range(stack.n_slices)]).reshape(whole)
+    import dask
+    import dask.array as da
+
+    # A plane is made whole even for a crop of it; the last ones are kept for the next crops.
+    make = functools.lru_cache(maxsize=2)(make)
+    planes = [
+        da.from_delayed(dask.delayed(make)(i), shape, dtype=dtype) for i in range(stack.n_slices)
+    ]
+    return da.stack(planes).reshape(whole)
+
+
+def _resize(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """(C, Y, X) to (C, *shape), in its own dtype."""
+    smooth = any(m < n for m, n in zip(shape, plane.shape[1:]))
+    exact = plane.astype(np.float64 if plane.dtype.itemsize > 2 else np.float32)
+    channels = [
+        resize(one, shape, order=1, anti_aliasing=smooth, preserve_range=True, mode="symmetric")
+        for one in exact
+    ]
+    result = np.stack(channels)
+    if plane.dtype.kind in "biu":
+        result = np.rint(result)
+    return result.astype(plane.dtype)
+
+
+def _nearest(n: int, m: int) -> NDArray[np.intp]:
+    """Index among ``n`` pixels that lies under the centre of each of ``m``."""
+    return ((np.arange(m) + 0.5) * n / m).astype(np.intp)

@@ -1,0 +1,1 @@
+"""The U-Net, its tiles, and how it is computed."""

@@ -1,0 +1,563 @@
+"""Overlap-tile prediction: a generator of finished tiles.
+
+Every tile is predicted from its mirrored surround, and tiles are aligned with
+the network's poolings (see `napari_unet.network.tiles`), so that the stitched result
+is the result of one pass over the whole slice, without seams.
+
+Legend: C channels, K classes, (Y, X) plane, (H, W) input, (h, w) output pixels.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import CancelledError
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from napari_unet.annotation.labels import likeliest
+from napari_unet.base.errors import DeviceError, InputError
+from napari_unet.base.kept_memory import kept_heap
+from napari_unet.base.prefetch import ahead
+from napari_unet.config.size_rule import previous_valid_size, smallest_plan
+from napari_unet.images.stack import Intensity, Stack, guess_axes
+from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack, zoomed_shape
+from napari_unet.network.compute import (
+    Compute,
+    available_memory,
+    choose,
+    free_memory,
+    is_out_of_memory,
+    limit_threads,
+)
+from napari_unet.network.inference import (
+    bytes_per_pixel,
+    forward_logits,
+    forward_tiles,
+    network_for_inference,
+)
+from napari_unet.network.tiles import TilePlan, TileSlot, checked_region, plan_tiles, read_mirrored
+from napari_unet.network.trained_model import TrainedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.config.split import Region
+    from napari_unet.network.unet import UNet
+
+__all__ = [
+    "PredictedTile",
+    "PredictionPlan",
+    "plan",
+    "predict",
+    "predict_labels",
+    "predict_probabilities",
+]
+
+MEMORY_SHARE = 0.4
+"""Share of the free memory that a prediction takes when no budget is given."""
+
+UNZOOMED = (1.0, 1.0)
+
+FIXED_BYTES = 32 * 2**20
+"""What a computation takes whatever its tiles: buffers of threads, compiled kernels."""
+
+LARGEST_TILE = 2048
+"""Side from which a larger tile saves less than 20 % and only delays the first result."""
+
+
+@dataclass(frozen=True, eq=False)
+class PredictedTile:
+    """One finished tile.
+
+    Attributes
+    ----------
+    index : tuple of int
+        Leading index of the slice in the stack.
+    slice_index : int
+        The same as one flat index.
+    rows, cols : slice
+        Where the tile lies in the plane.
+    probabilities : ndarray (K, h, w) float32
+        Sum to 1 over K; logits where they were asked for.
+    done, total : int
+        Tiles finished so far, this one included, and tiles in all.
+    seconds_left : float
+        Estimated from the tiles so far.
+    note : str
+        One sentence when something was changed on the way, such as a smaller
+        tile for want of memory; else empty.
+    """
+
+    index: tuple[int, ...]
+    slice_index: int
+    rows: slice
+    cols: slice
+    probabilities: NDArray[np.float32]
+    done: int
+    total: int
+    seconds_left: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PredictionPlan:
+    """What a prediction will compute.
+
+    Attributes
+    ----------
+    tiles : TilePlan
+        The tiles of each slice, or of its zoomed plane.
+    slices : int
+        Number of slices.
+    total : int
+        Number of tiles that `predict` will yield.
+    bytes : int
+        Estimated peak memory of the computation.
+    """
+
+    tiles: TilePlan
+    slices: int
+    total: int
+    bytes: int
+
+
+def plan(
+    model: TrainedModel | UNet,
+    stack: Stack,
+    tile: int | None = None,
+    *,
+    slices: Sequence[int] | None = None,
+    region: Region | None = None,
+    match_pixels: bool = False,
+    batch: int = 1,
+    memory: int | None = None,
+    compute: Compute | None = None,
+) -> PredictionPlan:
+    """Lay out the tiles of a prediction without computing anything.
+
+    Parameters
+    ----------
+    model : TrainedModel or UNet
+        The network.
+    stack : Stack
+        What is to be predicted.
+    tile : int, optional
+        Largest side of an input tile; 2048 when omitted.
+    slices : sequence of int, optional
+        Flat indices; all when omitted.
+    region : (int, int, int, int), optional
+        ``y0, y1, x0, x1`` of the plane, y1 and x1 the first outside; the whole
+        plane when omitted.
+    match_pixels : bool
+        As in `predict`.
+    batch : int
+        Tiles computed together, which share the memory.
+    memory : int, optional
+        Bytes the computation may take; 40 % of what is free when omitted.
+    compute : Compute, optional
+        Where it will run; the CPU in float32 when omitted.
+    """
+    config = _network(model).config
+    compute = compute or Compute()
+    per_pixel = batch * bytes_per_pixel(config, 4 if compute.dtype == "float32" else 2)
+    budget = memory or int(MEMORY_SHARE * available_memory(compute.device))
+    shape, parts = stack.plane_shape, 0
+    zoom = _zoom(model, stack, match_pixels=match_pixels)
+    if zoom != UNZOOMED:
+        shape = zoomed_shape(stack.plane_shape, zoom)
+        cut = list(blocks(stack.plane_shape, shape, checked_region(region, stack.plane_shape)))
+        corners = np.array([part.region for part in cut])
+        region = tuple(f(corners[:, k]) for k, f in enumerate((np.min, np.max) * 2))
+        parts = len(cut)
+    fixed = min(FIXED_BYTES, budget // 5)
+    pixels = (budget - fixed) // per_pixel
+    if memory is None:  # of what little is free, the smallest tile is at least tried
+        pixels = max(pixels, smallest_plan(config.depth))
+    tiles = plan_tiles(
+        shape,
+        config.depth,
+        tile or LARGEST_TILE,
+        max_pixels=pixels,
+        region=region,
+        seconds_per_pixel=compute.seconds_per_pixel,
+    )
+    count = stack.n_slices if slices is None else len(slices)
+    used = fixed + tiles.input[0] * tiles.input[1] * per_pixel
+    return PredictionPlan(tiles, count, count * (parts or len(tiles.slots)), used)
+
+
+def predict(
+    model: TrainedModel | UNet,
+    image: Stack | Any,
+    axes: str | None = None,
+    *,
+    slices: Sequence[int] | None = None,
+    region: Region | None = None,
+    tile: int | None = None,
+    batch: int = 1,
+    device: str = "auto",
+    logits: bool = False,
+    mirror_average: bool = False,
+    match_pixels: bool = False,
+    memory: int | None = None,
+    compute: Compute | None = None,
+    lookahead: bool = True,
+) -> Generator[PredictedTile, None, None]:
+    """Predict a stack tile by tile.
+
+    Parameters
+    ----------
+    model : TrainedModel or UNet
+        A bare network takes the image's values as they are.
+    image : Stack or array
+        Any axes and dtype; read tile by tile, never as a whole.
+    axes : str, optional
+        Axes of an array, such as ``"zyx"``; guessed when omitted.
+    slices : sequence of int, optional
+        Flat indices of the slices to predict, in this order; all when omitted.
+    region : (int, int, int, int), optional
+        ``y0, y1, x0, x1``: only these pixels of each slice are predicted, and
+        come out as they do in the prediction of the whole slice.
+    tile : int, optional
+        Largest side of an input tile; rounded down to what the network takes.
+    batch : int
+        Tiles computed together.
+    device : str
+        See `napari_unet.network.compute.choose`.
+    logits : bool
+        Yield the network's raw output instead of probabilities.
+    mirror_average : bool
+        Average over the eight mirrored and rotated versions of each tile.
+    match_pixels : bool
+        Zoom the image so that its pixels have the size of those that the model
+        learnt from, and the result back. A model that learnt from zoomed images
+        always does so.
+    memory : int, optional
+        Bytes the computation may take; 40 % of what is free when omitted.
+    compute : Compute, optional
+        How to compute; overrides `device`.
+    lookahead : bool
+        Compute a tile while the one before is used, in a thread. Without it
+        nothing is computed but when a tile is asked for.
+
+    Yields
+    ------
+    PredictedTile
+        Slice by slice, row by row. A consumer that stops asking stops the
+        computation. Of a zoomed image parts of up to 2048² pixels come, not tiles.
+
+    Raises
+    ------
+    InputError
+        If the image has other channels than the model, or a slice or region is
+        not there.
+    DeviceError
+        If even the smallest tile does not fit into memory.
+    """
+    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
+    network = _network(model)
+    _check_channels(stack, network)
+    chosen = range(stack.n_slices) if slices is None else tuple(slices)
+    for i in chosen:
+        if not 0 <= i < stack.n_slices:
+            msg = f"the stack has slices 0 to {stack.n_slices - 1}, got {i}: choose one of these"
+            raise InputError(msg)
+    if batch < 1:
+        msg = f"a batch needs at least 1 tile, got {batch}: give 1 or more"
+        raise InputError(msg)
+    compute = compute or choose(device, network.config, purpose="predict")
+    zoom = _zoom(model, stack, match_pixels=match_pixels)
+    limit_threads(compute)
+    seen = zoom_stack(stack, zoom, lazy=True)
+    run = _Run(
+        seen, model, compute, logits=logits, mirror_average=mirror_average, lookahead=lookahead
+    )
+
+    def lay_out(part: Region | None) -> TilePlan:
+        laid_out = plan(
+            network, seen, tile, region=part, batch=batch, memory=memory, compute=compute
+        )
+        return laid_out.tiles
+
+    with kept_heap():
+        if zoom == UNZOOMED:
+            yield from run.tiles(chosen, lay_out(region), batch)
+        else:
+            yield from _zoomed(run, stack, chosen, region, lay_out, batch)
+
+
+def _zoom(model: TrainedModel | UNet, stack: Stack, *, match_pixels: bool) -> tuple[float, float]:
+    if not isinstance(model, TrainedModel):
+        return UNZOOMED
+    return zoom_for(model, stack, match_pixels=match_pixels)
+
+
+def _zoomed(
+    run: _Run,
+    stack: Stack,
+    slices: Sequence[int],
+    region: Region | None,
+    lay_out: Callable[[Region | None], TilePlan],
+    batch: int,
+) -> Iterator[PredictedTile]:
+    """Predict the zoomed stack part by part, and bring each part back."""
+    shape, small = stack.plane_shape, run.stack.plane_shape
+    parts = list(blocks(shape, small, checked_region(region, shape)))
+    start = time.perf_counter()
+    total, done = len(slices) * len(parts), 0
+    for i in slices:
+        for part in parts:
+            y0, y1, x0, x1 = part.region
+            values = np.empty((run.network.config.classes, y1 - y0, x1 - x0), np.float32)
+            notes = []
+            for tile in run.tiles((i,), lay_out(part.region), batch):
+                rows = slice(tile.rows.start - y0, tile.rows.stop - y0)
+                cols = slice(tile.cols.start - x0, tile.cols.stop - x0)
+                values[:, rows, cols] = tile.probabilities
+                notes += [tile.note] if tile.note else []
+            done += 1
+            left = (time.perf_counter() - start) / done * (total - done)
+            yield PredictedTile(
+                stack.index(i), i, part.rows, part.cols,
+                bring_back(values, part, shape, small), done, total, left, "; ".join(notes),
+            )  # fmt: skip
+
+
+class _Run:
+    """The state of one prediction: the prepared network and how far it is."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        model: TrainedModel | UNet,
+        compute: Compute,
+        *,
+        logits: bool,
+        mirror_average: bool,
+        lookahead: bool,
+    ) -> None:
+        self.stack = stack
+        self.lookahead = lookahead
+        self.compute = compute
+        self.logits = logits
+        self.mirror_average = mirror_average
+        self.intensity = model.intensity if isinstance(model, TrainedModel) else None
+        self.network = network_for_inference(_network(model), compute)
+        self._limits: tuple[int, Intensity | None] = (-1, None)
+        self._unwanted = threading.Event()
+        for layer in (*self.network.down, *self.network.merge):
+            layer.register_forward_pre_hook(partial(_break_off, self._unwanted))
+
+    def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[PredictedTile]:
+        """Predict slice after slice; when memory ends, go on with smaller tiles."""
+        start = time.perf_counter()
+        remaining = list(slices)
+        done, note = 0, ""
+        while remaining:
+            total = done + len(remaining) * len(plan.slots)
+            try:
+                for i, slot, probabilities in self._pass(remaining, plan, batch):
+                    done += 1
+                    left = (time.perf_counter() - start) / done * (total - done)
+                    yield PredictedTile(
+                        self.stack.index(i), i, slot.rows, slot.cols,
+                        probabilities, done, total, left, note,
+                    )  # fmt: skip
+                    note = ""
+                    if slot is plan.slots[-1]:
+                        remaining.remove(i)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                # The slice under way is predicted anew: its finished tiles are the same again.
+                plan, batch, note = self._smaller(plan, batch)
+
+    def _pass(
+        self, slices: Sequence[int], plan: TilePlan, batch: int
+    ) -> Iterator[tuple[int, TileSlot, NDArray[np.float32]]]:
+        """Read one tile, compute another and hand out a third, all at the same time."""
+        jobs = [(i, slot) for i in slices for slot in plan.slots]
+        groups = [jobs[k : k + batch] for k in range(0, len(jobs), batch)]
+        self._unwanted.clear()
+        with closing(self._results(groups)) as results:
+            try:
+                for group, result in zip(groups, results):
+                    for (i, slot), tile in zip(group, result):
+                        inside = slot.within_output(self.network.config.depth)
+                        yield i, slot, tile[:, *inside]
+            finally:
+                self._unwanted.set()  # the tile under way need not be finished
+
+    def _results(
+        self, groups: Sequence[Sequence[tuple[int, TileSlot]]]
+    ) -> Generator[NDArray[np.float32], None, None]:
+        if not self.lookahead:
+            for group in groups:
+                yield self._forward(self._read(group))
+            return
+        with (
+            closing(ahead(self._read, groups, "napari-unet-reader")) as images,
+            closing(ahead(self._forward, images, "napari-unet-network")) as results,
+        ):
+            yield from results
+
+    def _read(self, group: Sequence[tuple[int, TileSlot]]) -> torch.Tensor:
+        images = [self._read_tile(i, slot) for i, slot in group]
+        return torch.from_numpy(np.stack(images))
+
+    def _read_tile(self, i: int, slot: TileSlot) -> NDArray[np.float32]:
+        raw = read_mirrored(
+            lambda rows, cols: self.stack.image_crop(i, rows, cols),
+            self.stack.plane_shape,
+            slot.input_rows,
+            slot.input_cols,
+        )
+        limits = self._limits_of(i)
+        tile = raw.astype(np.float32) if limits is None else limits.normalise(raw)
+        if not np.isfinite(tile).all():
+            msg = (
+                f"slice {i} of {self.stack.name!r} must hold finite grey values, got NaN or "
+                "infinity: replace them, for example by 0, and predict again"
+            )
+            raise InputError(msg)
+        return tile
+
+    def _limits_of(self, i: int) -> Intensity | None:
+        if self.intensity is None:
+            return None
+        if self._limits[0] != i:
+            self._limits = (i, self.intensity.for_slice(self.stack, i))
+        return self._limits[1]
+
+    def _forward(self, images: torch.Tensor) -> NDArray[np.float32]:
+        if self.logits:
+            result = forward_logits(self.network, images, self.compute)
+        else:
+            result = forward_tiles(
+                self.network, images, self.compute, mirror_average=self.mirror_average
+            )
+        array: NDArray[np.float32] = result.numpy()
+        return array
+
+    def _smaller(self, plan: TilePlan, batch: int) -> tuple[TilePlan, int, str]:
+        free_memory(self.compute.device)
+        if batch > 1:
+            return (
+                plan,
+                batch // 2,
+                f"{batch // 2} tiles at a time instead of {batch}, for want of memory",
+            )
+        depth = self.network.config.depth
+        side = previous_valid_size(max(plan.input) * 7 // 10, depth)
+        smaller = plan_tiles(plan.shape, depth, side, region=plan.region)
+        if max(smaller.input) >= max(plan.input):
+            msg = (
+                f"memory on {self.compute.describe()} does not hold a single tile of "
+                f"{plan.input[0]} × {plan.input[1]} pixels: close other programs or use the CPU"
+            )
+            raise DeviceError(msg)
+        size = f"{smaller.input[0]} × {smaller.input[1]}"
+        return smaller, 1, f"smaller tiles ({size} pixels), for want of memory"
+
+
+def _break_off(unwanted: threading.Event, *_: object) -> None:
+    """Leave a forward pass that nobody waits for; called before every layer."""
+    if unwanted.is_set():
+        raise CancelledError
+
+
+def predict_probabilities(
+    model: TrainedModel | UNet, image: Stack | Any, axes: str | None = None, **options: Any
+) -> NDArray[np.float32]:
+    """Predict and collect all tiles.
+
+    Parameters are those of `predict`.
+
+    Returns
+    -------
+    ndarray, leading axes of the stack + (K, Y, X), float32
+        With `slices`, one leading axis that counts them; with `region`, only
+        its rows and columns.
+    """
+    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
+    planes = _Planes(stack, options, (_network(model).config.classes,), np.dtype(np.float32))
+    for tile in predict(model, stack, **options):
+        planes.put(tile, tile.probabilities)
+    return planes.result()
+
+
+def predict_labels(
+    model: TrainedModel, image: Stack | Any, axes: str | None = None, **options: Any
+) -> NDArray[Any]:
+    """Predict the likeliest class of every pixel, as the user's own label values.
+
+    Parameters are those of `predict`.
+
+    Returns
+    -------
+    ndarray, leading axes of the stack + (Y, X), uint8 or uint16
+        Values of ``model.scheme.values``; with `slices`, one leading axis that
+        counts them; with `region`, only its rows and columns.
+    """
+    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
+    planes = _Planes(stack, options, (), model.scheme.encode([0]).dtype)
+    for tile in predict(model, stack, **options):
+        planes.put(tile, model.scheme.encode(likeliest(tile.probabilities)))
+    return planes.result()
+
+
+class _Planes:
+    """Collects tiles of the chosen slices and region."""
+
+    def __init__(
+        self, stack: Stack, options: dict[str, Any], channels: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        chosen = options.get("slices")
+        self._where = {
+            i: n for n, i in enumerate(range(stack.n_slices) if chosen is None else chosen)
+        }
+        self._leading = stack.leading_shape if chosen is None else (len(self._where),)
+        Y, X = stack.plane_shape
+        y0, y1, x0, x1 = options.get("region") or (0, Y, 0, X)
+        self._origin = y0, x0
+        # A region that is not there is refused by `predict`, before anything is put here.
+        shape = (max(0, min(y1, Y) - y0), max(0, min(x1, X) - x0))
+        self._planes: NDArray[Any] = np.empty((len(self._where), *channels, *shape), dtype)
+
+    def put(self, tile: PredictedTile, values: NDArray[Any]) -> None:
+        """Take the values of a tile: (..., h, w)."""
+        rows, cols = (
+            slice(part.start - first, part.stop - first)
+            for part, first in zip((tile.rows, tile.cols), self._origin)
+        )
+        self._planes[self._where[tile.slice_index], ..., rows, cols] = values
+
+    def result(self) -> NDArray[Any]:
+        """All slices, in the leading axes of the stack where all are there."""
+        return self._planes.reshape(*self._leading, *self._planes.shape[1:])
+
+
+def _network(model: TrainedModel | UNet) -> UNet:
+    return model.network if isinstance(model, TrainedModel) else model
+
+
+def _as_stack(image: Any, axes: str | None) -> Stack:
+    return Stack("image", image, axes or guess_axes(image.shape, image.dtype)[0])
+
+
+def _check_channels(stack: Stack, network: UNet) -> None:
+    wanted = network.config.in_channels
+    if stack.channels != wanted:
+        msg = (
+            f"the model was trained on {wanted} channel{'s' if wanted > 1 else ''}, but "
+            f"{stack.name!r} has {stack.channels}: choose an image like the training stack"
+        )
+        raise InputError(msg)

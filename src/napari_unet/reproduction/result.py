@@ -1,0 +1,201 @@
+"""What became of one run: how it went, and how good its network is."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.base.atomic_files import write_atomically
+from napari_unet.base.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Reading", "Result", "Scores", "Training", "read_result", "read_results", "write_result"]
+
+FILE = "result.json"
+LEAST_GAIN = 0.01  # of IoU, over what calls every pixel a cell
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One way of measuring a network on the slices that were held out.
+
+    Attributes
+    ----------
+    loss
+        Weighted as in training, divided by the number of pixels.
+    cross_entropy
+        The same without any weights: comparable between runs.
+    iou
+        Intersection over union of the foreground, mean over images.
+    thresholded_iou
+        The reproduction's score of the same images.
+    images
+        How many there were.
+    """
+
+    loss: float
+    cross_entropy: float
+    iou: float
+    thresholded_iou: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How good the last network of a run is.
+
+    Attributes
+    ----------
+    whole
+        On whole slices, not augmented: the same pixels for every run with the same split.
+    tiles
+        On tiles of the run's own size.
+    augmented
+        On the same tiles, augmented as in training: the reproduction's way.
+    field
+        The metrics of the field, by name; empty where there is nothing to measure on.
+    everything
+        On whole slices, of what calls every pixel a cell; None where that was not measured.
+    """
+
+    whole: Reading
+    tiles: Reading
+    augmented: Reading
+    field: dict[str, float] = field(default_factory=dict)
+    everything: Reading | None = None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether the network overlaps more than what calls every pixel a cell."""
+        return self.everything is None or self.whole.iou > self.everything.iou + LEAST_GAIN
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training went.
+
+    Attributes
+    ----------
+    steps, width
+        Steps done, and channels of the first level.
+    full_steps, full_width
+        Of the full run.
+    tile, batch
+        Input side in pixels; tiles a step.
+    seconds
+        Of steps and validations, over all sessions.
+    peak_memory
+        Bytes, of the last session; None where it is not known.
+    compute
+        Device, precision and threads, for people.
+    parameters, train_slices, validation_slices
+        Numbers of them.
+    diverged
+        Why it ended early, or "".
+    remarks
+        What differs from what was asked.
+    """
+
+    steps: int
+    full_steps: int
+    width: int
+    full_width: int
+    tile: int
+    batch: int
+    seconds: float
+    peak_memory: int | None
+    compute: str
+    parameters: int
+    train_slices: int
+    validation_slices: int
+    diverged: str = ""
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def shortened(self) -> str:
+        """What was less than in the full run, or ""."""
+        parts = []
+        if self.steps < self.full_steps and not self.diverged:
+            parts.append(f"{self.steps:,} of {self.full_steps:,} steps")
+        if self.width < self.full_width:
+            parts.append(f"width {self.width} of {self.full_width}")
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run of the table with one seed."""
+
+    experiment: str
+    seed: int
+    training: Training
+    scores: Scores
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Write ``result.json`` into the folder of a run."""
+    text = json.dumps(_plain(asdict(result)), indent=2, ensure_ascii=False)
+    write_atomically(folder / FILE, (text + "\n").encode())
+
+
+def read_result(folder: Path) -> Result | None:
+    """Return what `write_result` wrote; None where a run is not done.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read.
+    """
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        training, scores = dict(content["training"]), dict(content["scores"])
+        training["remarks"] = tuple(training["remarks"])
+        readings = {
+            name: Reading(**_with_nan(scores[name])) for name in ("whole", "tiles", "augmented")
+        }
+        trivial = scores.get("everything")
+        return Result(
+            content["experiment"],
+            int(content["seed"]),
+            Training(**training),
+            Scores(
+                **readings,
+                field=_with_nan(scores["field"]),
+                everything=None if trivial is None else Reading(**_with_nan(trivial)),
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"the result {file} cannot be read ({error}): remove that file, and the run is "
+            "measured again."
+        ) from error
+
+
+def read_results(output: Path) -> dict[str, list[Result]]:
+    """Return all results below an output folder, by experiment, seeds ascending."""
+    found: dict[str, list[Result]] = {}
+    for file in sorted((output / "runs").glob(f"*/seed-*/{FILE}")):
+        result = read_result(file.parent)
+        if result is not None:
+            found.setdefault(result.experiment, []).append(result)
+    return {name: sorted(some, key=lambda r: r.seed) for name, some in found.items()}
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _with_nan(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: math.nan if value is None else value for key, value in values.items()}

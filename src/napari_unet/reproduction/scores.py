@@ -1,0 +1,212 @@
+"""A trained network measured in the reproduction's way and in ways that can be compared.
+
+Legend: ``C`` channels, ``K`` classes, ``(H, W)`` input tile, ``(h, w)`` output tile,
+``(Y, X)`` plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everyone knows
+
+from napari_unet.config.size_rule import border
+from napari_unet.evaluation.metrics.overlap import iou
+from napari_unet.evaluation.metrics.thresholded_iou import thresholded_iou
+from napari_unet.network.inference import forward_logits, network_for_inference
+from napari_unet.reproduction.result import Reading
+from napari_unet.training.augmentation import draw, resample, source_coordinates
+from napari_unet.training.measuring import logits_of_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_unet.config.augmentation import AugmentConfig
+    from napari_unet.network.compute import Compute
+    from napari_unet.network.unet import UNet
+    from napari_unet.training.augmentation import Deformation
+    from napari_unet.training.validation_planes import ValidationPlane
+
+__all__ = [
+    "TILES_PER_SLICE",
+    "Example",
+    "Tally",
+    "cut_tiles",
+    "read_everything",
+    "read_tiles",
+    "read_whole",
+]
+
+Order: TypeAlias = Literal["nearest", "linear"]
+
+TILE_STREAM = 11  # tells these random numbers from others drawn with the same seed
+TILES_PER_SLICE = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """An input tile and what its output should be.
+
+    Attributes
+    ----------
+    image
+        (C, H, W) float32.
+    classes
+        (h, w) int64.
+    weights
+        (h, w) float32.
+    """
+
+    image: Tensor
+    classes: Tensor
+    weights: Tensor
+
+
+@dataclass
+class Tally:
+    """Sums up readings of several images."""
+
+    weighted: float = 0.0
+    plain: float = 0.0
+    pixels: int = 0
+    found: list[NDArray[np.bool_]] = field(default_factory=list)
+    true: list[NDArray[np.bool_]] = field(default_factory=list)
+    known: list[NDArray[np.bool_]] = field(default_factory=list)
+
+    def add(self, logits: Tensor, classes: Tensor, weights: Tensor) -> None:
+        """Take one image: logits (K, h, w), classes (h, w), weights (h, w)."""
+        losses = F.cross_entropy(logits[None], classes[None], reduction="none")[0].double()
+        known = weights > 0
+        self.weighted += float((losses * weights).sum())
+        self.plain += float(losses[known].sum())
+        self.pixels += int(known.sum())
+        self.found.append((logits.argmax(0) > 0).numpy())
+        self.true.append((classes > 0).numpy())
+        self.known.append(known.numpy())
+
+    def reading(self) -> Reading:
+        """Return the means; NaN where there was no image."""
+        if not self.found:
+            return Reading(np.nan, np.nan, np.nan, np.nan, 0)
+        each = [iou(*one) for one in zip(self.found, self.true, self.known)]
+        return Reading(
+            loss=self.weighted / max(1, self.pixels),
+            cross_entropy=self.plain / max(1, self.pixels),
+            iou=float(np.nanmean(each)),
+            thresholded_iou=thresholded_iou(self.found, self.true, self.known),
+            images=len(self.found),
+        )
+
+
+def read_whole(
+    network: UNet, planes: Iterable[ValidationPlane], compute: Compute
+) -> tuple[Reading, dict[int, NDArray[np.float32]]]:
+    """Measure on whole planes, which are not augmented.
+
+    Returns
+    -------
+    reading : Reading
+        Of all planes.
+    foreground : dict
+        Flat index of a slice -> (Y, X) probability of not being background.
+    """
+    ready, tally = network_for_inference(network, compute), Tally()
+    foreground: dict[int, NDArray[np.float32]] = {}
+    for plane in planes:
+        logits = logits_of_plane(ready, plane.image, compute)
+        tally.add(logits, torch.from_numpy(plane.classes).long(), torch.from_numpy(plane.weights))
+        foreground[plane.slice_index] = 1 - torch.softmax(logits, 0)[0].numpy()
+    return tally.reading(), foreground
+
+
+def read_everything(planes: Iterable[ValidationPlane]) -> Reading:
+    """Measure what calls every pixel a cell: a network that learns must be better than that."""
+    true = [plane.classes > 0 for plane in planes]
+    known = [plane.weights > 0 for plane in planes]
+    found = [np.ones_like(one) for one in true]
+    if not true:
+        return Reading(np.nan, np.nan, np.nan, np.nan, 0)
+    return Reading(
+        loss=np.nan,
+        cross_entropy=np.nan,
+        iou=float(np.nanmean([iou(*one) for one in zip(found, true, known)])),
+        thresholded_iou=thresholded_iou(found, true, known),
+        images=len(true),
+    )
+
+
+def read_tiles(network: UNet, tiles: Iterable[Example], compute: Compute) -> Reading:
+    """Measure on single output tiles."""
+    ready, tally = network_for_inference(network, compute), Tally()
+    for tile in tiles:
+        logits = forward_logits(ready, tile.image[None], compute)[0]
+        tally.add(logits, tile.classes, tile.weights)
+    return tally.reading()
+
+
+def cut_tiles(
+    planes: Iterable[ValidationPlane], side: int, depth: int, augment: AugmentConfig, seed: int
+) -> Iterator[Example]:
+    """Cut tiles out of planes as the reproduction does: the *input* tile lies inside the image.
+
+    So the output of a large tile comes from the middle of the image alone, that of a small tile
+    from almost anywhere. Where an image is smaller than the tile, its middle is taken and its
+    border mirrored.
+
+    Parameters
+    ----------
+    planes
+        Whole validation planes.
+    side
+        px, of the input tile.
+    depth
+        Poolings of the network.
+    augment
+        Strengths; `AugmentConfig.none()` gives plain crops at the same places.
+    seed
+        The same seed gives the same places and draws.
+    """
+    for plane in planes:
+        for k in range(TILES_PER_SLICE):
+            key = [seed, TILE_STREAM, plane.stack_index, plane.slice_index, k]
+            place, deform = (np.random.default_rng([*key, part]) for part in (0, 1))
+            centre = _centre(plane.classes.shape, side, place)
+            yield _cut(plane, draw(augment, deform), centre, side, border(depth) // 2)
+
+
+def _centre(shape: tuple[int, ...], side: int, rng: np.random.Generator) -> tuple[float, float]:
+    """Row and column of the middle of a tile."""
+    corner = [
+        int(rng.integers(0, n - side, endpoint=True)) if n >= side else (n - side) // 2
+        for n in shape
+    ]
+    return corner[0] + (side - 1) / 2, corner[1] + (side - 1) / 2
+
+
+def _cut(
+    plane: ValidationPlane,
+    deformation: Deformation,
+    centre: tuple[float, float],
+    side: int,
+    margin: int,
+) -> Example:
+    coords = source_coordinates(deformation, (side, side), centre)
+    inner = coords[:, margin:-margin, margin:-margin]
+    # A plain crop needs no interpolation, and stays exact without it.
+    smooth: Order = "nearest" if deformation.on_grid else "linear"
+
+    def sample(values: NDArray[Any], where: Tensor, order: Order) -> Tensor:
+        planes = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+        return resample(planes, where, order)
+
+    return Example(
+        image=sample(plane.image, coords, smooth),
+        classes=sample(plane.classes[None], inner, "nearest")[0].long(),
+        weights=sample(plane.weights[None], inner, smooth)[0],
+    )

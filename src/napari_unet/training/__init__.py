@@ -1,0 +1,1 @@
+"""From stacks and settings to a trained network."""

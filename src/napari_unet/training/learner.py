@@ -1,0 +1,181 @@
+"""A network and its optimiser: one step at a time, within the memory there is.
+
+Legend: B tiles, C channels, K classes, (H, W) input, (h, w) output pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from napari_unet.network.compute import free_memory, is_out_of_memory
+from napari_unet.training.loss import batch_share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from torch import Tensor
+
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.network.compute import Compute
+    from napari_unet.network.unet import UNet
+    from napari_unet.training.sampling import Batch
+
+__all__ = ["Learner", "OutOfMemoryError"]
+
+
+class OutOfMemoryError(Exception):
+    """A step did not fit into memory; nothing was changed by it."""
+
+
+class Learner:
+    """Takes optimiser steps.
+
+    Parameters
+    ----------
+    network : UNet
+        Moved to the device, and trained in place.
+    config : TrainConfig
+        Optimiser, schedule and loss.
+    compute : Compute
+        Device, precision and memory format.
+
+    Attributes
+    ----------
+    step : int
+        Steps taken so far.
+    micro : int
+        Tiles computed at once; fewer than the batch when memory is short. The
+        gradients of the parts add up, so the step is the same (but for the
+        statistics of batch normalisation).
+    """
+
+    def __init__(self, network: UNet, config: TrainConfig, compute: Compute) -> None:
+        self.network = compute.place(network)
+        self.config = config
+        self.compute = compute
+        self.step = 0
+        self.micro = config.batch
+        self.optimiser = _optimiser(self.network, config)
+        self._released = False
+
+    def learn(self, batch: Batch) -> float:
+        """Take one step; returns the loss before it.
+
+        A loss that is not a number leaves the network as it was.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If memory does not hold `micro` tiles.
+        """
+        self._take_back()
+        self.network.train()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.learning_rate_at(self.step + 1)
+        try:
+            loss = self._accumulate(batch)
+        except (RuntimeError, MemoryError) as error:
+            self.optimiser.zero_grad(set_to_none=True)
+            if not is_out_of_memory(error):
+                raise
+            free_memory(self.compute.device)
+            raise OutOfMemoryError(str(error)) from None
+        if math.isfinite(loss):
+            self.optimiser.step()
+            self.step += 1
+        return loss
+
+    def _accumulate(self, batch: Batch) -> float:
+        """Sum the gradients of parts of the batch, each with its share of the loss."""
+        self.optimiser.zero_grad(set_to_none=True)
+        size = len(batch.image)
+        mass = float(batch.weights.sum())
+        total = 0.0
+        with self._seeded():
+            for first in range(0, size, self.micro):
+                part = slice(first, min(size, first + self.micro))
+                device = self.compute.device
+                loss = batch_share(
+                    self._logits(batch.image[part]),
+                    batch.classes[part].to(device),
+                    batch.weights[part].to(device),
+                    self.config.loss,
+                    tiles=size,
+                    mass=mass,
+                )
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += float(loss.detach())
+        return total
+
+    def _logits(self, image: Tensor) -> Tensor:
+        device = self.compute.device
+        x = image.to(device).contiguous(memory_format=self.compute.memory_format)
+        half = self.compute.dtype == "bfloat16"
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+            logits: Tensor = self.network(x)
+        return logits
+
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Make dropout a function of seed and step, whatever else draws random numbers."""
+        name = f"{self.config.seed}/{self.step}".encode()
+        seed = int.from_bytes(hashlib.sha256(name).digest()[:7], "little")
+        device = torch.device(self.compute.device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+
+    def release(self) -> None:
+        """Give the device's memory back; the next step takes it again."""
+        if self.compute.device != "cpu":
+            self._move("cpu")
+            self._released = True
+        free_memory(self.compute.device)
+
+    def _take_back(self) -> None:
+        if self._released:
+            self._move(self.compute.device)
+            self._released = False
+
+    def _move(self, device: str) -> None:
+        self.optimiser.zero_grad(set_to_none=True)
+        self.network.to(device)
+        for values in self.optimiser.state.values():
+            for name, value in values.items():
+                # Adam keeps its step count on the CPU, wherever the rest lies.
+                if isinstance(value, torch.Tensor) and name != "step":
+                    values[name] = value.to(device)
+
+    def is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return all(bool(torch.isfinite(values).all()) for values in self.network.parameters())
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on."""
+        return {
+            "step": self.step,
+            "micro": self.micro,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go back to a `state`."""
+        self.step = int(state["step"])
+        self.micro = int(state["micro"])
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+
+
+def _optimiser(network: UNet, config: TrainConfig) -> torch.optim.Optimizer:
+    rate, decay = config.learning_rate, config.weight_decay
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(
+            network.parameters(), rate, momentum=config.momentum, weight_decay=decay
+        )
+    return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)

@@ -1,0 +1,153 @@
+"""How good a network is on its validation planes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everyone knows
+
+from napari_unet.config.size_rule import border, next_valid_size, smallest_plan
+from napari_unet.evaluation.metrics.overlap import confusion, dice_by_class, iou_by_class
+from napari_unet.network.compute import available_memory, free_memory
+from napari_unet.network.inference import bytes_per_pixel, forward_logits, network_for_inference
+from napari_unet.network.tiles import plan_tiles, read_mirrored
+from napari_unet.training.loss import dice_loss
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_unet.config.network import UNetConfig
+    from napari_unet.network.compute import Compute
+    from napari_unet.network.unet import UNet
+    from napari_unet.training.loss import Loss
+    from napari_unet.training.validation_planes import ValidationPlane
+
+__all__ = ["Measurement", "logits_of_plane", "measure"]
+
+MEMORY_SHARE = 0.3  # of what is free; the network in training stays beside
+LARGEST_TILE = 2048  # px, of a side
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Result of a validation.
+
+    Attributes
+    ----------
+    loss : float
+        As in training, over all planes.
+    table : ndarray (K, K) int64
+        Annotated pixels by true (rows) and predicted (columns) class.
+    """
+
+    loss: float
+    table: NDArray[np.int64]
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union, mean over the classes that are not background."""
+        return _mean_of_foreground(iou_by_class(self.table))
+
+    @property
+    def f_score(self) -> float:
+        """Pixel F-score, mean over the classes that are not background."""
+        return _mean_of_foreground(dice_by_class(self.table))
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of annotated pixels with the right class."""
+        return float(np.trace(self.table) / max(1, self.table.sum()))
+
+
+def _mean_of_foreground(by_class: NDArray[np.float64]) -> float:
+    present = by_class[1:][np.isfinite(by_class[1:])]
+    return float(present.mean()) if present.size else 0.0
+
+
+def measure(
+    network: UNet, planes: Iterable[ValidationPlane], compute: Compute, by: Loss
+) -> Measurement:
+    """Measure a network on planes that are neither augmented nor trained on.
+
+    Parameters
+    ----------
+    network : UNet
+        As it is in training; a copy of it is measured.
+    planes : iterable of ValidationPlane
+        Pixels of weight 0 do not count.
+    compute : Compute
+        How to compute.
+    by : {"mean", "weighted mean", "dice"}
+        See `napari_unet.training.loss.batch_share`.
+    """
+    ready = network_for_inference(network, compute)
+    classes = network.config.classes
+    table = np.zeros((classes, classes), np.int64)
+    total = mass = 0.0
+    dice = []
+    for plane in planes:
+        logits = logits_of_plane(ready, plane.image, compute)
+        target = torch.from_numpy(plane.classes.astype(np.int64))
+        losses = F.cross_entropy(logits[None], target[None], reduction="none")[0]
+        total += float((losses * torch.from_numpy(plane.weights)).sum(dtype=torch.float64))
+        known = plane.weights > 0
+        mass += float(known.sum()) if by == "mean" else float(plane.weights.sum())
+        table += confusion(logits.argmax(0).numpy(), plane.classes, classes, known)
+        if by == "dice":
+            dice.append(float(dice_loss(logits[None], target[None], torch.from_numpy(known)[None])))
+    loss = total / mass if mass else 0.0
+    return Measurement(loss + float(np.mean(dice)) if dice else loss, table)
+
+
+def _affordable(config: UNetConfig, compute: Compute, shape: tuple[int, int]) -> int:
+    """Pixels of a tile that memory holds; the smallest tile at least is tried."""
+
+    def pixels() -> int:
+        return int(MEMORY_SHARE * available_memory(compute.device)) // bytes_per_pixel(config)
+
+    side = (next_valid_size(n + border(config.depth), config.depth) for n in shape)
+    if pixels() < min(LARGEST_TILE**2, math.prod(side)):
+        # Much of what the system calls taken may be what a training step has freed.
+        free_memory(compute.device)
+    return max(pixels(), smallest_plan(config.depth))
+
+
+def logits_of_plane(network: UNet, image: NDArray[Any], compute: Compute) -> Tensor:
+    """Logits of a whole plane, in tiles that memory holds.
+
+    Parameters
+    ----------
+    network : UNet
+        From `napari_unet.network.inference.network_for_inference`.
+    image : ndarray (C, Y, X) float32
+        Normalised.
+    compute : Compute
+        How to compute.
+
+    Returns
+    -------
+    Tensor (K, Y, X) float32
+        On the CPU.
+    """
+    config = network.config
+    shape = (image.shape[-2], image.shape[-1])
+    plan = plan_tiles(
+        shape, config.depth, LARGEST_TILE, max_pixels=_affordable(config, compute, shape)
+    )
+    result = torch.empty(config.classes, *shape)
+    for slot in plan.slots:
+        window = read_mirrored(
+            lambda rows, cols: image[:, rows, cols], shape, slot.input_rows, slot.input_cols
+        )
+        tile = torch.from_numpy(np.ascontiguousarray(window))[None]
+        logits = forward_logits(network, tile, compute)[0]
+        height, width = slot.rows.stop - slot.rows.start, slot.cols.stop - slot.cols.start
+        result[:, slot.rows, slot.cols] = logits[:, :height, :width]
+    return result

@@ -1,0 +1,603 @@
+"""The shared trainer: a generator of typed events.
+
+Window, command line, experiments and tests all run this one loop. A consumer
+that stops asking pauses the run; one that closes the generator stops it, and
+what was learnt until then is kept.
+
+A step depends only on the configuration, the data and its own number (tiles,
+dropout and learning rate are functions of it), so a run that was killed and
+resumed arrives at the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from napari_unet.annotation.labels import check_annotation
+from napari_unet.annotation.splits import split_stacks
+from napari_unet.base.errors import CheckpointError, DeviceError, InputError
+from napari_unet.base.kept_memory import kept_heap
+from napari_unet.config.size_rule import border, previous_valid_size, smallest_input
+from napari_unet.config.training import PRESETS, TrainConfig
+from napari_unet.images.compatible import check_alike
+from napari_unet.images.intensity import training_limits
+from napari_unet.images.stack import Intensity, Stack
+from napari_unet.images.zoom import zoom_split, zoom_stacks
+from napari_unet.network.compute import choose, free_memory, is_out_of_memory, limit_threads
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+from napari_unet.training.events import (
+    Adjusted,
+    Checkpointed,
+    Diverged,
+    Event,
+    Finished,
+    Prepared,
+    Step,
+    Validated,
+)
+from napari_unet.training.learner import Learner, OutOfMemoryError
+from napari_unet.training.measuring import measure
+from napari_unet.training.run_folder import RunFolder
+from napari_unet.training.sampling import TileSampler
+from napari_unet.training.validation_planes import ValidationPlanes
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PRESETS",
+    "Adjusted",
+    "Checkpointed",
+    "Diverged",
+    "Event",
+    "Finished",
+    "Prepared",
+    "Step",
+    "TrainConfig",
+    "Trainer",
+    "Validated",
+    "train",
+]
+
+E = TypeVar("E", bound=Event)
+
+SAME_IOU = 0.01
+"""Validations that differ by less are as good; the later network, trained longer, is kept.
+
+On a few slices the IoU of one training goes up and down by half of that from one validation to the
+next, and an early network that was lucky can merge far more objects than the last one.
+"""
+
+SLICES_CHECKED = 64
+"""Labelled slices that are looked at for a second class before training."""
+
+PIXELS_AT_ONCE = 2**24
+"""Pixels of labels read at once in that search."""
+
+FREE_ON_RESUME = ("steps", "device", "validate_every", "checkpoint_every", "preset")
+"""Settings that may change when a run is resumed."""
+
+
+class Trainer:
+    """One training run.
+
+    Parameters
+    ----------
+    stacks : Stack or sequence of Stack
+        With labels. Their arrays are read while training; hand in copies of
+        arrays that others may change.
+    config : TrainConfig
+        The settings. Channels and classes are taken from the stacks.
+    run : path, optional
+        Folder for everything the run writes; without it nothing is written.
+    resume : bool
+        Go on with the run in that folder from its last checkpoint. Data and
+        settings must be the same; the number of steps may differ.
+    start_from : TrainedModel, optional
+        Begin with its weights and its grey-value limits, to train on.
+    spare_cores : int
+        CPU cores left to others, 1 beside a window.
+
+    Raises
+    ------
+    InputError
+        If the stacks cannot be trained on; the sentence says what to do.
+    CheckpointError
+        If the folder holds another run already, or cannot be resumed.
+    """
+
+    def __init__(
+        self,
+        stacks: Stack | Sequence[Stack],
+        config: TrainConfig,
+        run: str | Path | None = None,
+        *,
+        resume: bool = False,
+        start_from: TrainedModel | None = None,
+        spare_cores: int = 0,
+    ) -> None:
+        self.given = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
+        check_stacks(self.given)
+        assert self.given[0].scheme is not None
+        self.scheme = self.given[0].scheme
+        self.config = config = _fit_config(config, self.given[0], start_from)
+        self.stacks = zoom_stacks(self.given, config.zoom)
+        guard = border(config.network.depth)
+        self.splits = split_stacks(self.stacks, zoom_split(config.split, config.zoom), guard)
+        self.folder = None if run is None else RunFolder(run)
+        self.resume = resume
+        self.start_from = start_from
+        self.spare_cores = spare_cores
+        self.tile = self.config.tile
+        self.seconds = 0.0
+        self.best: dict[str, float] = {}
+        self._learner: Learner | None = None
+        self._saved_step = -1
+        self._unsaved_best: TrainedModel | None = None
+        self._unwritten: deque[Event] = deque()
+        self._pace = _Pace()
+        if self.folder is not None:
+            self._check_folder(self.folder)
+
+    def run(self) -> Generator[Event, None, None]:
+        """Train; yields an event after everything that happens.
+
+        Closing the generator, or an error in it, leaves the best and the last
+        model and a resumable state in the run folder. What cannot be written
+        on the way, on a full disk, is said and tried again at the next
+        checkpoint; at the last one it is an error.
+        """
+        with kept_heap():
+            yield from self._run()
+
+    def _run(self) -> Generator[Event, None, None]:
+        self._prepare()
+        learner = self.learner
+        for split in self.splits:
+            if split.note:
+                yield Adjusted(split.note)
+        yield self._prepared()
+        batches = self.sampler.batches(learner.step)
+        try:
+            while learner.step < self.config.steps:
+                begun = time.perf_counter()
+                try:
+                    batch = next(batches)  # made on the same device
+                    waited = time.perf_counter() - begun
+                    loss = learner.learn(batch)
+                except (OutOfMemoryError, RuntimeError, MemoryError) as error:
+                    if not (isinstance(error, OutOfMemoryError) or is_out_of_memory(error)):
+                        raise
+                    free_memory(learner.compute.device)
+                    yield Adjusted(self._make_smaller())
+                    batches.close()
+                    batches = self.sampler.batches(learner.step)
+                    continue
+                if not math.isfinite(loss):
+                    yield self._diverged()
+                    return
+                yield self._stepped(loss, time.perf_counter() - begun, waited)
+                if self._due(self.config.validate_every) and len(self.validation):
+                    yield self._validated()
+                if self._due(self.config.checkpoint_every) and self.folder is not None:
+                    yield self._checkpointed(self.folder)
+            yield self._finished()
+        finally:
+            batches.close()
+            self._keep()
+
+    # -- preparation -----------------------------------------------------------
+
+    def _prepare(self) -> None:
+        """Read and measure the data, build the network, open the run folder."""
+        compute = choose(self.config.device, self.config.network, spare_cores=self.spare_cores)
+        limit_threads(compute)
+        self.intensity = self._limits()
+        self._learner = Learner(self._first_network(), self.config, compute)
+        state = self.folder.read_state() if self.folder is not None and self.resume else None
+        if state is not None:
+            self._restore(state)
+        self._keep_good()
+        self.sampler = self._make_sampler()
+        self.validation = ValidationPlanes(
+            self.stacks,
+            self.splits,
+            intensity=self.intensity,
+            weights=self.config.weights,
+            class_weights=self.sampler.class_weights,
+        )
+        if self.folder is not None:
+            self._open_folder(self.folder)
+
+    def _limits(self) -> Intensity:
+        if self.folder is not None and self.resume:
+            return Intensity.from_dict(self.folder.description()["intensity"])
+        if self.start_from is not None:
+            return self.start_from.intensity
+        return training_limits(self.stacks, self.splits, self.config.intensity)
+
+    def _first_network(self) -> UNet:
+        network = UNet(self.config.network, torch.Generator().manual_seed(self.config.seed))
+        if self.start_from is not None:
+            network.load_state_dict(self.start_from.network.state_dict())
+        return network
+
+    def _make_sampler(self) -> TileSampler:
+        return TileSampler(
+            self.stacks,
+            self.splits,
+            depth=self.config.network.depth,
+            tile=self.tile,
+            batch=self.config.batch,
+            intensity=self.intensity,
+            weights=self.config.weights,
+            augment=self.config.augment,
+            seed=self.config.seed,
+            device=self.learner.compute.device,
+        )
+
+    def _make_smaller(self) -> str:
+        """Ask for less memory: first fewer tiles at once, then smaller tiles."""
+        learner, depth = self.learner, self.config.network.depth
+        if learner.micro > 1:
+            learner.micro = -(-learner.micro // 2)
+            return (
+                f"memory does not hold {self.config.batch} tiles at once: they are computed "
+                f"{learner.micro} at a time, and their gradients added"
+            )
+        smaller = previous_valid_size(self.tile * 3 // 4, depth)
+        if smaller >= self.tile or smaller < smallest_input(depth):
+            msg = (
+                f"memory on {learner.compute.describe()} does not hold one tile of {self.tile} "
+                "pixels of this network: use fewer channels, fewer poolings, or the CPU"
+            )
+            raise DeviceError(msg)
+        message = f"memory does not hold a tile of {self.tile} pixels: tiles are {smaller} now"
+        self.tile = smaller
+        self.sampler = self._make_sampler()
+        return message
+
+    # -- events ----------------------------------------------------------------
+
+    def _due(self, every: int) -> bool:
+        step = self.learner.step
+        return step % every == 0 or step == self.config.steps
+
+    def _prepared(self) -> Prepared:
+        return Prepared(
+            self.learner.compute.describe(),
+            self.learner.network.parameter_count,
+            sum(len(split.train) for split in self.splits),
+            sum(len(split.validation) for split in self.splits),
+            self.tile,
+            self.config.batch,
+            self.learner.step,
+            self._run_path,
+        )
+
+    def _stepped(self, loss: float, seconds: float, waited: float) -> Step:
+        self.seconds += seconds
+        step, steps = self.learner.step, self.config.steps
+        left = self._pace.seconds_left(seconds, steps - step)
+        rate = self.config.learning_rate_at(step)
+        return self._record(Step(step, steps, loss, rate, seconds, left, waited))
+
+    def _validated(self) -> Validated:
+        begun = time.perf_counter()
+        learner = self.learner
+        found = measure(learner.network, self.validation, learner.compute, self.config.loss)
+        greatest = max(found.iou, self.best.get("greatest_iou", 0.0))
+        best = found.iou >= greatest - SAME_IOU
+        if self.best:
+            self.best["greatest_iou"] = greatest
+        if best:
+            self.best = {
+                "step": learner.step,
+                "loss": found.loss,
+                "iou": found.iou,
+                "greatest_iou": greatest,
+            }
+            self._keep_best()
+        if math.isfinite(found.loss):
+            self._keep_good()
+        spent = time.perf_counter() - begun
+        self.seconds += spent
+        self._pace.between_steps = spent / self.config.validate_every
+        return self._record(
+            Validated(
+                learner.step, found.loss, found.iou, found.pixel_accuracy, found.f_score, best
+            )
+        )
+
+    def _checkpointed(self, folder: RunFolder) -> Checkpointed | Adjusted:
+        step, steps = self.learner.step, self.config.steps
+        if self.learner.is_finite():
+            self._keep_good()
+        try:
+            self._write_state(folder)
+        except CheckpointError as error:
+            if step == steps:
+                raise
+            again = min(steps, step + self.config.checkpoint_every)
+            return Adjusted(f"{error} Training goes on, and tries again at step {again}.")
+        return self._record(Checkpointed(step, str(folder.path)))
+
+    def _keep_best(self) -> None:
+        """Save the model as the best; what cannot be written waits for the next checkpoint."""
+        self._unsaved_best = None
+        if self.folder is not None:
+            try:
+                self.folder.write_model("best", self.model)
+            except CheckpointError:
+                self._unsaved_best = self.snapshot()
+
+    def _keep_good(self) -> None:
+        """Remember the network as it is, for when it diverges."""
+        self._last_good = self.learner.step, copy.deepcopy(self.learner.network.state_dict())
+
+    def _diverged(self) -> Diverged:
+        step = self.learner.step + 1
+        self.learner.step, weights = self._last_good
+        self.learner.network.load_state_dict(weights)
+        good = self.learner.step
+        if self.folder is not None and good:
+            self.folder.write_model("last", self.model)
+        self._saved_step = good  # the state stays that of the last checkpoint
+        message = (
+            f"the loss was no longer a number at step {step}, so training stopped; "
+            + (f"the model of step {good} stays" if good else "nothing good had been kept yet")
+            + f": try a learning rate below {self.config.learning_rate:g}"
+        )
+        return self._record(Diverged(step, message))
+
+    def _finished(self) -> Finished:
+        step = self.learner.step
+        best = self.best or {"step": step, "loss": math.nan, "iou": math.nan}
+        if self.folder is not None and not self.best:
+            self.folder.write_model("best", self.model)
+        loss, iou = best["loss"], best["iou"]
+        return self._record(
+            Finished(step, int(best["step"]), loss, iou, self.seconds, self._run_path)
+        )
+
+    def _record(self, event: E) -> E:
+        if self.folder is not None:
+            self._unwritten.append(event)
+            with suppress(CheckpointError):
+                self._write_history(self.folder)
+        return event
+
+    def _write_history(self, folder: RunFolder) -> None:
+        while self._unwritten:
+            folder.append_history(self._unwritten[0])
+            self._unwritten.popleft()
+
+    # -- what others may ask between two events --------------------------------
+
+    @property
+    def learner(self) -> Learner:
+        """Network and optimiser; there from the first event on."""
+        if self._learner is None:
+            msg = "the run has not begun: ask for its first event"
+            raise InputError(msg)
+        return self._learner
+
+    @property
+    def model(self) -> TrainedModel:
+        """The network as it is now, usable for prediction between two events."""
+        stack = self.stacks[0]
+        run = {
+            "step": self.learner.step,
+            "preset": self.config.preset,
+            "best": dict(self.best),
+            "folder": self._run_path,
+            "unit": stack.units[-1],  # of the pixel size
+        }
+        return TrainedModel(
+            self.learner.network,
+            self.intensity,
+            self.scheme,
+            stack.name,
+            stack.pixel_size,
+            run,
+            self.config.zoom,
+        )
+
+    def snapshot(self) -> TrainedModel:
+        """A copy of `model` on the CPU that training does not change."""
+        return replace(self.model, network=copy.deepcopy(self.learner.network).cpu().eval())
+
+    def unsaved_model(self) -> TrainedModel:
+        """The best model, or else the last, where the run folder could not take it."""
+        return self._unsaved_best or self.snapshot()
+
+    def release(self) -> None:
+        """Give the device's memory back while paused; the next step takes it again."""
+        if self._learner is not None:
+            self._learner.release()
+
+    def refresh(self, stack_index: int, stack: Stack) -> None:
+        """Take edited labels into the batches that follow."""
+        (stack,) = zoom_stacks((stack,), self.config.zoom)
+        stacks = list(self.stacks)
+        stacks[stack_index] = stack
+        self.stacks = tuple(stacks)
+        self.sampler.refresh(stack_index, stack)
+        self.validation.refresh(stack_index, stack)
+
+    # -- the run folder --------------------------------------------------------
+
+    @property
+    def _run_path(self) -> str | None:
+        return None if self.folder is None else str(self.folder.path)
+
+    def _check_folder(self, folder: RunFolder) -> None:
+        if self.resume:
+            _check_same_run(folder, self.config, self.given)
+        elif folder.exists():
+            msg = (
+                f"the folder {folder.path} already holds a run: choose another folder, "
+                "or resume that run"
+            )
+            raise CheckpointError(msg)
+
+    def _open_folder(self, folder: RunFolder) -> None:
+        if self.resume:
+            folder.rewind_history(self.learner.step)
+            return
+        folder.create(
+            {
+                "name": self.stacks[0].name,
+                "config": self.config.to_dict(),
+                "data": [stack.fingerprint() for stack in self.given],
+                "compute": self.learner.compute.to_dict(),
+                "intensity": self.intensity.to_dict(),
+                "labels": self.scheme.to_dict(),
+            }
+        )
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.learner.restore(state)
+        self.tile = int(state["tile"])
+        self.seconds = float(state["seconds"])
+        self.best = dict(state["best"])
+        self._saved_step = self.learner.step
+
+    def _write_state(self, folder: RunFolder) -> None:
+        if self._unsaved_best is not None:
+            folder.write_model("best", self._unsaved_best)
+            self._unsaved_best = None
+        self._write_history(folder)
+        state = {"tile": self.tile, "seconds": self.seconds, "best": self.best}
+        folder.write_model("last", self.model)
+        folder.write_state({**self.learner.state(), **state})
+        self._saved_step = self.learner.step
+
+    def _keep(self) -> None:
+        """Save where a stopped run stands, unless its last checkpoint says the same."""
+        if self.folder is not None and self.learner.step != self._saved_step:
+            self._write_state(self.folder)
+
+
+class _Pace:
+    """Estimates the time left from the recent steps, so that it follows a change of load."""
+
+    def __init__(self) -> None:
+        self.per_step: float | None = None
+        self.between_steps = 0.0
+
+    def seconds_left(self, latest: float, steps: int) -> float:
+        self.per_step = latest if self.per_step is None else 0.95 * self.per_step + 0.05 * latest
+        return steps * (self.per_step + self.between_steps)
+
+
+def _fit_config(config: TrainConfig, stack: Stack, start_from: TrainedModel | None) -> TrainConfig:
+    """Take channels and classes from the stack, and the network's shape from a first model."""
+    assert stack.scheme is not None
+    channels, classes = stack.channels, stack.scheme.n_classes
+    network = replace(config.network, in_channels=channels, classes=classes)
+    if start_from is not None:
+        theirs = start_from.network.config
+        if (theirs.in_channels, theirs.classes) != (channels, classes):
+            msg = (
+                f"the model to continue from has {theirs.in_channels} channels and "
+                f"{theirs.classes} classes, the stack {channels} and {classes}: choose another"
+            )
+            raise InputError(msg)
+        network = replace(theirs, dropout=network.dropout)
+        config = replace(config, zoom=start_from.zoom)
+    tile = config.tile
+    if network.depth != config.network.depth:
+        tile = previous_valid_size(max(tile, smallest_input(network.depth)), network.depth)
+    return replace(config, network=network, tile=tile)
+
+
+def check_stacks(stacks: Sequence[Stack]) -> None:
+    """Refuse stacks that cannot be trained on together, in one sentence.
+
+    Raises
+    ------
+    InputError
+        Without labels, with labels of a single class, or when channels or
+        classes differ between stacks.
+    """
+    check_alike(stacks)
+    for stack in stacks:
+        assert stack.scheme is not None
+        check_annotation(_labels_to_check(stack), stack.scheme)
+
+
+def _labels_to_check(stack: Stack) -> Iterator[NDArray[np.int32]]:
+    """Read labels in bands of rows, so that a large plane is never in memory as a whole."""
+    Y, X = stack.plane_shape
+    band = max(1, PIXELS_AT_ONCE // X)
+    for i in stack.labelled_slices[:SLICES_CHECKED]:
+        for y in range(0, Y, band):
+            yield stack.label_crop(i, slice(y, min(y + band, Y)), slice(0, X))
+
+
+def _check_same_run(folder: RunFolder, config: TrainConfig, stacks: Sequence[Stack]) -> None:
+    """Raise unless a run was made with these settings and data."""
+    description = folder.description()
+    before, now = description.get("config", {}), _as_json(config.to_dict())
+    changed = [k for k in now if k not in FREE_ON_RESUME and before.get(k) != now[k]]
+    if changed:
+        msg = (
+            f"the run in {folder.path} was made with other settings ({', '.join(changed)}): "
+            "resume it with its own, or begin a new run"
+        )
+        raise CheckpointError(msg)
+    if description.get("data") != _as_json([stack.fingerprint() for stack in stacks]):
+        msg = (
+            f"the run in {folder.path} was made with other images or labels: open the same "
+            "stack, or begin a new run that starts from its model"
+        )
+        raise CheckpointError(msg)
+
+
+def _as_json(value: Any) -> Any:
+    """A value as it comes back from a JSON file."""
+    return json.loads(json.dumps(value))
+
+
+def train(
+    stack: Stack | Sequence[Stack],
+    config: TrainConfig | None = None,
+    run: str | Path | None = None,
+    *,
+    resume: bool = False,
+    start_from: TrainedModel | None = None,
+) -> Generator[Event, None, None]:
+    """Train a U-Net; the parameters are those of `Trainer`.
+
+    Yields
+    ------
+    Event
+        ``Prepared`` first, ``Finished`` last; ``Step`` after each step.
+
+    Examples
+    --------
+    >>> from napari_unet import datasets
+    >>> from napari_unet.training.trainer import TrainConfig, Validated, train
+    >>> stack = datasets.open("synthetic")
+    >>> config = TrainConfig.preset_named("fast", steps=200)
+    >>> for event in train(stack, config, "runs/first"):  # doctest: +SKIP
+    ...     if isinstance(event, Validated):
+    ...         print(event.step, event.iou)
+    """
+    config = config or PRESETS["fast"]
+    return Trainer(stack, config, run, resume=resume, start_from=start_from).run()

@@ -1,0 +1,123 @@
+"""What every dock has: the viewer, its session, a narrow scrolling column, the theme, an end."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_unet.app.session import Session, session_of
+from napari_unet.widgets.common.form import style_sheet
+from napari_unet.widgets.common.theme import Colours, colours
+from napari_unet.widgets.common.worker import Worker, stop_with_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import napari.viewer
+
+__all__ = ["Dock"]
+
+MINIMUM_WIDTH = 300  # px at 100 % scaling; the design width is 320
+
+
+class Dock(QWidget):
+    """A column of controls for one viewer.
+
+    A subclass builds its controls into ``self.column`` in ``build`` and hears of
+    the world through ``listen``; both end with the dock.
+
+    Parameters
+    ----------
+    viewer
+        The viewer, its model, or napari's proxy of it.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.viewer: Any = getattr(viewer, "__wrapped__", viewer)
+        self.session: Session = session_of(viewer)
+        self._heard: list[tuple[Any, WeakMethod[Any]]] = []
+        self._workers: list[Worker] = []
+        self._had_parent = False
+        self.destroyed.connect(partial(_stop_listening, self._heard))
+        self.setMinimumWidth(MINIMUM_WIDTH)
+        self.column = self._make_column()
+        self.build()
+        self.column.addStretch(1)
+        self.listen(self.viewer.events.theme, self._on_theme)
+        self._on_theme()
+
+    def build(self) -> None:
+        """Put the controls into ``self.column``."""
+
+    def on_theme(self, colours: Colours) -> None:
+        """Take over the theme's colours; the style sheet is set already."""
+
+    def on_shut(self) -> None:
+        """Clean up when the dock is taken out of its window; workers are stopped already."""
+
+    def listen(self, signal: Any, method: Callable[..., Any]) -> None:
+        """Call a bound method on a psygnal or napari signal, until the dock ends."""
+        signal.connect(method)
+        self._heard.append((signal, WeakMethod(method)))
+
+    def run(self, worker: Worker) -> Worker:
+        """Start a worker that ends with this dock or its window, whichever is first."""
+        self._workers = [one for one in self._workers if one.is_running]
+        self._workers.append(worker)
+        stop_with_window(worker, self)
+        worker.start()
+        return worker
+
+    def shut(self) -> None:
+        """Stop the workers, hear nothing more."""
+        _stop_listening(self._heard)
+        for worker in self._workers:
+            if worker.is_running:
+                worker.shut()
+        self._workers.clear()
+        self.on_shut()
+
+    def event(self, event: QEvent) -> bool:
+        """Notice that napari took the dock out of its window (its X was clicked)."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._had_parent = True
+            elif self._had_parent:
+                self.shut()
+        return bool(super().event(event))
+
+    def _make_column(self) -> QVBoxLayout:
+        content = QWidget()
+        content.setObjectName("unetColumn")
+        column = QVBoxLayout(content)
+        column.setContentsMargins(10, 8, 10, 8)
+        column.setSpacing(8)
+        scroll = QScrollArea()
+        scroll.setObjectName("unetScroll")
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Tab stops at what can be used
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        return column
+
+    def _on_theme(self) -> None:
+        self.colours = colours(self.viewer)
+        self.setStyleSheet(style_sheet(self.colours))
+        self.on_theme(self.colours)
+
+
+def _stop_listening(heard: list[tuple[Any, WeakMethod[Any]]], *_: object) -> None:
+    for signal, weak in heard:
+        method = weak()
+        if method is not None:
+            signal.disconnect(method)
+    heard.clear()

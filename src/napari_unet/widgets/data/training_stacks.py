@@ -1,0 +1,154 @@
+"""Further stacks to learn from: a short list, and a button that adds the current one."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_unet.base.errors import InputError
+from napari_unet.base.quantities import count
+from napari_unet.images.compatible import check_alike, pixel_sizes_differ
+from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.form import Advanced, Note, Problem, Row, button, check_box
+
+if TYPE_CHECKING:
+    from napari_unet.images.stack import Stack
+    from napari_unet.widgets.common.dock import Dock
+
+__all__ = ["TrainingStacks"]
+
+UNIT_SIGNS = {"pixel": "px", "nanometer": "nm", "micrometer": "µm", "millimeter": "mm"}
+TIP = "Learn from more than one stack; sizes and pixel sizes may differ."
+ADD_TIP = (
+    "Keep this stack in the training, so that you can choose another image and labels above and "
+    "learn from both. The stack chosen above is always trained on."
+)
+COMMON_TIP = (
+    "Resample the other stacks so that their pixels have the size of this stack's: objects then "
+    "have the same size in all of them. Leave it off to make the network used to both sizes."
+)
+
+
+class TrainingStacks(QWidget):
+    """Shows and changes what the session's next run learns from besides the current stack."""
+
+    def __init__(self, dock: Dock) -> None:
+        super().__init__()
+        self._session = dock.session
+        self._expander = Advanced("", "Train on more stacks")
+        self._expander.toggle.setToolTip(TIP)
+        self.add = button("&Add this stack", ADD_TIP)
+        self.add.clicked.connect(self._on_add)
+        self._rows = QVBoxLayout()
+        self._rows.setSpacing(2)
+        self._lines: list[QWidget] = []
+        self.common = check_box("resample to a common pixel size", COMMON_TIP)
+        self.common.toggled.connect(self._on_common)
+        self.sizes = Note()
+        self.problem = Problem(self.add)
+        body = QWidget()
+        column = QVBoxLayout(body)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(self._rows)
+        for widget in (self.add, self.problem, self.common, self.sizes):
+            column.addWidget(widget)
+        self._expander.form.add_wide(body)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(self._expander)
+        dock.listen(self._session.stack_changed, self.show_stacks)
+        dock.listen(self._session.added_changed, self.show_stacks)
+        dock.listen(self._session.common_pixel_changed, self.show_stacks)
+        self.show_stacks()
+
+    @property
+    def summary(self) -> Note:
+        """The line below the title while the list is closed."""
+        return self._expander.note
+
+    def show_stacks(self, _: object = None) -> None:
+        """List what the session has."""
+        session = self._session
+        self._update_added()
+        stacks = session.stacks
+        for line in self._lines:
+            self._rows.removeWidget(line)
+            line.hide()
+            line.deleteLater()
+        self._lines = [self._line(stack) for stack in stacks] if session.added else []
+        for line in self._lines:
+            self._rows.addWidget(line)
+        self.add.setEnabled(self._can_add())
+        slices = sum(len(stack.labelled_slices) for stack in stacks)
+        several = len(stacks) > 1
+        text = f"{len(stacks)} stacks, {count(slices, 'labelled slice')}" if several else ""
+        self._expander.note.setText(text)
+        self._expander.note.setVisible(several and not self._expander.toggle.isChecked())
+        self.common.setChecked(session.common_pixel)
+        self.common.setVisible(pixel_sizes_differ(stacks))
+        self.sizes.say(self._say_sizes(stacks))
+        self.problem.say(_misfit(stacks))
+
+    def _update_added(self) -> None:
+        """The current stack may be an added one whose labels are read otherwise now."""
+        stack = self._session.stack
+        if stack is not None and stack.labels is not None:
+            added = tuple(stack if one.image is stack.image else one for one in self._added)
+            if any(new is not old for new, old in zip(added, self._added)):
+                self._session.added = added
+
+    def _can_add(self) -> bool:
+        stack = self._session.stack
+        is_new = stack is not None and all(one.image is not stack.image for one in self._added)
+        return is_new and stack is not None and stack.labels is not None
+
+    @property
+    def _added(self) -> tuple[Stack, ...]:
+        return self._session.added
+
+    def _line(self, stack: Stack) -> QWidget:
+        current = stack is self._session.stack
+        labelled = count(len(stack.labelled_slices), "slice")
+        note = Note(f"{stack.name}, {labelled}{' (chosen above)' if current else ''}")
+        if all(one.image is not stack.image for one in self._added):
+            return Row(note, stretch=0)
+        away = button("Remove", f"Do not learn from {stack.name} any more.", "fix")
+        away.clicked.connect(partial(self._remove, stack.image))
+        return Row(note, away, stretch=0)
+
+    def _say_sizes(self, stacks: tuple[Stack, ...]) -> str:
+        if not pixel_sizes_differ(stacks):
+            return ""
+        first = stacks[0]
+        if self._session.common_pixel:
+            return f"All are brought to the pixel size of {first.name}, {_say_size(first)}."
+        sizes = ", ".join(f"{one.name} {_say_size(one)}" for one in stacks)
+        return f"Pixel sizes differ: {sizes}."
+
+    def _on_add(self) -> None:
+        stack = self._session.stack
+        if stack is not None:
+            self._session.added = (*self._added, stack)
+
+    def _remove(self, image: Any, _: object = None) -> None:
+        self._session.added = tuple(one for one in self._added if one.image is not image)
+
+    def _on_common(self, wanted: bool) -> None:
+        self._session.common_pixel = wanted
+
+
+def _say_size(stack: Stack) -> str:
+    unit = stack.units[-1]
+    return f"{stack.pixel_size[1]:.3g} {UNIT_SIGNS.get(unit, unit)}"
+
+
+def _misfit(stacks: tuple[Stack, ...]) -> str:
+    if len(stacks) < 2:
+        return ""
+    try:
+        check_alike(stacks)
+    except InputError as error:
+        return notices.sentence(error)
+    return ""

@@ -1,0 +1,87 @@
+"""What is known about a reference layer: what its values mean, and which slices have labels."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.annotation.splits import split_stack
+from napari_unet.base.errors import UNetError
+from napari_unet.base.quantities import count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_unet.app.session import Session
+
+__all__ = ["SHOWN", "annotated_in", "scheme_of", "slice_options"]
+
+SHOWN = "shown"
+
+Slices = tuple[int, ...] | str | None
+
+LOOKED_AT = 2**27
+"""Pixels of a layer up to which all slices are looked at for labels."""
+
+
+def scheme_of(session: Session, layer: Any) -> LabelScheme | None:
+    """Return what the values of a labels layer mean, where that was said."""
+    if layer is None:
+        return None
+    if session.stack is not None and session.labels_layer is layer:
+        return session.stack.scheme
+    told = layer.metadata.get("napari_unet", {}).get("scheme")
+    return None if told is None else LabelScheme.from_dict(told)
+
+
+def annotated_in(session: Session, layer: Any) -> tuple[int, ...] | None:
+    """Return the slices that are annotated, where that was said; None: it was not."""
+    if session.stack is not None and session.labels_layer is layer:
+        return tuple(session.stack.labelled_slices)
+    told = layer.metadata.get("napari_unet", {}).get("annotated")
+    return None if told is None else tuple(told)
+
+
+def slice_options(session: Session, layer: Any) -> list[tuple[str, Slices]]:
+    """Offer slices to compare, the most sensible first.
+
+    Slices without any label are most often not annotated, so those with labels come first; which
+    ones a network has not seen is known for the labels of the session alone.
+    """
+    if layer is None:
+        return [("all", None)]
+    annotated = annotated_in(session, layer)
+    options = list(_of_layer(layer) if annotated is None else _told(session, layer, annotated))
+    return [*options, ("slice shown", SHOWN)]
+
+
+def _told(session: Session, layer: Any, annotated: tuple[int, ...]) -> Iterator[tuple[str, Slices]]:
+    """Slices that validate, and all that are annotated: no other one can be compared."""
+    split = None
+    if session.stack is not None and session.labels_layer is layer:
+        with suppress(UNetError):
+            split = split_stack(session.stack, session.split, guard=0)
+    if split is not None and split.validation and split.region is None:
+        yield f"validation slices ({ranges(split.validation)})", split.validation
+    yield f"all {count(len(annotated), 'labelled slice')}", annotated
+
+
+def _of_layer(layer: Any) -> Iterator[tuple[str, Slices]]:
+    shape = tuple(layer.data.shape)
+    n = int(np.prod(shape[:-2]))
+    if isinstance(layer.data, np.ndarray) and layer.data.size <= LOOKED_AT:
+        found = np.flatnonzero(layer.data.reshape(n, *shape[-2:]).any((1, 2))).tolist()
+        if 0 < len(found) < n:
+            yield f"{count(len(found), 'slice')} with labels", tuple(found)
+    yield ("all" if n == 1 else f"all {n:,} slices"), None
+
+
+def ranges(slices: tuple[int, ...]) -> str:
+    """Return ascending numbers as a text: 24–29."""
+    first, last = slices[0], slices[-1]
+    if len(slices) > 1 and slices == tuple(range(first, last + 1)):
+        return f"{first}–{last}"
+    return ", ".join(map(str, slices[:6])) + (" …" if len(slices) > 6 else "")

@@ -1,0 +1,311 @@
+"""The Weights dock: the weight map of the slice shown, which follows the controls at once."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image
+
+from napari_unet.annotation.splits import split_stack
+from napari_unet.app.weights_job import WeightMap, measure_class_weights, slice_weights
+from napari_unet.base.errors import InputError
+from napari_unet.config.size_rule import border
+from napari_unet.config.weights import DEFAULTS, WeightConfig
+from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.dock import Dock
+from napari_unet.widgets.common.form import (
+    Advanced,
+    Choice,
+    Form,
+    Note,
+    SliderField,
+    button,
+    check_box,
+    decimal_box,
+    set_tip,
+)
+from napari_unet.widgets.common.latest import Latest
+from napari_unet.widgets.common.layers import (
+    find_result,
+    go_to_slice,
+    result_name,
+    show_image,
+    shown_slice,
+)
+from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
+from napari_unet.widgets.weights.histogram import Histogram
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from qtpy.QtGui import QHideEvent, QShowEvent
+
+    from napari_unet.config.split import SplitConfig
+    from napari_unet.images.stack import Stack
+    from napari_unet.widgets.common.theme import Colours
+
+__all__ = ["WeightsDock"]
+
+WHAT = "weights"
+BALANCE_TIP = (
+    "Rare classes weigh more, so that each counts the same in the whole training set: a thin "
+    "membrane as much as the large cells."
+)
+
+
+class WeightsDock(Dock):
+    """Where the network must be most careful: between objects that nearly touch."""
+
+    def build(self) -> None:
+        """Put the controls into the column."""
+        self._job = Latest(self)
+        self._job.done.connect(self._on_map)
+        self._job.failed.connect(self._on_error)
+        self._known: dict[Any, NDArray[np.float64]] = {}  # class weights by stack and split
+        self._shown: tuple[Any, ...] | None = None
+        self._layer: Any = None
+        self._build_controls()
+        self._build_advanced()
+        self.histogram = Histogram()
+        self.note = Note()
+        self.problem = Note(role="problem")
+        tip = "Shows the annotated slice that is nearest to the one shown."
+        self.jump = button("Go &to an annotated slice", tip)
+        self.jump.clicked.connect(self._on_jump)
+        self.jump.hide()
+        for widget in (self.visible, self.problem, self.histogram, self.note, self.jump):
+            self.column.addWidget(widget)
+        self._take_config(self.session.weight_config)
+        self.listen(self.session.weight_config_changed, self._on_session_config)
+        self.listen(self.session.stack_changed, self._on_stack)
+        self.listen(self.session.split_changed, self._on_stack)
+        self.listen(self.viewer.dims.events.current_step, self._on_slice)
+        self.listen(self.viewer.layers.events.removed, self._on_removed)
+
+    def _build_controls(self) -> None:
+        paper = (
+            "The formula of the U-Net paper (2015): balanced classes, and a border term between "
+            "objects."
+        )
+        fiji = (
+            "The formula of the U-Net plugin for Fiji (2019): makes a gap between touching "
+            "objects, and weighs a rim around each."
+        )
+        none = "No border term: every pixel of a class weighs the same."
+        self.preset = Choice(
+            [("Pape&r", "paper", paper), ("Fi&ji", "fiji", fiji), ("n&one", "none", none)]
+        )
+        tip = "How much more the gaps between two objects weigh than other pixels."
+        self.w0 = SliderField(0, 100, 10, tip, step=1)
+        tip = "How wide a gap may be to still count as one: about the width to be kept free."
+        self.sigma = SliderField(0.5, 25, 5, tip, step=0.5, suffix=" px", decimals=1)
+        self.balance = check_box("&balance classes", BALANCE_TIP, True)
+        form = Form()
+        form.add("Preset", self.preset, "Which formula makes the weights.")
+        form.add("w&0", self.w0)
+        form.add("si&gma", self.sigma)
+        form.add_wide(self.balance)
+        self.column.addWidget(form)
+        tip = "Shows the weight map over the image as a layer; it follows the controls."
+        self.visible = check_box("show the &map of the slice shown", tip, True)
+        self.preset.chosen.connect(self._on_preset)
+        self.w0.changed.connect(self._on_control)
+        self.sigma.changed.connect(self._on_control)
+        self.balance.toggled.connect(self._on_control)
+        self.visible.toggled.connect(self._on_visible)
+
+    def _build_advanced(self) -> None:
+        self.advanced = Advanced("background and rim of the Fiji preset")
+        tip = "Fiji preset: what background far from every object weighs (v)."
+        self.background = decimal_box(0, 1, 0.1, tip, step=0.05)
+        tip = "Fiji preset: width of the rim around objects where background weighs more (σ1)."
+        self.sigma1 = decimal_box(0.5, 100, 10, tip, suffix=" px", decimals=1, step=0.5)
+        self.advanced.form.add("Background", self.background)
+        self.advanced.form.add("Rim", self.sigma1)
+        self.column.addWidget(self.advanced)
+        self.background.valueChanged.connect(self._on_control)
+        self.sigma1.valueChanged.connect(self._on_control)
+
+    def on_theme(self, colours: Colours) -> None:
+        """Take over the theme."""
+        self.histogram.on_theme(colours)
+
+    # -- controls and the session -----------------------------------------------------------
+
+    def _config(self) -> WeightConfig:
+        preset = self.preset.value
+        w0, sigma = DEFAULTS[preset]
+        return WeightConfig(
+            preset,
+            w0=None if self.w0.value == w0 else self.w0.value,
+            sigma=None if self.sigma.value == sigma else self.sigma.value,
+            balance=self.balance.isChecked(),
+            background=self.background.value(),
+            sigma1=self.sigma1.value(),
+        )
+
+    def _take_config(self, config: WeightConfig) -> None:
+        """Show a configuration in the controls."""
+        controls = (self.balance, self.background, self.sigma1)
+        for control in controls:
+            control.blockSignals(True)
+        self.preset.value = config.preset
+        self.w0.value, self.sigma.value = config.resolved_w0, config.resolved_sigma
+        self.balance.setChecked(config.balance)
+        self.background.setValue(config.background)
+        self.sigma1.setValue(config.sigma1)
+        for control in controls:
+            control.blockSignals(False)
+        is_fiji, has_border = config.preset == "fiji", config.preset != "none"
+        self.w0.setEnabled(has_border)
+        self.sigma.setEnabled(has_border)
+        self.balance.setEnabled(not is_fiji)
+        own = "The Fiji preset has class weights of its own."
+        set_tip(self.balance, own if is_fiji else BALANCE_TIP)
+        self.background.setEnabled(is_fiji)
+        self.sigma1.setEnabled(is_fiji)
+
+    def _on_preset(self, preset: Any) -> None:
+        """Another formula starts with its own numbers."""
+        self.session.weight_config = WeightConfig(preset, balance=self.balance.isChecked())
+
+    def _on_control(self, _: object = None) -> None:
+        self.session.weight_config = self._config()
+
+    def _on_session_config(self, config: WeightConfig) -> None:
+        self._take_config(config)
+        self.refresh()
+
+    def _on_stack(self, _: object = None) -> None:
+        self._known.clear()
+        self._shown = None
+        self.refresh()
+
+    def _on_slice(self, _: object = None) -> None:
+        stack = self.session.stack
+        if stack is not None:
+            i = shown_slice(self.viewer, stack, self.session.image_layer)
+            if self._shown is None or self._shown != (stack, i):
+                self.refresh()
+
+    # -- the layer --------------------------------------------------------------------------
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
+        """Show the map with the dock."""
+        super().showEvent(event)
+        if not event.spontaneous():
+            self._on_visible(self.visible.isChecked())
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802 (Qt's name)
+        """Hide the map with the dock: it would cover what the next tab shows."""
+        super().hideEvent(event)
+        if not event.spontaneous() and self._layer is not None:
+            self._layer.visible = False
+
+    def _on_visible(self, visible: bool) -> None:
+        if self._layer is not None:
+            self._layer.visible = visible
+        if visible:
+            self.refresh()
+
+    def _on_removed(self, event: Any) -> None:
+        if self._layer is not None and event.value is self._layer:
+            self._layer = None
+            self.visible.setChecked(False)
+
+    # -- computing --------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Compute the map of the slice shown; while one is computed, once more afterwards."""
+        stack = self.session.stack
+        reason = self._reason(stack)
+        self.problem.say(reason, "note" if stack is None else "problem")
+        self.histogram.setVisible(not reason)
+        if reason or stack is None or not self.isVisible():
+            self.note.say("")
+            return
+        i = shown_slice(self.viewer, stack, self.session.image_layer)
+        self._shown = (stack, i)
+        self._job.request(
+            partial(
+                _compute, stack, i, self.session.weight_config, self.session.split,
+                border(self.session.tiling[0]), self._known,
+            )
+        )  # fmt: skip
+
+    def _reason(self, stack: Stack | None) -> str:
+        if stack is None:
+            return "Choose an image and its labels under Data first."
+        if stack.labels is None:
+            return "Choose labels under Data first: the weights follow from them."
+        return ""
+
+    def _on_map(self, found: WeightMap) -> None:
+        stack = self.session.stack
+        if stack is None or self._shown is None or self._shown[0] is not stack:
+            return
+        self.histogram.show_statistics(found.statistics)
+        self.histogram.setVisible(True)
+        self.jump.hide()
+        words = f"Slice {found.slice_index}"
+        weights = self._known.get("class weights")
+        if weights is not None and self.session.weight_config.preset != "fiji":
+            assert stack.scheme is not None
+            pairs = zip(stack.scheme.names, weights.tolist())
+            listed = ", ".join(f"{name} {weight:.2f}" for name, weight in list(pairs)[:4])
+            words += f" · class weights: {listed}"
+        self.note.say(words)
+        if self.visible.isChecked():
+            self._show(stack, found)
+
+    def _show(self, stack: Stack, found: WeightMap) -> None:
+        limits = (0.0, max(found.statistics.greatest, 1e-3))
+        old = find_result(self.viewer, result_name(stack, WHAT), Image, found.weights.shape)
+        self._layer = None  # replacing a layer is not the user deleting it
+        layer = show_image(
+            self.viewer, self.session, stack, WHAT, found.weights,
+            colormap=WEIGHT_COLORMAP, contrast_limits=limits, opacity=0.65, blending="translucent",
+        )  # fmt: skip
+        if old is not None:
+            layer.contrast_limits_range = limits
+            layer.contrast_limits = limits
+        layer.visible = True
+        self._layer = layer
+
+    def _on_error(self, error: Exception) -> None:
+        self.note.say(notices.sentence(error))
+        self.histogram.setVisible(False)
+        stack = self.session.stack
+        self.jump.setVisible(stack is not None and bool(stack.labelled_slices))
+        if self._layer is not None:
+            self._layer.visible = False
+
+    def _on_jump(self) -> None:
+        """Show the annotated slice that is nearest to the one shown."""
+        stack = self.session.stack
+        if stack is not None and stack.labelled_slices:
+            shown = shown_slice(self.viewer, stack, self.session.image_layer)
+            nearest = min(stack.labelled_slices, key=lambda i: abs(i - shown))
+            go_to_slice(self.viewer, stack, nearest, self.session.image_layer)
+
+
+def _compute(
+    stack: Stack,
+    i: int,
+    config: WeightConfig,
+    split: SplitConfig,
+    guard: int,
+    known: dict[Any, NDArray[np.float64]],
+) -> WeightMap:
+    """Compute the map of a slice; class weights are measured once per stack and split."""
+    weights = None
+    if config.balance and config.preset != "fiji":
+        if "class weights" not in known:
+            try:
+                divided = split_stack(stack, split, guard)
+            except InputError:  # the Data dock says what is wrong with it
+                divided = split_stack(stack, type(split)("none"), guard)
+            known["class weights"] = measure_class_weights(stack, divided)
+        weights = known["class weights"]
+    return slice_weights(stack, i, config, weights)

@@ -1,0 +1,103 @@
+"""The loss, by hand and in parts."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_unet.training.loss import LOSSES, batch_share, dice_loss, weighted_cross_entropy
+
+# -- the loss, by hand ---------------------------------------------------------
+
+
+def test_loss_of_two_pixels_by_hand():
+    logits = torch.tensor([[[[0.0, 2.0]], [[0.0, 0.0]]]])  # (1, 2, 1, 2)
+    classes = torch.tensor([[[0, 1]]])
+    weights = torch.tensor([[[3.0, 1.0]]])
+    first = 3 * np.log(2)
+    second = np.log(1 + np.exp(2))
+    by_pixels = weighted_cross_entropy(logits, classes, weights, "mean")
+    by_weight = weighted_cross_entropy(logits, classes, weights, "weighted mean")
+    assert by_pixels.item() == pytest.approx((first + second) / 2)
+    assert by_weight.item() == pytest.approx((first + second) / 4)
+
+
+def test_unannotated_pixels_have_no_gradient():
+    logits = torch.randn(1, 2, 4, 4, requires_grad=True)
+    weights = torch.ones(1, 4, 4)
+    weights[..., :2] = 0
+    weighted_cross_entropy(logits, torch.zeros(1, 4, 4, dtype=torch.long), weights).backward()
+    assert (logits.grad[..., :2] == 0).all()
+    assert (logits.grad[..., 2:] != 0).any()
+
+
+def test_a_batch_without_annotation_has_loss_zero():
+    loss = weighted_cross_entropy(
+        torch.randn(1, 2, 3, 3),
+        torch.zeros(1, 3, 3, dtype=torch.long),
+        torch.zeros(1, 3, 3),
+        "weighted mean",
+    )
+    assert loss.item() == 0
+
+
+# -- Dice ----------------------------------------------------------------------
+
+
+def test_dice_of_two_pixels_by_hand():
+    logits = torch.tensor([[[[0.0, 0.0]], [[0.0, 0.0]]]])  # one half for each class
+    classes = torch.tensor([[[0, 1]]])
+    # For each class: 2·0.5 + 1 above, 1 + 1 + 1 below.
+    found = dice_loss(logits, classes, torch.ones(1, 1, 2, dtype=torch.bool))
+    assert found.tolist() == pytest.approx([1 - 2 / 3])
+
+
+def test_dice_of_a_perfect_prediction_is_0_and_of_a_wrong_one_nearly_1():
+    classes = torch.tensor([[[0, 1] * 500]])
+    right = torch.nn.functional.one_hot(classes, 2).movedim(-1, 1) * 40.0
+    known = torch.ones_like(classes, dtype=torch.bool)
+    assert dice_loss(right, classes, known).item() == pytest.approx(0, abs=1e-6)
+    assert dice_loss(-right, classes, known).item() > 0.99
+
+
+def test_dice_does_not_look_at_unannotated_pixels():
+    logits = torch.randn(2, 3, 4, 4, requires_grad=True)
+    known = torch.ones(2, 4, 4, dtype=torch.bool)
+    known[..., 0] = False
+    dice_loss(logits, torch.zeros(2, 4, 4, dtype=torch.long), known).sum().backward()
+    assert (logits.grad[..., 0] == 0).all()
+    assert (logits.grad[..., 1:] != 0).all()
+
+
+# -- in parts ------------------------------------------------------------------
+
+
+@given(by=st.sampled_from(LOSSES), cut=st.integers(1, 4), seed=st.integers(0, 99))
+def test_the_shares_of_parts_add_up_to_the_loss_of_the_batch(by, cut, seed):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(5, 3, 4, 6, generator=generator)
+    classes = torch.randint(0, 3, (5, 4, 6), generator=generator)
+    weights = torch.rand(5, 4, 6, generator=generator) * torch.randint(
+        0, 2, (5, 4, 6), generator=generator
+    )
+    mass = float(weights.sum())
+    parts = [
+        batch_share(logits[k], classes[k], weights[k], by, tiles=5, mass=mass)
+        for k in (slice(0, cut), slice(cut, None))
+    ]
+    whole = weighted_cross_entropy(logits, classes, weights, by)
+    if by == "dice":
+        whole = whole + dice_loss(logits, classes, weights > 0).mean()
+    assert sum(parts).item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("by", LOSSES)
+def test_a_batch_without_annotation_teaches_nothing(by):
+    logits = torch.randn(1, 2, 3, 3, requires_grad=True)
+    share = batch_share(
+        logits, torch.zeros(1, 3, 3, dtype=torch.long), torch.zeros(1, 3, 3), by, tiles=1, mass=0.0
+    )
+    share.backward()
+    assert share.item() == pytest.approx(0)
+    assert (logits.grad == 0).all()
