@@ -15,12 +15,13 @@ demo: setup
 	$(BIN)/napari-unet demo -o demo $(ARGS)
 
 test: setup lint
-	NAPARI_CONFIG="" $(SCREEN) $(BIN)/python -m pytest
+	NAPARI_CONFIG="" $(SCREEN) $(BIN)/python -m pytest -n 2
 
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/npe2 validate --imports napari-unet-trainer
 
 # As in: make bench ARGS="training --quick -o /tmp/results"

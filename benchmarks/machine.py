@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from napari_unet.config.network import UNetConfig
-from napari_unet.network.compute import choose
+from napari_unet.network.choice import choose
 
 __all__ = ["describe", "load"]
 

@@ -13,7 +13,7 @@ import sys
 
 from benchmarks.result import Line, Result
 from napari_unet.config.network import UNetConfig
-from napari_unet.network.compute import choose
+from napari_unet.network.choice import choose
 
 __all__ = ["run"]
 

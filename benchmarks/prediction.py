@@ -20,7 +20,8 @@ from benchmarks.same_padding import SamePaddingUNet, phase
 from benchmarks.samples import picture
 from benchmarks.timing import Spread, check, interleaved, ratio, spread
 from napari_unet.config.network import UNetConfig
-from napari_unet.network.compute import Compute, choose
+from napari_unet.network.choice import choose
+from napari_unet.network.compute import Compute
 from napari_unet.network.tiles import plan_tiles
 from napari_unet.network.unet import UNet
 from napari_unet.prediction.predict import predict_probabilities

@@ -23,7 +23,8 @@ from napari_unet.annotation.splits import split_stack
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.training import PRESETS, TrainConfig
 from napari_unet.images.intensity import training_limits
-from napari_unet.network.compute import Compute, choose, limit_threads
+from napari_unet.network.choice import choose
+from napari_unet.network.compute import Compute, limit_threads
 from napari_unet.network.unet import UNet
 from napari_unet.training.learner import Learner
 from napari_unet.training.sampling import TileSampler

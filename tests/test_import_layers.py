@@ -54,8 +54,11 @@ def test_the_core_can_be_imported_where_neither_napari_nor_qt_is_installed():
 
 
 def test_numpy_modules_import_no_torch():
-    names = ["cli", "datasets.registry", "images.files", "prediction.objects", "annotation.labels", "evaluation.metrics", "app.session",
-             "annotation.splits", "images.stack", "network.tiles", "annotation.weights", "config.training"]  # fmt: skip
+    names = [
+        "annotation.labels", "annotation.splits", "annotation.weights", "app.session", "cli",
+        "config.training", "datasets.registry", "evaluation.metrics", "images.files",
+        "images.stack", "network.tiles", "prediction.objects",
+    ]  # fmt: skip
     run(
         "import sys, importlib\n"
         f"for name in {names!r}:\n"

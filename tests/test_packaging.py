@@ -192,5 +192,5 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert scope["labels"].shape == (12, 256, 256)
     assert set(scope["labels"].ravel()) <= {0, 255}
     out = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in out[:2]] == ["2", "4"]
+    assert sum(line.startswith("Step(") for line in out) == 4
     assert out[-1].startswith("(11,)")

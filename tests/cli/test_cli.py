@@ -167,9 +167,9 @@ def test_settings_of_a_former_run_give_the_same_weights(trained, tmp_path, capsy
 
 def test_predict_writes_what_the_library_predicts(trained, tmp_path, capsys):
     from napari_unet.images.files import open_image
-    from napari_unet.network.model_file import load_model
     from napari_unet.prediction.objects import instances
     from napari_unet.prediction.predict import predict_labels, predict_probabilities
+    from napari_unet.training.run_folder import load_model
 
     model, stack = load_model(trained / "run"), open_image(trained / "image.tif")
     probabilities = predict_probabilities(model, stack, device="cpu")
@@ -195,9 +195,9 @@ def test_predict_writes_what_the_library_predicts(trained, tmp_path, capsys):
 
 def test_predict_averages_mirrored_views_and_mends_instances(trained, tmp_path, capsys):
     from napari_unet.images.files import open_image
-    from napari_unet.network.model_file import load_model
     from napari_unet.prediction.objects import instances
     from napari_unet.prediction.predict import predict_probabilities
+    from napari_unet.training.run_folder import load_model
 
     model, stack = load_model(trained / "run"), open_image(trained / "image.tif")
     probabilities = predict_probabilities(model, stack, device="cpu", mirror_average=True)

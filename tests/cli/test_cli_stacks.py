@@ -12,7 +12,7 @@ import tifffile
 
 from napari_unet.cli import main
 from napari_unet.images.files import open_image
-from napari_unet.network.model_file import load_model
+from napari_unet.training.run_folder import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path

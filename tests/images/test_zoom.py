@@ -16,10 +16,11 @@ from napari_unet.images import zoom as zoom_module
 from napari_unet.images.resampling import resample, resize_planes
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_split, zoom_stack
-from napari_unet.network.model_file import load_model, save_model
+from napari_unet.network.model_file import save_model
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.prediction.predict import plan, predict, predict_labels, predict_probabilities
+from napari_unet.training.run_folder import load_model
 from napari_unet.training.trainer import TrainConfig, Trainer
 
 

@@ -12,7 +12,8 @@ import torch
 
 from napari_unet.config.network import UNetConfig
 from napari_unet.network import probe
-from napari_unet.network.compute import Compute, choose
+from napari_unet.network.choice import choose
+from napari_unet.network.compute import Compute
 from napari_unet.network.inference import bytes_per_pixel
 from napari_unet.network.unet import forward_flops
 

@@ -29,7 +29,9 @@ from napari_unet.training.augmentation import AugmentConfig
 from napari_unet.training.run_folder import save_model
 from napari_unet.images.intensity import training_limits
 from napari_unet.annotation.labels import LabelScheme
-from napari_unet.network.unet import TrainedModel, UNet, UNetConfig
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+from napari_unet.config.network import UNetConfig
 from napari_unet.prediction.predict import predict_labels, predict_probabilities
 from napari_unet.training.sampling import TileSampler
 from napari_unet.annotation.splits import SplitConfig, split_stack

@@ -126,12 +126,12 @@ def test_reckoned_memory_is_about_what_a_step_takes():
     # In a process of its own: this one has memory from earlier tests, and reuses it.
     code = (
         "import json, sys\n"
-        "from napari_unet import datasets\n"
+        "from napari_unet.datasets import synthetic\n"
         "from napari_unet.preflight import step\n"
         "from napari_unet.config.training import TrainConfig\n"
         "config = TrainConfig.from_dict(json.loads(sys.argv[1]))\n"
         "step.LEAST_SHARE = 0\n"
-        "print(step.measure_step(datasets.synthetic_stack((2, 128, 128)), config).bytes)\n"
+        "print(step.measure_step(synthetic.synthetic_stack((2, 128, 128)), config).bytes)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(config.to_dict())],

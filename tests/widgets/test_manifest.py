@@ -32,8 +32,8 @@ def test_the_whole_path_comes_first_then_its_parts(manifest):
 
 
 def test_the_samples_are_the_named_data_sets(manifest):
+    from napari_unet.app.sample_job import SAMPLES
     from napari_unet.datasets import registry as datasets
-    from napari_unet.widgets.data.samples import SAMPLES
 
     keys = [one.key for one in manifest.contributions.sample_data]
     assert keys == list(SAMPLES) == list(datasets.names())

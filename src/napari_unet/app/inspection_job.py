@@ -12,9 +12,9 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import split_stack
 from napari_unet.base.errors import UNetError
 from napari_unet.config.size_rule import border
+from napari_unet.images.grey_values import GreyValues, measure_grey_values
 from napari_unet.images.stack import Stack, sample_blocks
 from napari_unet.preflight import Finding, find
-from napari_unet.widgets.data.grey_values import GreyValues, measure_grey_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -113,7 +113,7 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
         The model first, so that the result layer can be made to fit; then the pieces. Instances
         come a slice at a time, as objects cross the edges of tiles.
     """
-    from napari_unet.network.compute import choose
+    from napari_unet.network.choice import choose
     from napari_unet.prediction.predict import predict
 
     model = _read(request.model)
@@ -143,8 +143,8 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
 
 
 def _read(model: TrainedModel | Path) -> TrainedModel:
-    from napari_unet.network.model_file import load_model
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.training.run_folder import load_model
 
     return model if isinstance(model, TrainedModel) else load_model(model)
 

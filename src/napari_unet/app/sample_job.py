@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import UNetError
-from napari_unet.widgets.data.samples import SAMPLES
 
 if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
@@ -62,3 +61,12 @@ class SampleJob:
         self._done, self._total = done, total
         if self._cancelled:
             raise Cancelled("cancelled.")
+
+
+SAMPLES = {
+    "isbi2012-em": "ISBI-2012 EM",
+    "phc-c2dh-u373": "PhC-C2DH-U373",
+    "dic-c2dh-hela": "DIC-C2DH-HeLa",
+    "synthetic": "Synthetic membranes",
+}
+"""Name of each data set, and what the user reads."""

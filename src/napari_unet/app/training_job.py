@@ -203,7 +203,7 @@ def _model_to_keep(trainer: Any, run: Path | None) -> TrainedModel:
     if run is None:
         model: TrainedModel = trainer.model
         return model
-    from napari_unet.network.model_file import load_model
+    from napari_unet.training.run_folder import load_model
 
     return load_model(run)
 

@@ -120,7 +120,7 @@ def _score(value: float | None) -> str:
 
 
 def _model_info(args: argparse.Namespace) -> dict[str, Any]:
-    from napari_unet.network.model_file import load_model
+    from napari_unet.training.run_folder import load_model
 
     model = load_model(args.run_folder)
     config = model.network.config

@@ -98,7 +98,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predict; return where the result is."""
     _check_target(args.output_file)
-    from napari_unet.network.model_file import load_model
+    from napari_unet.training.run_folder import load_model
 
     model = load_model(args.model)
     stack = open_image(args)

@@ -121,7 +121,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; return where the run is and how good it became."""
     stacks = open_training_stacks(args)
-    from napari_unet.network.model_file import load_model
+    from napari_unet.training.run_folder import load_model
     from napari_unet.training.trainer import Trainer
 
     trainer = Trainer(

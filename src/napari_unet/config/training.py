@@ -67,7 +67,7 @@ class TrainConfig(Settings):
     seed : int
         Of the weights, the tiles and the dropout.
     device : str
-        See `napari_unet.network.compute.choose`.
+        See `napari_unet.network.choice.choose`.
     preset : str
         The preset these settings came from, for the record.
     """

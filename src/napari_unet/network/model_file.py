@@ -31,7 +31,7 @@ __all__ = [
     "LARGEST_HEADER",
     "METADATA_KEY",
     "MODEL_FORMAT",
-    "load_model",
+    "read_model_file",
     "save_model",
     "versions",
 ]
@@ -72,27 +72,8 @@ def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
     write_atomically(path, safetensors.torch.save(tensors, metadata))
 
 
-def load_model(path: str | os.PathLike[str]) -> TrainedModel:
-    """Read a model from a model file or from a run folder.
-
-    Parameters
-    ----------
-    path
-        A safetensors file, or a run folder: its best model, else its last one.
-
-    Returns
-    -------
-    TrainedModel
-        On the CPU, in evaluation mode.
-
-    Raises
-    ------
-    CheckpointError
-        The file is missing, not a model of napari-unet, truncated or of a newer format.
-    """
-    path = Path(path)
-    if path.is_dir():
-        path = _model_of_run(path)
+def read_model_file(path: Path) -> TrainedModel:
+    """Read a model from a safetensors file; see `training.run_folder.load_model`."""
     content = _read(path, "model file")
     description = _read_description(path, content)
     try:
@@ -213,21 +194,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value
-
-
-def _model_of_run(folder: Path) -> Path:
-    """Return the best model of a run folder, else its last one."""
-    for name in ("best", "last"):
-        file = folder / f"{name}.safetensors"
-        if file.is_file():
-            return file
-    if not (folder / "run.json").is_file():
-        raise CheckpointError(
-            f"The folder {folder} holds no run of napari-unet: name a run folder or a model file."
-        )
-    raise CheckpointError(
-        f"The run {folder} holds no best or last model yet; train until its first checkpoint."
-    )
 
 
 def versions() -> dict[str, str]:

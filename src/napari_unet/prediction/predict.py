@@ -27,10 +27,10 @@ from napari_unet.base.prefetch import ahead
 from napari_unet.config.size_rule import previous_valid_size, smallest_plan
 from napari_unet.images.stack import Intensity, Stack, guess_axes
 from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack, zoomed_shape
+from napari_unet.network.choice import choose
 from napari_unet.network.compute import (
     Compute,
     available_memory,
-    choose,
     free_memory,
     is_out_of_memory,
     limit_threads,
@@ -231,7 +231,7 @@ def predict(
     batch : int
         Tiles computed together.
     device : str
-        See `napari_unet.network.compute.choose`.
+        See `napari_unet.network.choice.choose`.
     logits : bool
         Yield the network's raw output instead of probabilities.
     mirror_average : bool

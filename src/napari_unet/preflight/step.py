@@ -118,7 +118,7 @@ def measure_step(
     DeviceError
         If the device is not there, or cannot hold the smallest step.
     """
-    from napari_unet.network.compute import choose
+    from napari_unet.network.choice import choose
     from napari_unet.training.trainer import PRESETS, Trainer
 
     config = config or PRESETS["fast"]

@@ -45,7 +45,7 @@ class Effort:
     steps, width
         None: those of the full run.
     device
-        See `napari_unet.network.compute.choose`.
+        See `napari_unet.network.choice.choose`.
     data
         Folder of the data sets; None: where `napari_unet.datasets.registry` finds them.
     """

@@ -35,7 +35,7 @@ from napari_unet.network.model_file import (
     _damaged,
     _read,
     _to_json,
-    load_model,
+    read_model_file,
     save_model,
     versions,
 )
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RunFolder",
+    "load_model",
 ]
 
 RUN_FORMAT = "napari-unet run"
@@ -55,6 +56,28 @@ RUN_FORMAT = "napari-unet run"
 RUN_FILES = ("run.json", "best.safetensors", "last.safetensors", "state.pt", "history.jsonl")
 
 Which = Literal["best", "last"]
+
+
+def load_model(path: str | os.PathLike[str]) -> TrainedModel:
+    """Read a model from a model file or from a run folder.
+
+    Parameters
+    ----------
+    path
+        A safetensors file, or a run folder: its best model, else its last one.
+
+    Returns
+    -------
+    TrainedModel
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        The file is missing, not a model of napari-unet, truncated or of a newer format.
+    """
+    path = Path(path)
+    return RunFolder(path).read_model() if path.is_dir() else read_model_file(path)
 
 
 class RunFolder:
@@ -152,15 +175,16 @@ class RunFolder:
         CheckpointError
             There is no run or no model yet, or the file cannot be used.
         """
-        if which is None:
-            return load_model(self.path)
-        file = self.path / f"{which}.safetensors"
-        if not file.is_file():
-            self.description()  # says when this is no run at all
-            raise CheckpointError(
-                f"The run {self.path} holds no {which} model yet; train until its first checkpoint."
-            )
-        return load_model(file)
+        names = (which,) if which else ("best", "last")
+        files = [self.path / f"{name}.safetensors" for name in names]
+        for file in files:
+            if file.is_file():
+                return read_model_file(file)
+        self.description()  # says when this is no run at all
+        raise CheckpointError(
+            f"The run {self.path} holds no {' or '.join(names)} model yet; "
+            "train until its first checkpoint."
+        )
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write what resuming needs: tensors, numbers, texts, lists and dicts of them."""

@@ -32,7 +32,8 @@ from napari_unet.images.compatible import check_alike
 from napari_unet.images.intensity import training_limits
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.images.zoom import zoom_split, zoom_stacks
-from napari_unet.network.compute import choose, free_memory, is_out_of_memory, limit_threads
+from napari_unet.network.choice import choose
+from napari_unet.network.compute import free_memory, is_out_of_memory, limit_threads
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.training.events import (

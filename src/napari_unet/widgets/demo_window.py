@@ -33,7 +33,7 @@ def fill_viewer(viewer: Viewer, name: str, folder: Path, data: Path | None = Non
     from napari_unet.app.session import session_of
     from napari_unet.datasets import registry as datasets
     from napari_unet.images.files import open_image
-    from napari_unet.network.model_file import load_model
+    from napari_unet.training.run_folder import load_model
     from napari_unet.widgets.data.samples import stack_layers
 
     stack = datasets.open(name, data)

@@ -13,6 +13,7 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import restrict
 from napari_unet.app.inspection_job import inspect, look_at
 from napari_unet.base.errors import InputError
+from napari_unet.images.grey_values import GreyValues
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import Finding, apply_fix
 from napari_unet.widgets.common import notices
@@ -45,7 +46,7 @@ from napari_unet.widgets.common.layers import (
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.data.class_table import ClassTable
 from napari_unet.widgets.data.finding_list import FindingList
-from napari_unet.widgets.data.grey_values import GreyHistogram, GreyValues
+from napari_unet.widgets.data.grey_values import GreyHistogram
 from napari_unet.widgets.data.sample_choice import SampleChoice
 from napari_unet.widgets.data.samples import stack_layers
 from napari_unet.widgets.data.training_stacks import TrainingStacks

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,78 +9,24 @@ from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_unet.images.intensity import Intensity, read_sample, sample_blocks
 from napari_unet.widgets.common.form import set_tip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_unet.annotation.splits import Split
-    from napari_unet.images.stack import Stack
+    from napari_unet.images.grey_values import GreyValues
     from napari_unet.widgets.common.theme import Colours
 
-__all__ = ["GreyHistogram", "GreyValues", "measure_grey_values"]
+__all__ = [
+    "GreyHistogram",
+]
 
-BINS = 96
-MOST_PIXELS = 2**20  # per channel, in the histogram; the limits are measured on all that are read
 COLOURS = ("#e0605a", "#56b070", "#5a8fe0")  # of the channels of a colour picture
 TIP = (
     "How many pixels have which grey value (heights are square roots). The values at the two "
     "lines become 0 and 1, everywhere in the stack and in every prediction; they are kept in the "
     "model. What validates takes no part in them, and several stacks share the widest."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class GreyValues:
-    """What the grey values of a stack are like.
-
-    Attributes
-    ----------
-    counts
-        (C, n) pixels per bin, evenly from ``least`` to ``greatest``; n is about 96.
-    least, greatest
-        Of all channels.
-    intensity
-        The limits, one pair per channel.
-    """
-
-    counts: NDArray[np.int64]
-    least: float
-    greatest: float
-    intensity: Intensity
-
-
-def measure_grey_values(stack: Stack, split: Split | None = None) -> GreyValues:
-    """Count grey values on a bounded sample of a stack, and measure the limits of a training.
-
-    Parameters
-    ----------
-    stack
-        The stack.
-    split
-        What validates takes no part in the limits. None: everything does.
-
-    Raises
-    ------
-    InputError
-        When a value is NaN or infinite, or the whole image has one grey value.
-    """
-    intensity = Intensity.measure(stack, split=split)
-    values = read_sample(stack, sample_blocks(stack))
-    values = values[:, :: max(1, values.shape[1] // MOST_PIXELS)].astype(np.float64)
-    # A few hot pixels shall not squeeze the others into one bin.
-    low, high = min(intensity.low), max(intensity.high)
-    margin = 0.25 * (high - low)
-    least = max(float(values.min()), low - margin)
-    greatest = min(float(values.max()), high + margin)
-    bins = BINS
-    if stack.dtype.kind in "bui":  # as many whole numbers in each bin, or the outline is a comb
-        step = max(1, round((greatest - least + 1) / BINS))
-        bins = math.ceil((greatest - least + 1) / step)
-        least, greatest = math.floor(least) - 0.5, math.floor(least) - 0.5 + bins * step
-    counts = [np.histogram(v.clip(least, greatest), bins, (least, greatest))[0] for v in values]
-    return GreyValues(np.array(counts), least, greatest, intensity)
 
 
 class GreyHistogram(QWidget):

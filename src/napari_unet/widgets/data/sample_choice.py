@@ -9,12 +9,11 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_unet.app.run_places import short_path
-from napari_unet.app.sample_job import Cancelled, SampleJob
+from napari_unet.app.sample_job import SAMPLES, Cancelled, SampleJob
 from napari_unet.datasets.registry import DATA_SETS
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.form import Advanced, Combo, Form, Row, button
 from napari_unet.widgets.common.worker import Worker, once
-from napari_unet.widgets.data.samples import SAMPLES
 
 if TYPE_CHECKING:
     from napari_unet.images.stack import Stack

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
 
 __all__ = [
-    "SAMPLES",
     "labels_layer",
     "open_dic_c2dh_hela",
     "open_isbi2012_em",
@@ -22,14 +21,6 @@ __all__ = [
     "open_synthetic",
     "stack_layers",
 ]
-
-SAMPLES = {
-    "isbi2012-em": "ISBI-2012 EM",
-    "phc-c2dh-u373": "PhC-C2DH-U373",
-    "dic-c2dh-hela": "DIC-C2DH-HeLa",
-    "synthetic": "Synthetic membranes",
-}
-"""Name of each data set, and what the user reads."""
 
 
 def open_isbi2012_em() -> list[LayerData]:

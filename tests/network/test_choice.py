@@ -5,14 +5,9 @@ import torch
 
 from napari_unet.base.errors import DeviceError, InputError
 from napari_unet.config.network import UNetConfig
-from napari_unet.network import compute as device
-from napari_unet.network.compute import (
-    Compute,
-    available_memory,
-    choose,
-    is_out_of_memory,
-    limit_threads,
-)
+from napari_unet.network import choice as device
+from napari_unet.network.choice import choose
+from napari_unet.network.compute import Compute, available_memory, is_out_of_memory, limit_threads
 
 
 def test_the_cpu_can_always_be_had():
