@@ -27,7 +27,7 @@ from napari_unet.images.stack import Intensity
 from napari_unet.network.model_file import save_model
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
-from napari_unet.training import run_folder as checkpoint
+from napari_unet.network import model_file
 from napari_unet.training.run_folder import RunFolder, load_model
 
 SMALL = UNetConfig(depth=1, width=2)
@@ -210,10 +210,10 @@ def rewrite(file: Path, change) -> None:
     content = file.read_bytes()
     size = int.from_bytes(content[:8], "little")
     metadata = json.loads(content[8 : 8 + size])["__metadata__"]
-    description = json.loads(metadata[checkpoint.METADATA_KEY])
+    description = json.loads(metadata[model_file.METADATA_KEY])
     change(description)
     tensors = safetensors.torch.load(content)
-    metadata = {checkpoint.METADATA_KEY: json.dumps(description)}
+    metadata = {model_file.METADATA_KEY: json.dumps(description)}
     file.write_bytes(safetensors.torch.save(tensors, metadata))
 
 
