@@ -24,10 +24,10 @@ from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import CheckpointError
 from napari_unet.config.network import UNetConfig
 from napari_unet.images.stack import Intensity
+from napari_unet.network import model_file
 from napari_unet.network.model_file import save_model
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
-from napari_unet.network import model_file
 from napari_unet.training.run_folder import RunFolder, load_model
 
 SMALL = UNetConfig(depth=1, width=2)
