@@ -8,14 +8,14 @@ ARGS ?=
 # A screen where there is none (Linux only).
 SCREEN := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY),,yes)),xvfb-run -a -s "-screen 0 1600x1000x24")
 
-.PHONY: demo test lint bench setup system clean
+.PHONY: demo test lint docs bench setup system clean
 .DEFAULT_GOAL := test
 
 demo: setup
 	$(BIN)/napari-unet demo -o demo $(ARGS)
 
 test: setup lint
-	NAPARI_CONFIG="" $(SCREEN) $(BIN)/python -m pytest -n 2
+	NAPARI_CONFIG="" $(SCREEN) $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
 lint: setup
 	$(BIN)/ruff check .
@@ -23,6 +23,10 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/npe2 validate --imports napari-unet-trainer
+
+docs: setup
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[docs]'
+	$(BIN)/mkdocs build --strict -d site
 
 # As in: make bench ARGS="training --quick -o /tmp/results"
 bench: setup
@@ -41,4 +45,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@rm -f $(VENV)/.unfinished && touch $@
 
 clean:
-	rm -rf $(VENV) demo dist
+	rm -rf $(VENV) demo dist site
