@@ -44,7 +44,7 @@ def test_list_names_every_run_and_what_was_published(capsys):
 def test_list_as_json(capsys):
     assert main(["reproduce", "--list", "--json"]) == 0
     runs = last_json(capsys)["runs"]
-    assert len(runs) == 25
+    assert len(runs) == 29
     assert runs[0]["settings"]["tile"] == 508
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,13 +94,44 @@ def test_tiles_are_measured_like_planes(plane, says_cell):
     assert found.cross_entropy == pytest.approx(expected, rel=1e-5)
 
 
-def test_plain_tiles_are_crops_inside_the_image(plane):
+def test_the_output_tile_lies_anywhere_inside_the_image_and_its_context_is_mirrored(
+    plane, monkeypatch
+):
+    monkeypatch.setattr("napari_unet.reproduction.scores.TILES_PER_SLICE", 400)
     margin = border(DEPTH) // 2
-    windows = np.lib.stride_tricks.sliding_window_view(plane.image[0], (SIDE, SIDE))
+    out = SIDE - 2 * margin
+    mirrored = np.pad(plane.image[0], margin, mode="reflect")
+    known = {w.tobytes(): k for k, w in enumerate(windows_of(plane.image[0], out))}
+    seen = set()
     for tile in cut_tiles([plane], SIDE, DEPTH, AugmentConfig.none(), 0):
-        y, x = np.argwhere((windows == tile.image[0].numpy()).all((2, 3)))[0]
-        inner = np.s_[y + margin : y + SIDE - margin, x + margin : x + SIDE - margin]
-        np.testing.assert_array_equal(tile.classes.numpy(), plane.classes[inner])
+        image = tile.image[0].numpy()
+        inner = np.ascontiguousarray(image[margin:-margin, margin:-margin])
+        y, x = divmod(known[inner.tobytes()], 60 - out + 1)
+        np.testing.assert_array_equal(image, mirrored[y : y + SIDE, x : x + SIDE])
+        np.testing.assert_array_equal(tile.classes, plane.classes[y : y + out, x : x + out])
+        seen.add((y, x))
+    rows, cols = zip(*seen)
+    assert {0, 40 - out} <= set(rows)  # up to the very edges
+    assert {0, 60 - out} <= set(cols)
+
+
+def test_a_slice_deformed_as_a_whole_shows_its_middle_alone(plane, monkeypatch):
+    monkeypatch.setattr("napari_unet.reproduction.scores.TILES_PER_SLICE", 50)
+    rows, cols = np.indices((40, 60)).astype(np.float32)
+    twice = AugmentConfig(
+        displacement=0, rotation=0, zoom=(2, 2), flips=False, interpolation="linear", about="slice"
+    )
+    for position, size in ((rows, 40), (cols, 60)):
+        shown = replace(plane, image=position[None])
+        seen = [t.image.numpy() for t in cut_tiles([shown], SIDE, DEPTH, twice, 0)]
+        middle, reach = (size - 1) / 2, (size - 1) / 4
+        assert np.min(seen) == pytest.approx(middle - reach, abs=0.01)
+        assert np.max(seen) == pytest.approx(middle + reach, abs=0.01)
+
+
+def windows_of(image, side):
+    found = np.lib.stride_tricks.sliding_window_view(image, (side, side))
+    return np.ascontiguousarray(found.reshape(-1, side, side))
 
 
 def test_augmented_tiles_come_from_the_same_places(plane):
@@ -120,7 +152,8 @@ def test_the_same_seed_cuts_the_same_tiles(plane):
     assert not np.array_equal(first.image, other.image)
 
 
-def test_an_image_smaller_than_the_tile_is_mirrored(plane):
-    side = 64
+def test_an_image_smaller_than_the_output_is_mirrored(plane):
+    side = 68 + border(DEPTH)
     tile = next(iter(cut_tiles([plane], side, DEPTH, AugmentConfig.none(), 0)))
-    np.testing.assert_array_equal(tile.image[0, 12:52, 2:62], plane.image[0])
+    top, left = 14 + border(DEPTH) // 2, 4 + border(DEPTH) // 2
+    np.testing.assert_array_equal(tile.image[0, top : top + 40, left : left + 60], plane.image[0])

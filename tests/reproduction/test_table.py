@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from napari_unet.annotation.labels import read_target
+from napari_unet.annotation.weights import target_weights
 from napari_unet.base.errors import InputError
 from napari_unet.config.size_rule import output_size
+from napari_unet.config.weights import WeightConfig
+from napari_unet.reproduction.data import open_data
 from napari_unet.reproduction.published import REPRODUCTION
-from napari_unet.reproduction.table import BASELINE, EXPERIMENTS, choose
+from napari_unet.reproduction.table import BASELINE, EXPERIMENTS, WEIGHTS_AS_RUN, choose
+from napari_unet.training.augmentation import draw
 
 
 def side_with_odd_rows_dropped(side: int, depth: int = 4) -> int:
@@ -60,8 +67,43 @@ def test_a_run_differs_from_the_baseline_in_what_it_asks_about_alone():
             "adam": {"optimiser": "adam"},
             "adam-3e-4": {"optimiser": "adam", "learning_rate": 3e-4},
         }.get(name, {})
-        if one.group != "paper":
-            assert s == replace(BASELINE, **changes), one.name
+        baseline = BASELINE if one.data == "em" else replace(BASELINE, weights=None)
+        if one.group in ("reproduction", "stricter"):
+            assert s == replace(baseline, **changes), one.name
+
+
+def test_what_the_code_does_differs_in_weights_and_augmentation_alone():
+    as_run = EXPERIMENTS["em-as-run"].settings
+    assert replace(as_run, weights=BASELINE.weights, augment=BASELINE.augment) == BASELINE
+    assert EXPERIMENTS["em-weights-as-run"].settings == replace(BASELINE, weights=as_run.weights)
+    only = EXPERIMENTS["em-augmentation-as-run"].settings
+    assert only == replace(BASELINE, augment=as_run.augment)
+    assert EXPERIMENTS["em-no-weights-as-run"].settings == replace(only, weights=None)
+    a = as_run.augment
+    assert (a.rotation, a.turn, a.zoom, a.about) == (0.0, 30.0, (1.5, 1.5), "slice")
+    assert (a.interpolation, a.labels) == ("spline", "spline")
+    drawn = [draw(a, np.random.default_rng(k)).matrix for k in (0, 1)]
+    c, s = math.cos(math.pi / 6) / 1.5, math.sin(math.pi / 6) / 1.5
+    for matrix in drawn:
+        np.testing.assert_allclose(matrix, [[c, -s], [s, c]])
+
+
+@pytest.mark.data
+def test_the_weight_map_of_the_code_all_but_switches_cells_off():
+    """Of slice 0, as counted by hand from what that code computes."""
+    stack = open_data(EXPERIMENTS["em-as-run"]).stack
+    target = read_target(stack.label_plane(0), stack.scheme)
+    cell = target.classes > 0
+    as_run = target_weights(target, WEIGHTS_AS_RUN)
+    assert (as_run < 0.01).mean() == pytest.approx(0.24, abs=0.005)
+    assert (as_run[cell] < 0.01).mean() == pytest.approx(0.30, abs=0.005)
+    assert as_run[~cell].sum() / as_run.sum() == pytest.approx(0.46, abs=0.005)
+    assert (~cell).mean() == pytest.approx(0.22, abs=0.005)
+    assert as_run.mean() == pytest.approx(1.9, abs=0.05)
+    assert target_weights(target, WeightConfig()).mean() == pytest.approx(2.9, abs=0.05)
+    alone = target_weights(target, replace(WEIGHTS_AS_RUN, w0=0.0))
+    assert alone[cell].max() == pytest.approx(5e-6, rel=0.05)
+    assert alone[~cell].max() == pytest.approx(1.7e-5, rel=0.05)
 
 
 def test_the_papers_setting():
@@ -75,7 +117,8 @@ def test_names_groups_and_sets_stand_for_runs_each_once():
     assert len(choose(["stricter"])) == 9
     assert len(choose(["paper", "u373-paper"])) == 3
     assert {one.data for one in choose(["em"])} == {"em"}
-    assert len(choose(["all"])) == len(EXPERIMENTS) == 25
+    assert len(choose(["as-run"])) == 4
+    assert len(choose(["all"])) == len(EXPERIMENTS) == 29
 
 
 @pytest.mark.parametrize("names", [[], ["em-adma"]])

@@ -1,5 +1,6 @@
 """The trainer: learns, stops, resumes to the same bit, and survives what goes wrong."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -315,6 +316,20 @@ def test_without_validation_the_last_checkpoint_is_the_last_good_model(tmp_path)
         assert kept.run["step"] == 6
         for name, value in kept.network.state_dict().items():
             assert torch.equal(value, good[name]), name
+
+
+def test_a_run_from_before_a_setting_existed_is_resumed(tmp_path):
+    list(train(blobs(), tiny(steps=4), tmp_path / "r"))
+    file = tmp_path / "r" / "run.json"
+    description = json.loads(file.read_text())
+    for part in ("augment", "weights", "split"):
+        kept = description["config"][part]
+        kept.pop(list(kept)[-1])  # the newest, at its default
+    file.write_text(json.dumps(description))
+    *_, finished = train(blobs(), tiny(steps=6), tmp_path / "r", resume=True)
+    assert finished.step == 6
+    with pytest.raises(CheckpointError, match="augment"):
+        train(blobs(), tiny(augment=AugmentConfig.none()), tmp_path / "r", resume=True)
 
 
 def test_a_resumed_run_keeps_the_grey_values_it_was_begun_with(tmp_path):

@@ -30,7 +30,7 @@ from napari_unet.annotation.labels import (
     separate_touching,
 )
 from napari_unet.base.errors import InputError
-from napari_unet.config.weights import Preset, WeightConfig
+from napari_unet.config.weights import Balance, Preset, WeightConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "balanced_weights",
     "class_frequencies",
+    "class_weights",
     "target_weights",
     "weight_map",
 ]
@@ -89,13 +90,40 @@ def balanced_weights(frequencies: ArrayLike) -> NDArray[np.float64]:
     return weights
 
 
+def class_weights(
+    frequencies: ArrayLike, balance: Balance, pixels: int
+) -> NDArray[np.float64] | None:
+    """Return w_c of every class, as a `WeightConfig` asks for.
+
+    Parameters
+    ----------
+    frequencies
+        (K,) N_c / N of each class.
+    balance
+        See `WeightConfig`.
+    pixels
+        Of a slice.
+
+    Returns
+    -------
+    ndarray of float64, shape (K,), or None
+        None where every class weighs 1. A class without pixels gets 1.
+    """
+    if not balance:
+        return None
+    if balance != "pixels":
+        return balanced_weights(frequencies)
+    shares = np.asarray(frequencies, np.float64)
+    return np.divide(1, shares * pixels, out=np.ones(len(shares)), where=shares > 0)
+
+
 def weight_map(
     labels: ArrayLike,
     *,
     preset: Preset = "paper",
     w0: float | None = None,
     sigma: float | None = None,
-    balance: bool = True,
+    balance: Balance = True,
     class_weights: ArrayLike | None = None,
     known: ArrayLike | None = None,
     classes: ArrayLike | None = None,
@@ -208,16 +236,14 @@ def target_weights(
 
 
 def _of_classes(
-    target: Target, config: WeightConfig, class_weights: ArrayLike | None
+    target: Target, config: WeightConfig, given: ArrayLike | None
 ) -> NDArray[np.float32]:
     """Return w_c of every pixel."""
     n_classes = int(target.classes.max(initial=0)) + 1
-    if class_weights is not None:
-        table = np.asarray(class_weights, np.float32)
-    elif config.balance:
-        table = balanced_weights(class_frequencies([target], n_classes)).astype(np.float32)
-    else:
-        table = np.ones(n_classes, np.float32)
+    if given is None:
+        shares = class_frequencies([target], n_classes)
+        given = class_weights(shares, config.balance, target.classes.size)
+    table = np.asarray(np.ones(n_classes) if given is None else given, np.float32)
     if table.ndim != 1 or len(table) < n_classes:
         raise InputError(
             f"class weights must be one per class, {n_classes} at least, got shape {table.shape}."

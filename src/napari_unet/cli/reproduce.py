@@ -88,11 +88,11 @@ def _lines(one: Experiment) -> list[str]:
 
     truth = f", {one.truth} truth" if one.data != "em" else ""
     lines = [
-        f"  {one.name:<16}{SETS[one.data][0]}: {one.asks}",
-        f"  {'':<16}{one.describe_settings()}{truth}; tested on {_tested(one)}",
+        f"  {one.name:<24}{SETS[one.data][0]}: {one.asks}",
+        f"  {'':<24}{one.describe_settings()}{truth}; tested on {_tested(one)}",
     ]
     said = _published(one)
-    return [*lines, f"  {'':<16}published: {said}"] if said else lines
+    return [*lines, f"  {'':<24}published: {said}"] if said else lines
 
 
 def _tested(one: Experiment) -> str:

@@ -16,6 +16,12 @@ __all__ = ["MAX_GRID", "AugmentConfig"]
 
 MAX_GRID = 64  # more control points than this are no smooth deformation any more
 
+CHOICES = {
+    "interpolation": ("linear", "cubic", "spline"),
+    "labels": ("nearest", "spline"),
+    "about": ("tile", "slice"),
+}
+
 
 @dataclass(frozen=True)
 class AugmentConfig(Settings):
@@ -33,6 +39,8 @@ class AugmentConfig(Settings):
         Control points per side of the tile, the outer ones in its corners; 3 in the paper.
     rotation
         Degrees, uniform in ± this.
+    turn
+        Degrees by which every tile is turned besides.
     zoom
         Smallest and largest magnification, log-uniform between them.
     flips
@@ -46,7 +54,14 @@ class AugmentConfig(Settings):
     noise
         Standard deviation of Gaussian noise, as a part of the 0..1 range.
     interpolation
-        Of the image: "linear", or "cubic", which blurs it less. Labels take the nearest value.
+        Of the image: "linear", "cubic", which blurs it less, or "spline", which blurs it most: a
+        cubic B-spline without the filter that would make it pass through the grey values.
+    labels
+        "nearest", or "spline": the class that weighs most in the B-spline, and weights blurred by
+        it as well.
+    about
+        What is deformed: the "tile", about its own middle, or the whole "slice", of which a tile
+        is then cut. Whatever a zoom above 1 moves out of a slice is then never seen.
 
     Raises
     ------
@@ -59,13 +74,16 @@ class AugmentConfig(Settings):
     displacement: float = 10.0
     grid: int = 3
     rotation: float = 180.0
+    turn: float = 0.0
     zoom: tuple[float, float] = (0.8, 1.25)
     flips: bool = True
     brightness: float = 0.0
     contrast: float = 0.0
     gamma: float = 0.0
     noise: float = 0.0
-    interpolation: Literal["linear", "cubic"] = "cubic"
+    interpolation: Literal["linear", "cubic", "spline"] = "cubic"
+    labels: Literal["nearest", "spline"] = "nearest"
+    about: Literal["tile", "slice"] = "tile"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", tuple(self.zoom))
@@ -75,10 +93,14 @@ class AugmentConfig(Settings):
             raise InputError(f"grid must be a whole number, got {self.grid!r}: 3 is the paper's.")
         if not 2 <= self.grid <= MAX_GRID:
             raise InputError(f"grid must be 2 to {MAX_GRID} control points, got {self.grid}.")
-        if self.interpolation not in ("linear", "cubic"):
-            raise InputError(
-                f"interpolation must be linear or cubic, got {self.interpolation!r}: choose one."
-            )
+        if not _is_number(self.turn) or not -360 <= self.turn <= 360:
+            raise InputError(f"turn must be -360 to 360 degrees, got {self.turn!r}: 0 is upright.")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}: "
+                    "choose one."
+                )
         if len(self.zoom) != 2 or not all(_is_number(z) for z in self.zoom):
             raise InputError(f"zoom must be two numbers, smallest and largest, got {self.zoom!r}.")
         if not 0.05 <= self.zoom[0] <= self.zoom[1] <= 20:
@@ -91,7 +113,7 @@ class AugmentConfig(Settings):
     def none(cls) -> AugmentConfig:
         """Return the configuration that changes nothing: tiles are crops."""
         return cls(
-            displacement=0.0, rotation=0.0, zoom=(1.0, 1.0), flips=False,
+            displacement=0.0, rotation=0.0, turn=0.0, zoom=(1.0, 1.0), flips=False,
             brightness=0.0, contrast=0.0, gamma=0.0, noise=0.0,
         )  # fmt: skip
 

@@ -10,10 +10,12 @@ import numpy as np
 from napari_unet.base.errors import InputError
 from napari_unet.config.settings import Settings
 
-__all__ = ["DEFAULTS", "MAX_SIGMA", "Preset", "WeightConfig"]
+__all__ = ["DEFAULTS", "MAX_SIGMA", "Balance", "Preset", "WeightConfig"]
 
 
 Preset = Literal["paper", "fiji", "none"]
+
+Balance = bool | Literal["pixels"]
 
 
 DEFAULTS = {"paper": (10.0, 5.0), "fiji": (50.0, 6.0), "none": (0.0, 5.0)}  # w0, σ in px
@@ -33,7 +35,9 @@ class WeightConfig(Settings):
     w0, sigma
         Height and width in px of the border term; None: the preset's (10 and 5; 50 and 6).
     balance
-        paper, none: class weights w_c = N / (K·N_c) over the training slices; otherwise 1.
+        paper, none: True: class weights w_c = N / (K·N_c) over the training slices, of mean 1.
+        False: all 1. "pixels": 1 / (pixels of the class in a slice), as the reproduction of 2025
+        has it, so that next to the border term all but nothing is left of them.
     background
         fiji: v, the weight of background far from every object.
     sigma1
@@ -50,7 +54,7 @@ class WeightConfig(Settings):
     preset: Preset = "paper"
     w0: float | None = None
     sigma: float | None = None
-    balance: bool = True
+    balance: Balance = True
     background: float = 0.1
     sigma1: float = 10.0
 
@@ -58,6 +62,10 @@ class WeightConfig(Settings):
         if self.preset not in DEFAULTS:
             raise InputError(
                 f"weight map preset must be 'paper', 'fiji' or 'none', got {self.preset!r}."
+            )
+        if self.balance not in (True, False, "pixels"):
+            raise InputError(
+                f"balance must be true, false or 'pixels', got {self.balance!r}: choose one."
             )
         _check_number("w0", self.resolved_w0, 0, 1e6)
         _check_number("background weight", self.background, 0, 1)

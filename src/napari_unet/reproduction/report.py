@@ -157,10 +157,10 @@ the truth as well: silver truth of most frames against gold truth of a few.)
 **Augmented validation** measures the network on deformed, rotated and magnified tiles that nobody
 wants to segment, and other ones every time. The second column has the same tiles as they are.
 
-**Tiles of unequal size** show unequal pixels. The input tile lies inside the image, so a tile with
-324² output sees the middle of the image alone, one with 68² output nearly everything. A step of 16
-small tiles has 74,000 output pixels, one of 4 large tiles 420,000. On whole slices every run is
-measured on every pixel.
+**Tiles of unequal size** are unequal samples. The output tile lies anywhere inside the image, its
+context is mirrored: a corner pixel is in few tiles, one in the middle in most of those with 324²
+output. A step of 16 small tiles has 74,000 output pixels, one of 4 large tiles 420,000. On whole
+slices every run is measured on every pixel.
 
 **The thresholded IoU** rises in steps: 0 up to an IoU of 0.5, then 0.1 more for every 0.05, 1 above
 0.95. It is not an IoU; the next column is (mean over images). The last two columns are what calling
@@ -184,8 +184,16 @@ GPU, or the whole process on a CPU, in the last session.
   rows and columns are never used; 508² is the valid size that yields the same 324². Likewise 252²
   for 256², both with 68² output.
 - *Augmentation.* σ 10 px on a grid of 3 × 3 points, rotation uniform in ±30°. "Zoom 1.5" is taken
-  as a magnification from 1 to 1.5; flips and grey values are not changed.
-- *Split.* A random fifth of the slices, of both sequences together; another one for every seed.
+  as a magnification from 1 to 1.5; flips and grey values are not changed. The grid spans a tile;
+  in the reproduction's code it spans the image, so small tiles are bent less there. The runs *as
+  run* have the code's: the whole slice turned by 30° and magnified 1.5 times, whatever the sample.
+- *Split.* A random fifth of the slices, of both sequences together; another one for every seed,
+  the same for all runs with that seed. The reproduction's split has no seed: each of its runs
+  validates on other slices, so its runs differ by that as well.
+- *Images.* Ours are the published TIFFs, grey values between two percentiles. The reproduction's
+  EM images and labels are JPEGs, which are lossy.
+- *Weight map.* Of EM alone, as in the reproduction.
+- *Validation* here has no dropout; the reproduction's code leaves it on.
 - *Truth.* EM: inside a cell or membrane. Cells: silver truth > 0 for the reproduction's runs, gold
   objects (touching ones parted by a pixel) for the others.
 - *Loss.* Cross-entropy times the paper's weight map (w0 = 10, σ = 5 px, balanced classes), divided

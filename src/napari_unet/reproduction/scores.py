@@ -7,7 +7,7 @@ Legend: ``C`` channels, ``K`` classes, ``(H, W)`` input tile, ``(h, w)`` output 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from napari_unet.evaluation.metrics.overlap import iou
 from napari_unet.evaluation.metrics.thresholded_iou import thresholded_iou
 from napari_unet.network.inference import forward_logits, network_for_inference
 from napari_unet.reproduction.result import Reading
-from napari_unet.training.augmentation import draw, resample, source_coordinates
+from napari_unet.training.augmentation import Lookup, draw
 from napari_unet.training.measuring import logits_of_plane
+from napari_unet.training.places import SlicePlace, TilePlace, draw_corner, orders
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from napari_unet.config.augmentation import AugmentConfig
     from napari_unet.network.compute import Compute
     from napari_unet.network.unet import UNet
-    from napari_unet.training.augmentation import Deformation
     from napari_unet.training.validation_planes import ValidationPlane
 
 __all__ = [
@@ -42,8 +42,6 @@ __all__ = [
     "read_tiles",
     "read_whole",
 ]
-
-Order: TypeAlias = Literal["nearest", "linear"]
 
 TILE_STREAM = 11  # tells these random numbers from others drawn with the same seed
 TILES_PER_SLICE = 4
@@ -153,11 +151,10 @@ def read_tiles(network: UNet, tiles: Iterable[Example], compute: Compute) -> Rea
 def cut_tiles(
     planes: Iterable[ValidationPlane], side: int, depth: int, augment: AugmentConfig, seed: int
 ) -> Iterator[Example]:
-    """Cut tiles out of planes as the reproduction does: the *input* tile lies inside the image.
+    """Cut tiles out of planes as the reproduction does: the *output* tile lies inside the image.
 
-    So the output of a large tile comes from the middle of the image alone, that of a small tile
-    from almost anywhere. Where an image is smaller than the tile, its middle is taken and its
-    border mirrored.
+    Its corner is anywhere with the same chance, and what the input needs around it is mirrored.
+    Where an image is smaller than the output, its middle is taken.
 
     Parameters
     ----------
@@ -171,42 +168,40 @@ def cut_tiles(
         Strengths; `AugmentConfig.none()` gives plain crops at the same places.
     seed
         The same seed gives the same places and draws.
+
+    Yields
+    ------
+    Example
+        `TILES_PER_SLICE` of one plane, then those of the next.
     """
+    margin = border(depth) // 2
     for plane in planes:
+        shape = (plane.classes.shape[0], plane.classes.shape[1])
         for k in range(TILES_PER_SLICE):
             key = [seed, TILE_STREAM, plane.stack_index, plane.slice_index, k]
-            place, deform = (np.random.default_rng([*key, part]) for part in (0, 1))
-            centre = _centre(plane.classes.shape, side, place)
-            yield _cut(plane, draw(augment, deform), centre, side, border(depth) // 2)
-
-
-def _centre(shape: tuple[int, ...], side: int, rng: np.random.Generator) -> tuple[float, float]:
-    """Row and column of the middle of a tile."""
-    corner = [
-        int(rng.integers(0, n - side, endpoint=True)) if n >= side else (n - side) // 2
-        for n in shape
-    ]
-    return corner[0] + (side - 1) / 2, corner[1] + (side - 1) / 2
+            at, deform = (np.random.default_rng([*key, part]) for part in (0, 1))
+            corner, drawn = draw_corner(shape, side - 2 * margin, at), draw(augment, deform)
+            place: TilePlace | SlicePlace
+            if augment.about == "slice":
+                place = SlicePlace(drawn, side, corner, margin, shape)
+            else:
+                place = TilePlace.of_output(drawn, side, corner, margin)
+            yield _cut(plane, place, margin, augment)
 
 
 def _cut(
-    plane: ValidationPlane,
-    deformation: Deformation,
-    centre: tuple[float, float],
-    side: int,
-    margin: int,
+    plane: ValidationPlane, place: TilePlace | SlicePlace, margin: int, augment: AugmentConfig
 ) -> Example:
-    coords = source_coordinates(deformation, (side, side), centre)
-    inner = coords[:, margin:-margin, margin:-margin]
-    # A plain crop needs no interpolation, and stays exact without it.
-    smooth: Order = "nearest" if deformation.on_grid else "linear"
-
-    def sample(values: NDArray[Any], where: Tensor, order: Order) -> Tensor:
-        planes = torch.from_numpy(np.ascontiguousarray(values, np.float32))
-        return resample(planes, where, order)
-
+    shape = (plane.classes.shape[0], plane.classes.shape[1])
+    at_image = Lookup(place.coordinates((0, 0)), shape)
+    at_truth = at_image.inner(margin)
+    of_image, of_classes, of_weights = orders(augment, place.deformation)
+    image, classes, weights = (
+        torch.from_numpy(np.ascontiguousarray(values))
+        for values in (plane.image, plane.classes, plane.weights)
+    )
     return Example(
-        image=sample(plane.image, coords, smooth),
-        classes=sample(plane.classes[None], inner, "nearest")[0].long(),
-        weights=sample(plane.weights[None], inner, smooth)[0],
+        image=at_image(image, of_image),
+        classes=at_truth.classes(classes, of_classes).long(),
+        weights=at_truth(weights[None], of_weights)[0],
     )

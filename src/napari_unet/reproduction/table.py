@@ -9,6 +9,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.training import TrainConfig
+from napari_unet.config.weights import WeightConfig
 from napari_unet.reproduction.published import REPRODUCTION
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BASELINE", "EXPERIMENTS", "FOLDS", "GROUPS", "SETS", "Experiment", "choose"]
 
-Group = Literal["reproduction", "paper", "stricter"]
+Group = Literal["reproduction", "as-run", "paper", "stricter"]
 
 FOLDS = 5
 
@@ -30,7 +31,9 @@ SETS: dict[str, tuple[str, str]] = {
 """Key of a data set -> its title, its name in `napari_unet.datasets.registry`."""
 
 GROUPS: dict[str, str] = {
-    "reproduction": "the 13 runs of the reproduction, with its settings and its random split",
+    "reproduction": "the 13 runs of the reproduction, with the settings that its article states",
+    "as-run": "EM with what the reproduction's public code does instead: other class weights, and "
+    "every slice turned by 30° and magnified 1.5 times",
     "paper": "the paper's own setting: one tile of 572² a step, momentum 0.99, dropout 0.5",
     "stricter": "the baseline, tested on a block or a sequence that training never saw",
 }
@@ -48,6 +51,21 @@ AUGMENT = AugmentConfig(
 )
 """The reproduction's: elastic σ 10 px on 3 points, rotation ±30°, zoom 1 to 1.5, nothing else."""
 
+AUGMENT_AS_RUN = replace(
+    AUGMENT,
+    rotation=0.0,
+    turn=30.0,
+    zoom=(1.5, 1.5),
+    interpolation="spline",
+    labels="spline",
+    about="slice",
+)
+"""What its code does with these numbers: rotation and zoom are the same for every sample, and
+the cubic interpolation, of labels and weights too, lacks the filter that keeps it sharp."""
+
+WEIGHTS_AS_RUN = WeightConfig(balance="pixels")
+"""Its class weights are 1 / (pixels of the class), which leaves the border term alone."""
+
 # A tile of 512² loses its last four rows and columns to the poolings, which drop what is odd, and
 # yields 324²: just what 508², the valid size below, yields. Likewise 256² and 252² yield 68².
 BASELINE = TrainConfig(
@@ -61,7 +79,11 @@ BASELINE = TrainConfig(
     augment=AUGMENT,
     preset="reproduction",
 )
-"""The reproduction's baseline."""
+"""The reproduction's baseline, for EM; its cell sets have no weight map."""
+
+
+CELL_BASELINE = replace(BASELINE, weights=None)
+"""Its baseline for cell or not: the weight map is for EM alone."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +131,18 @@ class Experiment:
         parts = [
             f"{s.optimiser.upper() if s.optimiser == 'sgd' else 'Adam'} {s.learning_rate:g}",
             f"{s.batch} × {s.tile}²",
-            "weight map" if s.weights is not None else "no weight map",
+            _weights_text(s.weights),
             f"dropout {s.network.dropout:g}",
             f"{s.steps:,} steps",
+            *(["every slice turned and magnified"] if s.augment.about == "slice" else []),
         ]
         return ", ".join(parts)
+
+
+def _weights_text(weights: WeightConfig | None) -> str:
+    if weights is None:
+        return "no weight map"
+    return "weight map" if weights.balance is True else "border term of the weight map"
 
 
 def choose(names: Sequence[str]) -> tuple[Experiment, ...]:
@@ -140,6 +169,7 @@ def choose(names: Sequence[str]) -> tuple[Experiment, ...]:
 def _experiments() -> Iterator[Experiment]:
     for data in SETS:
         yield from _reproduction(data)
+    yield from _as_run()
     for data in SETS:
         yield _paper(data)
     for k in range(1, FOLDS + 1):
@@ -154,7 +184,7 @@ def _experiments() -> Iterator[Experiment]:
 
 def _reproduction(data: str) -> Iterator[Experiment]:
     def one(name: str, question: str, asks: str, **changes: Any) -> Experiment:
-        settings = replace(BASELINE, **changes)
+        settings = replace(BASELINE if data == "em" else CELL_BASELINE, **changes)
         return Experiment(
             f"{data}-{name}", data, "reproduction", question, asks, settings, "silver", "random"
         )
@@ -169,6 +199,22 @@ def _reproduction(data: str) -> Iterator[Experiment]:
     yield one("adam-3e-4", "optimiser", asks, optimiser="adam", learning_rate=3e-4)
 
 
+def _as_run() -> Iterator[Experiment]:
+    weights, augment = {"weights": WEIGHTS_AS_RUN}, {"augment": AUGMENT_AS_RUN}
+    for name, asks, changes in (
+        ("em-as-run", "what does the code of the reproduction do?", weights | augment),
+        ("em-weights-as-run", "what do its class weights do?", weights),
+        ("em-augmentation-as-run", "what does its augmentation do?", augment),
+        (
+            "em-no-weights-as-run",
+            "does its weight map help with its augmentation?",
+            {"weights": None} | augment,
+        ),
+    ):
+        settings = replace(BASELINE, **changes)
+        yield Experiment(name, "em", "as-run", "as-run", asks, settings, "silver", "random")
+
+
 def _paper(data: str) -> Experiment:
     asks = "what does the paper's own setting reach in as many steps?"
     held_out = "last" if data == "em" else "sequence 02"
@@ -177,7 +223,8 @@ def _paper(data: str) -> Experiment:
 
 
 def _stricter(name: str, data: str, question: str, asks: str, held_out: str) -> Experiment:
-    return Experiment(name, data, "stricter", question, asks, BASELINE, "gold", held_out)
+    settings = BASELINE if data == "em" else CELL_BASELINE
+    return Experiment(name, data, "stricter", question, asks, settings, "gold", held_out)
 
 
 EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in _experiments()}

@@ -17,7 +17,7 @@ import math
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ __all__ = [
     "draw",
     "elastic_field",
     "resample",
+    "slice_coordinates",
     "source_coordinates",
 ]
 
@@ -112,7 +113,7 @@ def draw(config: AugmentConfig, rng: np.random.Generator) -> Deformation:
     brightness = rng.normal()
     noise_seed = int(rng.integers(2**31))
     displacements = rng.normal(size=(2, config.grid, config.grid)) * config.displacement
-    angle = math.radians(config.rotation * angle)
+    angle = math.radians(config.turn + config.rotation * angle)
     low, high = (math.log(z) for z in config.zoom)
     zoom = math.exp(low + (high - low) * (log_zoom + 1) / 2)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
@@ -233,8 +234,52 @@ def source_coordinates(
     return coords
 
 
+def slice_coordinates(
+    deformation: Deformation,
+    rows: NDArray[np.int64],
+    cols: NDArray[np.int64],
+    shape: tuple[int, int],
+    origin: tuple[int, int] = (0, 0),
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Position in the source of pixels of a slice that is deformed as a whole, about its middle.
+
+    Parameters
+    ----------
+    deformation
+        The draw; its control points span the slice.
+    rows, cols
+        Pixels of the deformed slice, inside it.
+    shape
+        (Y, X) of the slice.
+    origin
+        Row and column of the source that the positions count from.
+    device
+        Where the coordinates are wanted.
+
+    Returns
+    -------
+    Tensor
+        (2, len(rows), len(cols)) float32, rows then columns.
+    """
+    middle = [(n - 1) / 2 for n in shape]
+    offset = np.zeros((2, len(rows), len(cols)))
+    if deformation.displacements.any():
+        down, across = (
+            _spline_matrix(points, length)[at]
+            for points, length, at in zip(deformation.displacements.shape[1:], shape, (rows, cols))
+        )
+        offset += down @ deformation.displacements @ across.T
+    offset[0] += (rows - middle[0])[:, None]
+    offset[1] += (cols - middle[1])[None, :]
+    places = np.einsum("ab,bhw->ahw", deformation.matrix, offset)
+    places += np.subtract(middle, origin)[:, None, None]
+    return torch.from_numpy(places.astype(np.float32)).to(device)
+
+
 _MODES = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
 _RIM = 2  # px that a cubic looks at beyond the last whole position
+Order: TypeAlias = Literal["nearest", "linear", "cubic", "spline"]
 
 
 class Lookup:
@@ -260,8 +305,8 @@ class Lookup:
         # grid_sample counts from -1 to 1 between the first and the last pixel.
         scale = [2 / max(1, size + 2 * self._rim - 1) for size in shape]
         start = [self._rim * factor - 1 for factor in scale]
-        by, to = torch.tensor([scale, start], device=coords.device)[:, :, None, None]
-        self._grid = coords.mul_(by).add_(to)
+        self._by, self._to = torch.tensor([scale, start], device=coords.device)[:, :, None, None]
+        self._grid = coords.mul_(self._by).add_(self._to)
 
     def inner(self, margin: int) -> Lookup:
         """Return the same without the outer pixels of the tile."""
@@ -269,27 +314,58 @@ class Lookup:
         inner._grid = self._grid[:, margin:-margin, margin:-margin]
         return inner
 
-    def __call__(
-        self, planes: Tensor, order: Literal["nearest", "linear", "cubic"] = "linear"
-    ) -> Tensor:
+    def __call__(self, planes: Tensor, order: Order = "linear") -> Tensor:
         """Sample planes: (C, Y, X) of any dtype → (C, h, w); see `resample`."""
         values = planes.to(torch.float32)
         if self._rim:
             values = _with_rim(values)
-        # It wants x before y: exchanging the axes of the planes instead copies nothing.
-        sampled = F.grid_sample(
-            values.mT[None],
-            self._grid.permute(1, 2, 0)[None],
-            mode=_MODES[order],
-            padding_mode="border",
-            align_corners=True,
-        )[0]
+        if order == "spline":
+            return self._spline(values)
+        sampled = _sampled(values, self._grid, order)
         return sampled.to(planes.dtype) if order == "nearest" else sampled
 
+    def _spline(self, values: Tensor) -> Tensor:
+        """Weigh the 4 × 4 neighbours by cubic B-splines: four linear lookups, between them.
 
-def resample(
-    planes: Tensor, coords: Tensor, order: Literal["nearest", "linear", "cubic"] = "linear"
-) -> Tensor:
+        Of two neighbours with weights a and b, the linear value at b/(a + b) of the way from one
+        to the other is their weighted mean; so a pair takes one lookup (Sigg, Hadwiger 2005).
+        """
+        at = (self._grid - self._to) / self._by
+        below = torch.floor(at)
+        t = at - below
+        u = 1 - t
+        outer, inner = u**3 / 6, 2 / 3 - t**2 + t**3 / 2
+        first = outer + inner  # of the pair below - 1, below; the other pair has the rest
+        low = below - 1 + inner / first
+        high = below + 1 + t**3 / 6 / (1 - first)
+        total = torch.zeros(())
+        for y, of_y in ((low[0], first[0]), (high[0], 1 - first[0])):
+            for x, of_x in ((low[1], first[1]), (high[1], 1 - first[1])):
+                grid = torch.stack([y, x]) * self._by + self._to
+                total = total + of_y * of_x * _sampled(values, grid, "linear")
+        return total
+
+    def classes(self, plane: Tensor, order: Literal["nearest", "spline"] = "nearest") -> Tensor:
+        """Sample class indices (Y, X) → (h, w): the nearest, or which weighs most in a spline."""
+        if order == "nearest":
+            return self(plane[None], "nearest")[0]
+        values = torch.unique(plane)
+        chosen: Tensor = values[self(plane == values[:, None, None], "spline").argmax(0)]
+        return chosen
+
+
+def _sampled(values: Tensor, grid: Tensor, order: str) -> Tensor:
+    # It wants x before y: exchanging the axes of the planes instead copies nothing.
+    return F.grid_sample(
+        values.mT[None],
+        grid.permute(1, 2, 0)[None],
+        mode=_MODES[order],
+        padding_mode="border",
+        align_corners=True,
+    )[0]
+
+
+def resample(planes: Tensor, coords: Tensor, order: Order = "linear") -> Tensor:
     """Sample planes at given positions; beyond their borders they are mirrored.
 
     Parameters
@@ -299,7 +375,8 @@ def resample(
     coords
         (2, h, w) float32, rows and columns in pixels of the planes, any distance outside.
     order
-        "nearest" for labels, "linear" or "cubic" (cubic convolution) for grey values.
+        "nearest" for labels; for grey values "linear", "cubic" (cubic convolution), or "spline"
+        (cubic B-spline, no prefilter).
 
     Returns
     -------

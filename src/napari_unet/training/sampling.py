@@ -14,21 +14,16 @@ import itertools
 import threading
 from dataclasses import dataclass
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 
-from napari_unet.annotation.weights import balanced_weights, class_frequencies
+from napari_unet.annotation.weights import class_frequencies, class_weights
 from napari_unet.base.errors import InputError
 from napari_unet.config.size_rule import border, output_size
-from napari_unet.training.augmentation import (
-    Deformation,
-    Lookup,
-    adjust_grey,
-    draw,
-    source_coordinates,
-)
+from napari_unet.training.augmentation import Deformation, Lookup, adjust_grey, draw
+from napari_unet.training.places import SlicePlace, TilePlace, draw_corner, orders
 from napari_unet.training.training_planes import UNKNOWN, PlaneCache, TrainingPlanes
 from napari_unet.training.validation_planes import ValidationPlane, ValidationPlanes
 
@@ -176,13 +171,15 @@ class TileSampler:
             source.class_weights = self.class_weights
 
     def _measure_class_weights(self, config: WeightConfig | None) -> NDArray[np.float64] | None:
-        """w_c = N / (K N_c) over the training slices; kept when labels are edited later."""
+        """w_c over the training slices; kept when labels are edited later."""
         if config is None or not config.balance:
             return None
         scheme = self._sources[0].stack.scheme
         assert scheme is not None
         targets = (target for source in self._sources for target in source.sample_targets())
-        return balanced_weights(class_frequencies(targets, scheme.n_classes))
+        shares = class_frequencies(targets, scheme.n_classes)
+        pixels = round(np.mean([np.prod(one.stack.plane_shape) for one in self._sources]))
+        return class_weights(shares, config.balance, pixels)
 
     # -- tiles ------------------------------------------------------------------------------
 
@@ -193,22 +190,25 @@ class TileSampler:
         stack_index, i = self._slices[chosen]
         source = self._sources[stack_index]
         deformation = draw(self.augment, rng)
-        middle = source.draw_pixel(i, self.output_side, rng)
-        # Of an even side the middle lies between two pixels.
-        half = (self.tile_side - 1) / 2 - self.tile_side // 2
-        centre = middle[0] + half, middle[1] + half
-        image, classes, weights = self._cut(source, i, centre, deformation)
-        return Tile(image, classes, weights, i, stack_index, centre, deformation)
+        place: TilePlace | SlicePlace
+        if self.augment.about == "slice":
+            shape, margin = source.stack.plane_shape, border(self.depth) // 2
+            corner = draw_corner(shape, self.output_side, rng)
+            place = SlicePlace(deformation, self.tile_side, corner, margin, shape)
+        else:
+            middle = source.draw_pixel(i, self.output_side, rng)
+            place = TilePlace.around(deformation, self.tile_side, middle)
+        image, classes, weights = self._cut(source, i, place)
+        return Tile(image, classes, weights, i, stack_index, place.centre, deformation)
 
     def _cut(
-        self, source: TrainingPlanes, i: int, centre: tuple[float, float], deformation: Deformation
+        self, source: TrainingPlanes, i: int, place: TilePlace | SlicePlace
     ) -> tuple[Tensor, Tensor, Tensor]:
         # Positions are counted from an anchor near the tile: float32 is too coarse for those of
         # a pixel far into a large plane.
+        deformation, centre = place.deformation, place.centre
         anchor = (0, 0) if source.whole else (int(centre[0]), int(centre[1]))
-        near = centre[0] - anchor[0], centre[1] - anchor[1]
-        shape = (self.tile_side, self.tile_side)
-        coords = source_coordinates(deformation, shape, near, self.device)  # (2, H, W)
+        coords = place.coordinates(anchor, self.device)  # (2, H, W)
         margin = border(self.depth) // 2
         inner = coords[:, margin:-margin, margin:-margin]  # (2, h, w)
 
@@ -221,10 +221,10 @@ class TileSampler:
             at_truth = Lookup(_from(inner, anchor, truth_origin), _plane_shape(truth))
             at_image = Lookup(_from(coords, anchor, image_origin), _plane_shape(planes))
 
-        smooth: Literal["nearest", "linear"] = "nearest" if deformation.on_grid else "linear"
-        image = at_image(planes, smooth if deformation.on_grid else self.augment.interpolation)
-        classes = at_truth(truth[:1], "nearest")[0]
-        weights = at_truth(truth[1:], smooth)[0]
+        of_image, of_classes, of_weights = orders(self.augment, deformation)
+        image = at_image(planes, of_image)
+        classes = at_truth.classes(truth[0], of_classes)
+        weights = at_truth(truth[1:], of_weights)[0]
         unknown = classes == UNKNOWN
         return (
             adjust_grey(image, deformation),

@@ -554,7 +554,7 @@ def _labels_to_check(stack: Stack) -> Iterator[NDArray[np.int32]]:
 def _check_same_run(folder: RunFolder, config: TrainConfig, stacks: Sequence[Stack]) -> None:
     """Raise unless a run was made with these settings and data."""
     description = folder.description()
-    before, now = description.get("config", {}), _as_json(config.to_dict())
+    before, now = _config_then(folder, description), _as_json(config.to_dict())
     changed = [k for k in now if k not in FREE_ON_RESUME and before.get(k) != now[k]]
     if changed:
         msg = (
@@ -568,6 +568,16 @@ def _check_same_run(folder: RunFolder, config: TrainConfig, stacks: Sequence[Sta
             "stack, or begin a new run that starts from its model"
         )
         raise CheckpointError(msg)
+
+
+def _config_then(folder: RunFolder, description: dict[str, Any]) -> dict[str, Any]:
+    """Settings of a run; those that did not exist then are what they are by default."""
+    try:
+        config = TrainConfig.from_dict(description.get("config", {}))
+    except (InputError, TypeError, ValueError) as error:
+        msg = f"the settings of the run in {folder.path} cannot be read ({error}): begin a new run"
+        raise CheckpointError(msg) from error
+    return dict(_as_json(config.to_dict()))
 
 
 def _as_json(value: Any) -> Any:
