@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias, get_args
 
 from napari_unet.base.errors import InputError
 from napari_unet.config.settings import Settings
 
-__all__ = ["UNetConfig"]
+__all__ = ["OBJECT_MAPS", "ObjectMap", "UNetConfig"]
+
+ObjectMap: TypeAlias = Literal["distance", "neighbour", "interior"]
+
+OBJECT_MAPS: tuple[ObjectMap, ...] = get_args(ObjectMap)
+"""What a network can say beside classes to separate objects; see `annotation.object_distance`."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class UNetConfig(Settings):
     norm : {"none", "batch"}
         Batch normalisation between convolution and ReLU. The paper has none;
         it lets a small network learn in minutes.
+    object_maps : tuple of {"distance", "neighbour", "interior"}
+        Outputs after the classes that separate touching objects; none in the
+        paper, and in models that were made before there were any.
     """
 
     described_as: ClassVar[str] = "network settings"
@@ -41,6 +49,7 @@ class UNetConfig(Settings):
     width: int = 64
     dropout: float = 0.5
     norm: Literal["none", "batch"] = "none"
+    object_maps: tuple[ObjectMap, ...] = ()
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -59,3 +68,12 @@ class UNetConfig(Settings):
         if self.norm not in ("none", "batch"):
             msg = f"norm must be 'none' or 'batch', got {self.norm!r}"
             raise InputError(msg)
+        maps = self.object_maps
+        if len(set(maps)) < len(maps) or not set(maps) <= set(OBJECT_MAPS):
+            msg = f"object maps must be different ones of {', '.join(OBJECT_MAPS)}, got {maps!r}"
+            raise InputError(msg)
+
+    @property
+    def outputs(self) -> int:
+        """Channels of the output: the classes, then the object maps."""
+        return self.classes + len(self.object_maps)
