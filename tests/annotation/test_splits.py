@@ -85,7 +85,7 @@ def test_hidden_part_of_a_window() -> None:
     assert split.hidden(slice(0, 100), slice(0, 100)) == (slice(10, 20), slice(30, 40))
     assert split.hidden(slice(15, 100), slice(35, 37)) == (slice(0, 5), slice(0, 2))
     assert split.hidden(slice(20, 100), slice(0, 100)) is None
-    assert split.hidden(slice(20, 100), slice(0, 100), split.guard) == (slice(0, 5), slice(25, 45))
+    assert split.untrained(slice(20, 100), slice(0, 100)) == (slice(0, 5), slice(25, 45))
     assert Split((0,), ()).hidden(slice(0, 9), slice(0, 9)) is None
 
 
@@ -179,7 +179,7 @@ def test_windows_agree_with_masks(case: tuple[Stack, SplitConfig, int], data) ->
     y, x = (sorted(data.draw(st.tuples(st.integers(0, 39), st.integers(0, 39)))) for _ in "yx")
     window = slice(y[0], y[1] + 1), slice(x[0], x[1] + 1)
     mask = np.ones((y[1] - y[0] + 1, x[1] - x[0] + 1), bool)
-    part = split.hidden(*window, guard)
+    part = split.untrained(*window)
     if part is not None:
         mask[part] = False
     np.testing.assert_array_equal(mask, split.training_mask(0, (40, 40))[window])

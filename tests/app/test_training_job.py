@@ -49,7 +49,7 @@ def job(run=None, steps=6):
         network=UNetConfig(depth=1, width=4), steps=steps, tile=36, batch=1, optimiser="adam",
         augment=AugmentConfig.none(), split=SplitConfig(mode="none"), device="cpu",
     )  # fmt: skip
-    return TrainingJob(TrainingRequest(stack(), config, run))
+    return TrainingJob(TrainingRequest((stack(),), config, run))
 
 
 def test_a_slice_that_cannot_be_predicted_does_not_end_the_training(bad_slice):

@@ -537,7 +537,8 @@ def test_the_network_can_be_used_between_two_events():
     trainer = Trainer(blobs(), tiny())
     for event in trainer.run():
         if isinstance(event, Step) and event.step == 2:
-            labels = predict_labels(trainer.model, trainer.stacks[0], slices=(0,), device="cpu")
+            stack = trainer.data.stacks[0]
+            labels = predict_labels(trainer.model, stack, slices=(0,), device="cpu")
             assert labels.shape == (1, 64, 64)
             trainer.release()
     other = Trainer(blobs(), tiny())
@@ -552,7 +553,7 @@ def test_images_of_every_dtype_are_trained_on_and_predicted(dtype):
     trainer = Trainer(Stack("s", image, "zyx", labels=stack.labels, scheme=MASK), tiny(steps=2))
     events = list(trainer.run())
     assert all(np.isfinite(e.loss) for e in events if isinstance(e, Step))
-    assert predict_labels(trainer.model, trainer.stacks[0], device="cpu").shape == (2, 64, 64)
+    assert predict_labels(trainer.model, trainer.data.stacks[0], device="cpu").shape == (2, 64, 64)
 
 
 def test_colour_images_are_trained_on_as_three_channels():

@@ -373,7 +373,7 @@ def test_painting_deleting_and_renaming_layers_does_not_disturb(dock):
     dock.settings.steps.setValue(10_000)
     click(dock.start)
     until(lambda: dock.progress.bar.value() > 2)
-    trained = dock._job._trainer.stacks[0].labels
+    trained = dock._job._trainer.data.stacks[0].labels
     before = trained.copy()
     viewer.layers["marks"].data[:] = 1
     viewer.layers["marks"].name = "something else"

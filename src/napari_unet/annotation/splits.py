@@ -51,6 +51,9 @@ class Split:
         y0, y1, x0, x1: only these pixels validate, and training sees none of them.
     guard
         Training weights are 0 within this many pixels of the region (rows and columns alike).
+    reach
+        Within this many pixels of the region, resampling has mixed something of it into the
+        image; they are hidden from training as the region itself is.
     note
         One sentence for the user where the split is not the one asked for, else "".
     """
@@ -59,29 +62,39 @@ class Split:
     validation: tuple[int, ...]
     region: Region | None = None
     guard: int = 0
+    reach: int = 0
     note: str = ""
 
-    def hidden(self, rows: slice, cols: slice, guard: int = 0) -> tuple[slice, slice] | None:
-        """Return the part of a window that is in the region, or within ``guard`` of it.
+    def measured(self, rows: slice, cols: slice) -> tuple[slice, slice] | None:
+        """Return the part of a window that validates, as `hidden` does."""
+        return self._near(rows, cols, 0)
+
+    def hidden(self, rows: slice, cols: slice) -> tuple[slice, slice] | None:
+        """Return the part of a window that training must not see.
 
         Parameters
         ----------
         rows, cols
             The window, in pixels of the plane.
-        guard
-            0 for what training must not see, ``self.guard`` for what it must not learn from.
 
         Returns
         -------
         (slice, slice) or None
             Rows and columns counted from the corner of the window; None if there is no such part.
         """
+        return self._near(rows, cols, self.reach)
+
+    def untrained(self, rows: slice, cols: slice) -> tuple[slice, slice] | None:
+        """Return the part of a window that training must not learn from, as `hidden` does."""
+        return self._near(rows, cols, max(self.guard, self.reach))
+
+    def _near(self, rows: slice, cols: slice, distance: int) -> tuple[slice, slice] | None:
         if self.region is None:
             return None
         y0, y1, x0, x1 = self.region
         part = []
         for window, low, high in ((rows, y0, y1), (cols, x0, x1)):
-            start, stop = max(window.start, low - guard), min(window.stop, high + guard)
+            start, stop = max(window.start, low - distance), min(window.stop, high + distance)
             if start >= stop:
                 return None
             part.append(slice(start - window.start, stop - window.start))
@@ -90,7 +103,7 @@ class Split:
     def training_mask(self, i: int, shape: tuple[int, int]) -> NDArray[np.bool_]:
         """Return where slice ``i`` may have training weights: (Y, X) bool."""
         mask = np.full(shape, i in self.train)
-        closed = self.hidden(slice(0, shape[0]), slice(0, shape[1]), self.guard)
+        closed = self.untrained(slice(0, shape[0]), slice(0, shape[1]))
         if closed is not None:
             mask[closed] = False
         return mask
@@ -100,10 +113,32 @@ class Split:
         if self.region is None:
             return np.full(shape, i in self.validation)
         mask = np.zeros(shape, bool)
-        part = self.hidden(slice(0, shape[0]), slice(0, shape[1]))
+        part = self.measured(slice(0, shape[0]), slice(0, shape[1]))
         if part is not None:
             mask[part] = i in self.validation
         return mask
+
+    def resampled(
+        self, before: tuple[int, int], after: tuple[int, int], *, guard: int, reach: int
+    ) -> Split:
+        """Return the split of the same stack with another number of pixels.
+
+        Parameters
+        ----------
+        before, after
+            (Y, X) of its planes.
+        guard, reach
+            As in the class, in pixels of the resampled plane.
+        """
+        if self.region is None or before == after:
+            return self
+        edges = []
+        for k, (n, m) in enumerate(zip(before, after, strict=True)):
+            # Rounded like the shape of a resampled plane, so that what lay inside still does.
+            low, high = (min(round(at * m / n), m) for at in self.region[2 * k : 2 * k + 2])
+            edges += [min(low, m - 1), max(high, min(low, m - 1) + 1)]
+        y0, y1, x0, x1 = edges
+        return replace(self, region=(y0, y1, x0, x1), guard=guard, reach=reach)
 
 
 def split_stack(stack: Stack, config: SplitConfig, guard: int) -> Split:
@@ -152,7 +187,9 @@ def split_stack(stack: Stack, config: SplitConfig, guard: int) -> Split:
     return Split(labelled[:-count], labelled[-count:])
 
 
-def split_stacks(stacks: Sequence[Stack], config: SplitConfig, guard: int) -> tuple[Split, ...]:
+def split_stacks(
+    stacks: Sequence[Stack], config: SplitConfig, guards: Sequence[int]
+) -> tuple[Split, ...]:
     """Divide every stack of a training, each by itself.
 
     Chosen slices and a region are looked for in each stack. One that does not have them trains
@@ -162,8 +199,10 @@ def split_stacks(stacks: Sequence[Stack], config: SplitConfig, guard: int) -> tu
     ----------
     stacks
         One or more, with labels.
-    config, guard
+    config
         As in `split_stack`.
+    guards
+        One per stack, as in `split_stack`.
 
     Raises
     ------
@@ -172,11 +211,11 @@ def split_stacks(stacks: Sequence[Stack], config: SplitConfig, guard: int) -> tu
         would have nothing to train on.
     """
     if len(stacks) == 1 or config.mode not in ("slices", "region"):
-        return tuple(split_stack(stack, config, guard) for stack in stacks)
+        return tuple(split_stack(a, config, guard) for a, guard in zip(stacks, guards, strict=True))
     parts = [restrict(config, stack) for stack in stacks]
     if all(part.mode == "none" for part in parts):
-        split_stack(stacks[0], config, guard)  # says what is wrong
-    return tuple(split_stack(stack, part, guard) for stack, part in zip(stacks, parts))
+        split_stack(stacks[0], config, guards[0])  # says what is wrong
+    return tuple(map(split_stack, stacks, parts, guards))
 
 
 def restrict(config: SplitConfig, stack: Stack) -> SplitConfig:
@@ -241,7 +280,7 @@ def _single(stack: Stack, i: int, fraction: float, guard: int) -> Split:
                 f"One slice has labels, so rows {y0}-{y1 - 1}, columns {x0}-{x1 - 1} of it are "
                 f"kept for validation, with a guard band of {guard} px."
             )
-            return Split((i,), (i,), region, guard, note)
+            return Split((i,), (i,), region, guard, note=note)
     return Split(
         (i,),
         (),

@@ -106,29 +106,25 @@ class TileSource:
 
 
 def _sampler(request: TileRequest) -> Any:
-    from napari_unet.annotation.splits import split_stacks
     from napari_unet.config.augmentation import AugmentConfig
-    from napari_unet.config.size_rule import border
-    from napari_unet.images.compatible import to_common_pixel
-    from napari_unet.images.intensity import training_limits
-    from napari_unet.images.zoom import zoom_split, zoom_stacks
-    from napari_unet.training.sampling import TileSampler
+    from napari_unet.config.network import UNetConfig
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.training.data import TrainingData
 
     depth, tile, batch = request.tiling
-    stacks = to_common_pixel(request.stacks) if request.common_pixel else request.stacks
-    stacks = zoom_stacks(stacks, request.zoom)
-    splits = split_stacks(stacks, zoom_split(request.split, request.zoom), border(depth))
-    return TileSampler(
-        stacks,
-        splits,
-        depth=depth,
+    config = TrainConfig(
+        network=UNetConfig(depth=depth),
         tile=tile,
         batch=batch,
-        intensity=training_limits(stacks, splits, request.intensity),
+        split=request.split,
+        intensity=request.intensity,
         weights=request.weights,
         augment=AugmentConfig.from_dict(request.augment),
         seed=request.seed,
+        zoom=request.zoom,
+        pixel_size="first" if request.common_pixel else None,
     )
+    return TrainingData(request.stacks, config).sampler()
 
 
 def _shown(tile: Any, step: int, index: int) -> ShownTile:

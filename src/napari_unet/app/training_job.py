@@ -14,7 +14,6 @@ import numpy as np
 
 from napari_unet.app.live_prediction import LivePrediction, LiveTile
 from napari_unet.base.errors import CheckpointError
-from napari_unet.images.compatible import to_common_pixel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +34,8 @@ class TrainingRequest:
 
     Attributes
     ----------
-    stack : Stack
-        Image and labels; the slice being shown is one of its.
+    stacks : tuple of Stack
+        Images and labels; the slice being shown is one of the first.
     config : TrainConfig
         How to train; a resumed run goes on with the settings it was begun with.
     run : Path or None
@@ -45,24 +44,13 @@ class TrainingRequest:
         Go on with the interrupted run in that folder.
     start_from : TrainedModel or None
         Continue from this model instead of random weights.
-    others : tuple of Stack
-        Further stacks to learn from, with labels.
-    common_pixel : bool
-        Resample the others to the pixel size of the stack.
     """
 
-    stack: Stack
+    stacks: tuple[Stack, ...]
     config: TrainConfig
     run: Path | None
     resume: bool = False
     start_from: TrainedModel | None = None
-    others: tuple[Stack, ...] = ()
-    common_pixel: bool = False
-
-    def stacks(self) -> tuple[Stack, ...]:
-        """Return what the trainer gets: labels of their own, pixels of a common size if wanted."""
-        stacks = tuple(snapshot(stack) for stack in (self.stack, *self.others))
-        return to_common_pixel(stacks) if self.common_pixel else stacks
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +98,7 @@ class TrainingJob:
     def __init__(self, request: TrainingRequest) -> None:
         self.live_slice: int | None = None
         self.losses: list[tuple[int, float]] = []
-        self.stack = request.stack
+        self.stack = request.stacks[0]
         self._request = request
         self._stop = Flag()
         self._trainer: Any = None
@@ -137,7 +125,7 @@ class TrainingJob:
         from napari_unet.training.trainer import Step, Trainer
 
         request = self._request
-        stacks = request.stacks()
+        stacks = tuple(map(snapshot, request.stacks))
         self._trainer = trainer = Trainer(
             stacks,
             _stored_config(request) if request.resume else request.config,

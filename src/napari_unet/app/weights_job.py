@@ -64,7 +64,7 @@ def measure_class_weights(stack: Stack, split: Split) -> NDArray[np.float64]:
 
     def targets() -> Iterator[Target]:
         assert stack.scheme is not None
-        unknown = split.hidden(slice(0, Y), slice(0, X), split.guard)
+        unknown = split.untrained(slice(0, Y), slice(0, X))
         for k in chosen:
             target = read_target(stack.label_plane(split.train[k]), stack.scheme)
             if unknown is not None:

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     trainer, curves = Trainer(stack, demo_config(name, args.steps), folder.path), Curves()
     trained = train_to_end(trainer, "napari-unet demo (it begins anew)", curves.add)
 
-    validation = trainer.splits[0].validation
+    validation = trainer.data.splits[0].validation
     planes: dict[int, NDArray[np.float32]] = {}
     model = folder.read_model()
     predicted = predict_to_file(

@@ -123,13 +123,13 @@ def open_training_stack(args: argparse.Namespace) -> Stack:
 
 
 def open_training_stacks(args: argparse.Namespace) -> tuple[Stack, ...]:
-    """Open everything that a training learns from, at one pixel size if that was asked for."""
+    """Open everything that a training learns from."""
     sources: list[tuple[str, str | None]] = [(args.image, args.labels)]
     for more in args.more:
         if len(more) > 2:
             raise InputError(f"--and takes an image and its labels, got {len(more)} names.")
         sources.append((more[0], more[1] if len(more) == 2 else None))
-    return _at_pixel_size(args.pixel_size, _open_all(args, sources))
+    return _open_all(args, sources)
 
 
 def _open_all(args: argparse.Namespace, sources: list[tuple[str, str | None]]) -> tuple[Stack, ...]:
@@ -198,37 +198,6 @@ def has_sequences(image: str) -> bool:
     if is_data_set(image):
         return datasets.DATA_SETS[image].has_sequences
     return is_ctc_folder(image)
-
-
-def _at_pixel_size(asked: str | None, stacks: tuple[Stack, ...]) -> tuple[Stack, ...]:
-    from napari_unet.cli.progress import say
-    from napari_unet.images.compatible import pixel_sizes_differ
-
-    if asked is None:
-        if pixel_sizes_differ(stacks):
-            say("the pixels of the stacks differ in size; --pixel-size first makes them equal")
-        return stacks
-    from napari_unet.images.resampling import to_pixel_size
-
-    size = stacks[0].pixel_size if asked == "first" else _size(asked)
-    changed = to_pixel_size(stacks, size)
-    for before, after in zip(stacks, changed):
-        if before is not after:
-            old, new = (" × ".join(map(str, one.plane_shape)) for one in (before, after))
-            say(f"{before.name}: resampled from {old} to {new} pixels a slice")
-    return changed
-
-
-def _size(text: str) -> tuple[float, float]:
-    """Read "0.25" or "0.25,0.5"."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-        y, x = numbers if len(numbers) > 1 else numbers * 2
-    except ValueError:
-        raise InputError(
-            f"--pixel-size must be a number, two such as 0.25,0.5 (y,x), or first, got {text!r}."
-        ) from None
-    return y, x
 
 
 def read_array(path: str | Path) -> NDArray[Any]:

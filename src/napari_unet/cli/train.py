@@ -296,6 +296,8 @@ def _config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig
     network = _given(args, "depth", "width", "dropout")
     names = ("steps", "seed", "device", "batch", "optimiser", "learning_rate", "intensity", "zoom")
     changes = _given(args, *names)
+    if args.pixel_size is not None:
+        changes["pixel_size"] = _pixel_size(args.pixel_size)
     if args.no_weight_map:
         changes["weights"] = None
     if args.validate is not None:
@@ -329,6 +331,21 @@ def _tile(asked: int, depth: int) -> int:
     if size != asked:
         say(f"tiles have {size} pixels a side instead of {asked}, the next that the network takes")
     return size
+
+
+def _pixel_size(text: str) -> Any:
+    """Read ``--pixel-size``: "first", "0.25" or "0.25,0.5" (y,x)."""
+    if text == "first":
+        return text
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) not in (1, 2):
+        raise InputError(
+            f"--pixel-size must be a number, two such as 0.25,0.5 (y,x), or first, got {text!r}."
+        )
+    return numbers if len(numbers) == 2 else numbers[0]
 
 
 def _split(text: str) -> Any:

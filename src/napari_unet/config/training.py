@@ -59,6 +59,9 @@ class TrainConfig(Settings):
         What validates.
     intensity : {"stack", "image"}
         Grey-value limits of the whole stack, or of each slice.
+    pixel_size : float, (float, float), "first" or None
+        What every stack is resampled to before it is zoomed, in the unit of the first one (y, x);
+        "first" is the pixel size of that one, None leaves all as they are.
     zoom : float
         How many times as many pixels the network sees along y and x; 0.5 halves
         the images before training, and before every prediction.
@@ -88,6 +91,7 @@ class TrainConfig(Settings):
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     intensity: Literal["stack", "image"] = "stack"
+    pixel_size: float | tuple[float, float] | Literal["first"] | None = None
     zoom: float = 1.0
     validate_every: int = 200
     checkpoint_every: int = 200
@@ -117,6 +121,7 @@ class TrainConfig(Settings):
         if not isinstance(self.seed, int) or self.seed < 0:
             msg = f"the seed must be a whole number of at least 0, got {self.seed!r}"
             raise InputError(msg)
+        _check_pixel_size(self.pixel_size)
         check_zoom(self.zoom)
         output_size(self.tile, self.network.depth)
 
@@ -162,6 +167,15 @@ NESTED: dict[str, type[Settings]] = {
     "split": SplitConfig,
     "weights": WeightConfig,
 }
+
+
+def _check_pixel_size(value: object) -> None:
+    if value is None or value == "first":
+        return
+    sides = value if isinstance(value, tuple) else (value, value)
+    if len(sides) != 2 or not all(isinstance(v, int | float) and 0 < v < 1e9 for v in sides):
+        msg = f"the pixel size must be one or two numbers above 0, or 'first', got {value!r}"
+        raise InputError(msg)
 
 
 def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:

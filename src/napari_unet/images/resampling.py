@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["relative_pixel_size", "resample", "resize_planes", "to_pixel_size"]
+__all__ = ["reach", "relative_pixel_size", "resample", "resampled_shape"]
 
 
 def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = False) -> Stack:
@@ -48,15 +48,7 @@ def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = Fals
     InputError
         When a size is not positive or no pixel would be left.
     """
-    if not all(math.isfinite(s) and s > 0 for s in pixel_size):
-        raise InputError(f"pixel size must be positive, got {pixel_size}: give y and x.")
-    ratios = [old / new for old, new in zip(stack.pixel_size, pixel_size)]
-    shape = tuple(round(n * r) for n, r in zip(stack.plane_shape, ratios))
-    if 0 in shape:
-        raise InputError(
-            f"pixel size {pixel_size} leaves no pixel of {stack.name!r}, whose plane is "
-            f"{stack.plane_shape} at {stack.pixel_size}: give a smaller size."
-        )
+    shape = resampled_shape(stack, pixel_size)
     plane = (stack.channels, *shape)
     image = _planes(
         stack,
@@ -78,6 +70,37 @@ def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = Fals
             np.int32,
         )
     return _described(stack, image, labels, shape)
+
+
+def resampled_shape(stack: Stack, pixel_size: tuple[float, float]) -> tuple[int, int]:
+    """Return (Y, X) of a stack's planes at another pixel size; see `resample`."""
+    if not all(math.isfinite(s) and s > 0 for s in pixel_size):
+        raise InputError(f"pixel size must be positive, got {pixel_size}: give y and x.")
+    y, x = (
+        round(n * old / new) for n, old, new in zip(stack.plane_shape, stack.pixel_size, pixel_size)
+    )
+    if 0 in (y, x):
+        raise InputError(
+            f"pixel size {pixel_size} leaves no pixel of {stack.name!r}, whose plane is "
+            f"{stack.plane_shape} at {stack.pixel_size}: give a smaller size."
+        )
+    return y, x
+
+
+def reach(before: int, after: int) -> int:
+    """Return how far resampling carries a pixel's value along an axis, in resampled pixels.
+
+    Parameters
+    ----------
+    before, after
+        Pixels along the axis; what differs by one pixel from the place of another, because
+        places are rounded, is counted in.
+    """
+    if before == after:
+        return 0
+    factor = after / before
+    smoothed = int(4 * max(0.0, (1 / factor - 1) / 2) + 0.5)  # as skimage.transform.resize does
+    return math.ceil((smoothed + 1) * factor) + 1
 
 
 def relative_pixel_size(
@@ -104,55 +127,6 @@ def relative_pixel_size(
         return None
     y, x = (own * per_unit / given for own, given in zip(stack.pixel_size, pixel_size))
     return y, x
-
-
-def to_pixel_size(stacks: Sequence[Stack], pixel_size: tuple[float, float]) -> tuple[Stack, ...]:
-    """Resample stacks to one pixel size, given in the unit of the first one.
-
-    Parameters
-    ----------
-    stacks
-        One or more; those that have this pixel size stay as they are.
-    pixel_size
-        (y, x).
-
-    Raises
-    ------
-    InputError
-        When a stack's unit cannot be compared with that of the first one, or the size is not
-        possible; see `resample`.
-    """
-    return tuple(_to_pixel_size(stack, pixel_size, stacks[0].units[-1]) for stack in stacks)
-
-
-def _to_pixel_size(stack: Stack, pixel_size: tuple[float, float], unit: str) -> Stack:
-    per_unit = ratio(unit, stack.units[-1])
-    if per_unit is None:
-        raise InputError(
-            f"a common pixel size needs sizes that can be compared, but those of {stack.name!r} "
-            f"are in {stack.units[-1]} and not in {unit}: save it with its pixel size."
-        )
-    size = pixel_size[0] * per_unit, pixel_size[1] * per_unit
-    same = all(math.isclose(a, b, rel_tol=1e-6) for a, b in zip(size, stack.pixel_size))
-    return stack if same else resample(stack, size)
-
-
-def resize_planes(planes: NDArray[Any], shape: tuple[int, int]) -> NDArray[Any]:
-    """Resample planes that show the same field of view to another number of pixels.
-
-    Parameters
-    ----------
-    planes
-        (C, Y, X), any real dtype.
-    shape
-        Of the result.
-
-    Returns
-    -------
-    numpy.ndarray
-        (C, *shape), same dtype, interpolated linearly.
-    """
-    return _resize(planes, shape)
 
 
 def _described(stack: Stack, image: Any, labels: Any, shape: tuple[int, ...]) -> Stack:
@@ -201,7 +175,16 @@ def _resize(plane: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     smooth = any(m < n for m, n in zip(shape, plane.shape[1:]))
     exact = plane.astype(np.float64 if plane.dtype.itemsize > 2 else np.float32)
     channels = [
-        resize(one, shape, order=1, anti_aliasing=smooth, preserve_range=True, mode="symmetric")
+        # Not clipped: the extremes of the plane are those of parts that must not be seen.
+        resize(
+            one,
+            shape,
+            order=1,
+            anti_aliasing=smooth,
+            preserve_range=True,
+            mode="symmetric",
+            clip=False,
+        )
         for one in exact
     ]
     result = np.stack(channels)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +18,11 @@ from napari_unet.base.errors import InputError
 from napari_unet.images.resampling import relative_pixel_size, resample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_unet.config.split import Region, SplitConfig
+    from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
 
@@ -32,9 +32,7 @@ __all__ = [
     "blocks",
     "bring_back",
     "zoom_for",
-    "zoom_split",
     "zoom_stack",
-    "zoom_stacks",
     "zoomed_shape",
 ]
 
@@ -44,9 +42,6 @@ SAME = 1e-3
 
 BLOCK = 2048
 """px, largest side of the parts in which a prediction is brought back."""
-
-
-# -- before training --------------------------------------------------------------------------
 
 
 def zoom_stack(stack: Stack, zoom: tuple[float, float], *, lazy: bool = False) -> Stack:
@@ -65,21 +60,6 @@ def zoom_stack(stack: Stack, zoom: tuple[float, float], *, lazy: bool = False) -
         return stack
     y, x = (size / z for size, z in zip(stack.pixel_size, zoom))
     return resample(stack, (y, x), lazy=lazy)
-
-
-def zoom_stacks(stacks: Sequence[Stack], zoom: float) -> tuple[Stack, ...]:
-    """Zoom every stack by the same factor; see `zoom_stack`."""
-    return tuple(zoom_stack(stack, (zoom, zoom)) for stack in stacks)
-
-
-def zoom_split(split: SplitConfig, zoom: float) -> SplitConfig:
-    """Return a choice of what validates for zoomed stacks: a region grows or shrinks with them."""
-    if split.region is None or zoom == 1.0:
-        return split
-    # Rounded like the shape of a zoomed plane, so that what lay inside still does.
-    y0, y1, x0, x1 = (round(at * zoom) for at in split.region)
-    region = (y0, max(y1, y0 + 1), x0, max(x1, x0 + 1))
-    return replace(split, region=region)
 
 
 # -- prediction -------------------------------------------------------------------------------

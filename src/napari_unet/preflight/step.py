@@ -141,7 +141,7 @@ def _take_steps(trainer: Trainer) -> tuple[float, tuple[str, ...]]:
     """Return the seconds of a warm step, and what was adjusted to make it possible."""
     from napari_unet.training.events import Adjusted, Step
 
-    notes = {split.note for split in trainer.splits}  # said when the split is looked at
+    notes = trainer.data.notes  # said when the data are looked at
     times: list[float] = []
     adjusted: list[str] = []
     with closing(trainer.run()) as events:
@@ -166,7 +166,7 @@ def _validation_steps(trainer: Trainer, config: TrainConfig) -> float:
     """
     depth = config.network.depth
     pixels = 0
-    for stack, split in zip(trainer.stacks, trainer.splits):
+    for stack, split in zip(trainer.data.stacks, trainer.data.splits):
         shape = stack.plane_shape
         if split.region is not None:
             y0, y1, x0, x1 = split.region

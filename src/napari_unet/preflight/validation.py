@@ -74,7 +74,7 @@ def _classes(stack: Stack, split: Split, *, training: bool) -> set[int]:
     for i, rows, cols in sample_blocks(stack, split.train if training else split.validation):
         labels = stack.label_crop(i, rows, cols)
         if split.region is not None:
-            part = split.hidden(rows, cols, split.guard if training else 0)
+            part = (split.untrained if training else split.measured)(rows, cols)
             if training and part is not None:
                 keep = labels.astype(bool) | True
                 keep[part] = False

@@ -22,20 +22,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from napari_unet.annotation.labels import check_annotation
-from napari_unet.annotation.splits import split_stacks
 from napari_unet.base.errors import CheckpointError, DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
-from napari_unet.config.size_rule import border, previous_valid_size, smallest_input
+from napari_unet.config.size_rule import previous_valid_size, smallest_input
 from napari_unet.config.training import PRESETS, TrainConfig
-from napari_unet.images.compatible import check_alike
-from napari_unet.images.intensity import training_limits
 from napari_unet.images.stack import Intensity, Stack
-from napari_unet.images.zoom import zoom_split, zoom_stacks
 from napari_unet.network.choice import choose
 from napari_unet.network.compute import free_memory, is_out_of_memory, limit_threads
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
+from napari_unet.training.data import TrainingData
 from napari_unet.training.events import (
     Adjusted,
     Checkpointed,
@@ -49,15 +45,12 @@ from napari_unet.training.events import (
 from napari_unet.training.learner import Learner, OutOfMemoryError
 from napari_unet.training.measuring import measure
 from napari_unet.training.run_folder import RunFolder
-from napari_unet.training.sampling import TileSampler
-from napari_unet.training.validation_planes import ValidationPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from napari_unet.training.sampling import TileSampler
 
 __all__ = [
     "PRESETS",
@@ -82,12 +75,6 @@ SAME_IOU = 0.01
 On a few slices the IoU of one training goes up and down by half of that from one validation to the
 next, and an early network that was lucky can merge far more objects than the last one.
 """
-
-SLICES_CHECKED = 64
-"""Labelled slices that are looked at for a second class before training."""
-
-PIXELS_AT_ONCE = 2**24
-"""Pixels of labels read at once in that search."""
 
 FREE_ON_RESUME = ("steps", "device", "validate_every", "checkpoint_every", "preset")
 """Settings that may change when a run is resumed."""
@@ -131,14 +118,11 @@ class Trainer:
         start_from: TrainedModel | None = None,
         spare_cores: int = 0,
     ) -> None:
-        self.given = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
-        check_stacks(self.given)
-        assert self.given[0].scheme is not None
-        self.scheme = self.given[0].scheme
-        self.config = config = _fit_config(config, self.given[0], start_from)
-        self.stacks = zoom_stacks(self.given, config.zoom)
-        guard = border(config.network.depth)
-        self.splits = split_stacks(self.stacks, zoom_split(config.split, config.zoom), guard)
+        self.data = TrainingData(stacks, _like_model(config, start_from))
+        self.data.check_labels()
+        self.config = self.data.config
+        if start_from is not None:
+            _check_fits(start_from, self.config)
         self.folder = None if run is None else RunFolder(run)
         self.resume = resume
         self.start_from = start_from
@@ -168,9 +152,8 @@ class Trainer:
     def _run(self) -> Generator[Event, None, None]:
         self._prepare()
         learner = self.learner
-        for split in self.splits:
-            if split.note:
-                yield Adjusted(split.note)
+        for note in self.data.notes:
+            yield Adjusted(note)
         yield self._prepared()
         batches = self.sampler.batches(learner.step)
         try:
@@ -207,29 +190,24 @@ class Trainer:
         """Read and measure the data, build the network, open the run folder."""
         compute = choose(self.config.device, self.config.network, spare_cores=self.spare_cores)
         limit_threads(compute)
-        self.intensity = self._limits()
+        limits = self._former_limits()
+        if limits is not None:
+            self.data.limits = limits
         self._learner = Learner(self._first_network(), self.config, compute)
         state = self.folder.read_state() if self.folder is not None and self.resume else None
         if state is not None:
             self._restore(state)
         self._keep_good()
         self.sampler = self._make_sampler()
-        self.validation = ValidationPlanes(
-            self.stacks,
-            self.splits,
-            intensity=self.intensity,
-            weights=self.config.weights,
-            class_weights=self.sampler.class_weights,
-        )
+        self.validation = self.data.validation(self.sampler.class_weights)
         if self.folder is not None:
             self._open_folder(self.folder)
 
-    def _limits(self) -> Intensity:
+    def _former_limits(self) -> Intensity | None:
+        """Limits that the run or model to go on with has."""
         if self.folder is not None and self.resume:
             return Intensity.from_dict(self.folder.description()["intensity"])
-        if self.start_from is not None:
-            return self.start_from.intensity
-        return training_limits(self.stacks, self.splits, self.config.intensity)
+        return None if self.start_from is None else self.start_from.intensity
 
     def _first_network(self) -> UNet:
         network = UNet(self.config.network, torch.Generator().manual_seed(self.config.seed))
@@ -238,18 +216,7 @@ class Trainer:
         return network
 
     def _make_sampler(self) -> TileSampler:
-        return TileSampler(
-            self.stacks,
-            self.splits,
-            depth=self.config.network.depth,
-            tile=self.tile,
-            batch=self.config.batch,
-            intensity=self.intensity,
-            weights=self.config.weights,
-            augment=self.config.augment,
-            seed=self.config.seed,
-            device=self.learner.compute.device,
-        )
+        return self.data.sampler(tile=self.tile, device=self.learner.compute.device)
 
     def _make_smaller(self) -> str:
         """Ask for less memory: first fewer tiles at once, then smaller tiles."""
@@ -282,8 +249,8 @@ class Trainer:
         return Prepared(
             self.learner.compute.describe(),
             self.learner.network.parameter_count,
-            sum(len(split.train) for split in self.splits),
-            sum(len(split.validation) for split in self.splits),
+            self.data.train_slices,
+            self.data.validation_slices,
             self.tile,
             self.config.batch,
             self.learner.step,
@@ -400,7 +367,7 @@ class Trainer:
     @property
     def model(self) -> TrainedModel:
         """The network as it is now, usable for prediction between two events."""
-        stack = self.stacks[0]
+        stack = self.data.stacks[0]
         run = {
             "step": self.learner.step,
             "preset": self.config.preset,
@@ -410,8 +377,8 @@ class Trainer:
         }
         return TrainedModel(
             self.learner.network,
-            self.intensity,
-            self.scheme,
+            self.data.limits,
+            self.data.scheme,
             stack.name,
             stack.pixel_size,
             run,
@@ -432,13 +399,10 @@ class Trainer:
             self._learner.release()
 
     def refresh(self, stack_index: int, stack: Stack) -> None:
-        """Take edited labels into the batches that follow."""
-        (stack,) = zoom_stacks((stack,), self.config.zoom)
-        stacks = list(self.stacks)
-        stacks[stack_index] = stack
-        self.stacks = tuple(stacks)
-        self.sampler.refresh(stack_index, stack)
-        self.validation.refresh(stack_index, stack)
+        """Take edited labels, in the pixels of the given stack, into the batches that follow."""
+        seen = self.data.refresh(stack_index, stack)
+        self.sampler.refresh(stack_index, seen)
+        self.validation.refresh(stack_index, seen)
 
     # -- the run folder --------------------------------------------------------
 
@@ -448,7 +412,7 @@ class Trainer:
 
     def _check_folder(self, folder: RunFolder) -> None:
         if self.resume:
-            _check_same_run(folder, self.config, self.given)
+            _check_same_run(folder, self.config, self.data)
         elif folder.exists():
             msg = (
                 f"the folder {folder.path} already holds a run: choose another folder, "
@@ -462,12 +426,12 @@ class Trainer:
             return
         folder.create(
             {
-                "name": self.stacks[0].name,
+                "name": self.data.given[0].name,
                 "config": self.config.to_dict(),
-                "data": [stack.fingerprint() for stack in self.given],
+                "data": [stack.fingerprint() for stack in self.data.given],
                 "compute": self.learner.compute.to_dict(),
-                "intensity": self.intensity.to_dict(),
-                "labels": self.scheme.to_dict(),
+                "intensity": self.data.limits.to_dict(),
+                "labels": self.data.scheme.to_dict(),
             }
         )
 
@@ -506,55 +470,37 @@ class _Pace:
         return steps * (self.per_step + self.between_steps)
 
 
-def _fit_config(config: TrainConfig, stack: Stack, start_from: TrainedModel | None) -> TrainConfig:
-    """Take channels and classes from the stack, and the network's shape from a first model."""
-    assert stack.scheme is not None
-    channels, classes = stack.channels, stack.scheme.n_classes
-    network = replace(config.network, in_channels=channels, classes=classes)
-    if start_from is not None:
-        theirs = start_from.network.config
-        if (theirs.in_channels, theirs.classes) != (channels, classes):
-            msg = (
-                f"the model to continue from has {theirs.in_channels} channels and "
-                f"{theirs.classes} classes, the stack {channels} and {classes}: choose another"
-            )
-            raise InputError(msg)
-        network = replace(theirs, dropout=network.dropout)
-        config = replace(config, zoom=start_from.zoom)
+def _like_model(config: TrainConfig, start_from: TrainedModel | None) -> TrainConfig:
+    """Take the network's shape and the zoom from a model to go on with."""
+    if start_from is None:
+        return config
+    network = replace(start_from.network.config, dropout=config.network.dropout)
     tile = config.tile
     if network.depth != config.network.depth:
         tile = previous_valid_size(max(tile, smallest_input(network.depth)), network.depth)
-    return replace(config, network=network, tile=tile)
+    return replace(config, network=network, tile=tile, zoom=start_from.zoom)
 
 
-def check_stacks(stacks: Sequence[Stack]) -> None:
-    """Refuse stacks that cannot be trained on together, in one sentence.
-
-    Raises
-    ------
-    InputError
-        Without labels, with labels of a single class, or when channels or
-        classes differ between stacks.
-    """
-    check_alike(stacks)
-    for stack in stacks:
-        assert stack.scheme is not None
-        check_annotation(_labels_to_check(stack), stack.scheme)
+def _check_fits(model: TrainedModel, config: TrainConfig) -> None:
+    """Refuse to go on with a model of other channels or classes than the stacks have."""
+    theirs, ours = model.network.config, config.network
+    if (theirs.in_channels, theirs.classes) != (ours.in_channels, ours.classes):
+        msg = (
+            f"the model to continue from has {theirs.in_channels} channels and "
+            f"{theirs.classes} classes, the stack {ours.in_channels} and {ours.classes}: "
+            "choose another"
+        )
+        raise InputError(msg)
 
 
-def _labels_to_check(stack: Stack) -> Iterator[NDArray[np.int32]]:
-    """Read labels in bands of rows, so that a large plane is never in memory as a whole."""
-    Y, X = stack.plane_shape
-    band = max(1, PIXELS_AT_ONCE // X)
-    for i in stack.labelled_slices[:SLICES_CHECKED]:
-        for y in range(0, Y, band):
-            yield stack.label_crop(i, slice(y, min(y + band, Y)), slice(0, X))
-
-
-def _check_same_run(folder: RunFolder, config: TrainConfig, stacks: Sequence[Stack]) -> None:
+def _check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) -> None:
     """Raise unless a run was made with these settings and data."""
     description = folder.description()
     before, now = _config_then(folder, description), _as_json(config.to_dict())
+    stacks = data.given
+    if "pixel_size" not in description.get("config", {}):  # of a version that kept the stacks resampled to it
+        before = {**before, "pixel_size": now["pixel_size"]}
+        stacks = data.stacks if config.pixel_size is not None else stacks
     changed = [k for k in now if k not in FREE_ON_RESUME and before.get(k) != now[k]]
     if changed:
         msg = (

@@ -305,7 +305,7 @@ class TrainingPlanes:
             labels = labels.copy()
             labels[hidden] = 0 if scheme.annotation == "sparse" else scheme.values[0]
             target = read_target(labels, scheme)
-        unknown = self.split.hidden(rows, cols, self.split.guard)
+        unknown = self.split.untrained(rows, cols)
         if unknown is not None:
             target.known[unknown] = False
             target.classes[unknown] = 0
@@ -387,7 +387,7 @@ class TrainingPlanes:
             known &= labels != 0
         if scheme.ignore is not None:
             known &= labels != scheme.ignore
-        unknown = self.split.hidden(rows, cols, self.split.guard)
+        unknown = self.split.untrained(rows, cols)
         if unknown is not None:
             known[unknown] = False
         return known

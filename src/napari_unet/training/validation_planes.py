@@ -128,7 +128,7 @@ class ValidationPlanes:
         classes, weights = self._truth(stack, i, rows, cols)
         unknown = classes == UNKNOWN
         if split.region is not None:
-            measured = split.hidden(rows, cols)  # hidden from training, that is
+            measured = split.measured(rows, cols)
             outside = np.ones(classes.shape, bool)
             if measured is not None:
                 outside[measured] = False

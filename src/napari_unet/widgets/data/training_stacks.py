@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
-from napari_unet.images.compatible import check_alike, pixel_sizes_differ
+from napari_unet.training.data import check_alike, pixel_sizes_differ
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.form import Advanced, Note, Problem, Row, button, check_box
 
@@ -87,7 +87,7 @@ class TrainingStacks(QWidget):
         self._expander.note.setText(text)
         self._expander.note.setVisible(several and not self._expander.toggle.isChecked())
         self.common.setChecked(session.common_pixel)
-        self.common.setVisible(pixel_sizes_differ(stacks))
+        self.common.setVisible(session.common_pixel or pixel_sizes_differ(stacks))
         self.sizes.say(self._say_sizes(stacks))
         self.problem.say(_misfit(stacks))
 

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
-from napari_unet.annotation.splits import Split, parse_slices, say_slices, split_stacks
+from napari_unet.annotation.splits import Split, parse_slices, say_slices
 from napari_unet.base.errors import InputError
-from napari_unet.config.size_rule import border
+from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import Region, SplitConfig
+from napari_unet.config.training import TrainConfig
+from napari_unet.training.data import TrainingData
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.form import Combo, Form, Note, set_tip
 from napari_unet.widgets.data.validation_region import RegionLayers, default_region
@@ -54,11 +56,27 @@ class ValidationChoice(QWidget):
         dock.listen(self._session.added_changed, self.update_options)
         dock.listen(self._session.split_changed, self.update_options)
         dock.listen(self._session.tiling_changed, self.update_options)
+        dock.listen(self._session.zoom_changed, self.update_options)
+        dock.listen(self._session.common_pixel_changed, self.update_options)
         self.update_options()
+
+    def _data(self, split: SplitConfig) -> TrainingData:
+        """The data as the next run would see them, divided in this way."""
+        session = self._session
+        depth, tile, _ = session.tiling
+        config = TrainConfig(
+            network=UNetConfig(depth=depth),
+            tile=tile,
+            split=split,
+            zoom=session.zoom,
+            pixel_size="first" if session.common_pixel else None,
+        )
+        return TrainingData(session.stacks, config)
 
     @property
     def _guard(self) -> int:
-        return border(self._session.tiling[0])
+        """How far the network sees, in pixels of the current stack."""
+        return self._data(SplitConfig("none")).guards[0]
 
     def update_options(self, _: object = None) -> None:
         """Offer what the session's stack allows; show the session's choice."""
@@ -106,7 +124,7 @@ class ValidationChoice(QWidget):
             return None
         try:
             # another stack may have what was chosen; the current one is the first
-            split = split_stacks(self._session.stacks, self._session.split, self._guard)[0]
+            split = self._data(self._session.split).given_splits[0]
         except InputError as error:
             self.problem.say(notices.sentence(error))
             return None

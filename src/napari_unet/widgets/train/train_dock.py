@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
-from napari_unet.annotation.splits import split_stacks
 from napari_unet.app.live_prediction import LiveTile
 from napari_unet.app.run_places import (
     from_home,
@@ -22,10 +21,9 @@ from napari_unet.app.run_places import (
 from napari_unet.app.training_job import Ended, TrainingJob, TrainingRequest
 from napari_unet.base.errors import UNetError
 from napari_unet.base.quantities import about, count, duration, score, size
-from napari_unet.config.size_rule import border
-from napari_unet.images.compatible import check_alike, to_common_pixel
 from napari_unet.training import events as told
 from napari_unet.training.cost import NetworkSize, Rates, step_flops, training_bytes
+from napari_unet.training.data import TrainingData
 from napari_unet.widgets.common.devices import present_devices
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import (
@@ -207,25 +205,18 @@ class TrainDock(Dock):
     def _reason(self) -> str | None:
         if not self.session.stacks:
             return NO_STACK if self.session.stack is None else NO_LABELS
-        check_alike(self.session.stacks)
         return None if self.settings.ready else LOADING
 
     def _say_cost(self) -> None:
-        stacks, config = self.session.stacks, self.settings.config()
-        stack = stacks[0]
-        assert stack.scheme is not None
-        guard = math.ceil(border(config.network.depth) / config.zoom)
-        splits = split_stacks(stacks, config.split, guard)
-        train, validation = (
-            sum(len(slices) for slices in parts)
-            for parts in ([s.train for s in splits], [s.validation for s in splits])
-        )
+        data = TrainingData(self.session.stacks, self._config())
+        stacks, config = data.given, data.config
+        train, validation = data.train_slices, data.validation_slices
         network = config.network
         self._size = NetworkSize(
             network.width,
             network.depth,
-            stack.channels,
-            stack.scheme.n_classes,
+            network.in_channels,
+            network.classes,
             config.tile,
             config.batch,
         )
@@ -263,24 +254,22 @@ class TrainDock(Dock):
             (id(one.image), id(one.labels), one.scheme, one.annotated)
             for one in self.session.stacks
         ]
-        return (stacks, self.session.common_pixel, config)
+        return (stacks, config)
 
     def _on_measure(self) -> None:
         """Take two steps in the background, to know what the training will cost."""
         if self._job is not None or self._measuring is not None:
             return
         try:
-            config = self.settings.config()
+            config = self._config()
         except UNetError:
             return  # said below the button already
         stacks, wanted = self.session.stacks, self._to_measure(config)
-        common = self.session.common_pixel
 
         def measure() -> tuple[Any, StepCost]:
             from napari_unet.preflight import measure_step
 
-            ready = to_common_pixel(stacks) if common else stacks
-            return wanted, measure_step(ready, config, spare_cores=1)
+            return wanted, measure_step(stacks, config, spare_cores=1)
 
         self._measuring = Worker(once(measure))
         self._measuring.yielded.connect(self._on_measured)
@@ -292,7 +281,7 @@ class TrainDock(Dock):
 
     def _on_measured(self, measured: tuple[Any, StepCost]) -> None:
         self._measured = measured
-        if self._size is not None and measured[0] == self._to_measure(self.settings.config()):
+        if self._size is not None and measured[0] == self._to_measure(self._config()):
             task = f"train {self.settings.device.value}"
             self.rates.remember(task, step_flops(self._size), measured[1].seconds_per_step)
 
@@ -332,7 +321,7 @@ class TrainDock(Dock):
         if self._measuring is not None:
             self._measuring.abandon()
         try:
-            request = self._request(self.settings.config())
+            request = self._request(self._config())
         except UNetError as error:
             self.problem.say(sentence(error))
             return
@@ -352,17 +341,19 @@ class TrainDock(Dock):
         self.run(self._worker)
 
     def _request(self, config: TrainConfig) -> TrainingRequest:
-        (stack, *others), start = self.session.stacks, self.start_from.value
+        stacks, start = self.session.stacks, self.start_from.value
         resume = isinstance(start, Path)
         return TrainingRequest(
-            stack,
+            stacks,
             config,
-            start if resume else new_run(stack.name, config.preset, self._place()),
+            start if resume else new_run(stacks[0].name, config.preset, self._place()),
             resume=resume,
             start_from=self.session.model if start == "model" else None,
-            others=tuple(others),
-            common_pixel=self.session.common_pixel,
         )
+
+    def _config(self) -> TrainConfig:
+        pixel_size: Literal["first"] | None = "first" if self.session.common_pixel else None
+        return replace(self.settings.config(), pixel_size=pixel_size)
 
     def _show_running(self, request: TrainingRequest) -> None:
         self.problem.say("")

@@ -9,8 +9,9 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import restrict, split_stacks
 from napari_unet.base.errors import InputError
 from napari_unet.config.split import SplitConfig
-from napari_unet.images.compatible import check_alike, pixel_sizes_differ, to_common_pixel
+from napari_unet.config.training import TrainConfig
 from napari_unet.images.stack import Stack
+from napari_unet.training.data import TrainingData, check_alike, pixel_sizes_differ
 
 
 def stack_of(name="a", shape=(4, 24, 20), pixel=1.0, axes="zyx", classes=2, unit="um") -> Stack:
@@ -23,6 +24,11 @@ def stack_of(name="a", shape=(4, 24, 20), pixel=1.0, axes="zyx", classes=2, unit
         labels=rng.integers(0, classes, plane, np.uint8), scheme=scheme,
         scale=(1.0,) * (n - 2) + (pixel, pixel), units=(unit,) * n,
     )  # fmt: skip
+
+
+def seen(*stacks: Stack, pixel_size="first", **changes) -> tuple[Stack, ...]:
+    config = TrainConfig(pixel_size=pixel_size, **changes)
+    return TrainingData(stacks, config).stacks
 
 
 def test_stacks_that_differ_in_size_are_alike():
@@ -49,7 +55,7 @@ def test_all_get_the_pixel_size_of_the_first():
     assert pixel_sizes_differ([first, fine])
     assert not pixel_sizes_differ([first, same])
     assert not pixel_sizes_differ([])
-    a, b, c = to_common_pixel([first, fine, same])
+    a, b, c = seen(first, fine, same)
     assert a is first
     assert c is same
     assert b.plane_shape == (20, 30)
@@ -61,7 +67,7 @@ def test_units_of_length_are_compared():
     same, coarse = (stack_of("b", pixel=p, unit="nanometer") for p in (500.0, 1000.0))
     assert not pixel_sizes_differ([first, same])
     assert pixel_sizes_differ([first, coarse])
-    finer = to_common_pixel([first, coarse])[1]
+    finer = seen(first, coarse)[1]
     assert finer.plane_shape == (48, 40)
     assert finer.pixel_size == (500.0, 500.0)
 
@@ -69,39 +75,41 @@ def test_units_of_length_are_compared():
 def test_pixels_of_another_unit_are_not_compared():
     first, other = stack_of(), stack_of("b", pixel=0.5, unit="pixel")
     assert not pixel_sizes_differ([first, other])
-    assert to_common_pixel([first, other])[1] is other
+    assert seen(first, other, pixel_size=None)[1] is other
+    with pytest.raises(InputError, match="'b' are in pixel and not in um"):
+        seen(first, other)
 
 
 def test_each_stack_is_divided_by_itself():
-    splits = split_stacks([stack_of(), stack_of("b", (10, 24, 20))], SplitConfig(), 8)
+    splits = split_stacks([stack_of(), stack_of("b", (10, 24, 20))], SplitConfig(), (8, 8))
     assert [s.validation for s in splits] == [(3,), (8, 9)]
 
 
 def test_chosen_slices_validate_where_they_are():
     stacks = [stack_of(), stack_of("b", (10, 24, 20))]
     config = SplitConfig("slices", slices=(3, 8))
-    splits = split_stacks(stacks, config, 8)
+    splits = split_stacks(stacks, config, (8, 8))
     assert [s.validation for s in splits] == [(3,), (3, 8)]
     config = SplitConfig("slices", slices=(8,))
-    first, second = split_stacks(stacks, config, 8)
+    first, second = split_stacks(stacks, config, (8, 8))
     assert first.train == (0, 1, 2, 3)
     assert first.validation == ()
     assert second.validation == (8,)
     assert restrict(config, stacks[0]) == SplitConfig("none")
     with pytest.raises(InputError, match="slice 20 has none"):
-        split_stacks(stacks, SplitConfig("slices", slices=(20,)), 8)
+        split_stacks(stacks, SplitConfig("slices", slices=(20,)), (8, 8))
 
 
 def test_a_region_validates_where_the_plane_has_it():
     stacks = [stack_of(shape=(2, 60, 60)), stack_of("b")]
-    first, second = split_stacks(stacks, SplitConfig("region", region=(50, 60, 0, 60)), 8)
+    first, second = split_stacks(stacks, SplitConfig("region", region=(50, 60, 0, 60)), (8, 8))
     assert first.region == (50, 60, 0, 60)
     assert second.region is None
     assert second.validation == ()
     with pytest.raises(InputError, match="inside the plane"):
-        split_stacks(stacks, SplitConfig("region", region=(0, 90, 0, 9)), 8)
+        split_stacks(stacks, SplitConfig("region", region=(0, 90, 0, 9)), (8, 8))
 
 
 def test_one_stack_is_divided_as_ever():
     with pytest.raises(InputError, match="slice 8 has none"):
-        split_stacks([stack_of()], SplitConfig("slices", slices=(8,)), 8)
+        split_stacks([stack_of()], SplitConfig("slices", slices=(8,)), (8,))

@@ -1,0 +1,365 @@
+"""Data as training sees them: made from stacks and settings, and the only place that knows how.
+
+It brings stacks to a common pixel size and zooms them, divides them into what trains and what
+validates, measures grey-value limits and class weights, and hands out tiles, planes and weight
+maps. The trainer, every preview and every check ask here.
+
+Two kinds of pixels: *given* ones of the image as it was opened, and *seen* ones of the image as
+the network gets it. Torch is imported only where tiles are drawn.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from napari_unet.annotation.labels import check_annotation
+from napari_unet.annotation.splits import Split, split_stacks
+from napari_unet.base.errors import InputError
+from napari_unet.base.units import ratio
+from napari_unet.config.size_rule import border
+from napari_unet.images.intensity import training_limits
+from napari_unet.images.resampling import reach, resample, resampled_shape
+from napari_unet.images.stack import Intensity, Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.training.sampling import TileSampler
+    from napari_unet.training.validation_planes import ValidationPlanes
+
+__all__ = ["Placement", "TrainingData", "check_alike", "pixel_sizes_differ"]
+
+ALIKE = 0.01  # pixel sizes that differ by less than one percent are the same
+SAME_ZOOM = 1e-3  # as are zooms that differ by less than this
+
+SLICES_CHECKED = 64
+"""Labelled slices that are looked at for a second class before training."""
+
+PIXELS_AT_ONCE = 2**24
+"""Pixels of labels read at once in that search."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where seen pixels lie in the given image.
+
+    Attributes
+    ----------
+    scale
+        Given pixels per seen one, along y and x.
+    translate
+        Of the centre of the first seen pixel, in given pixels.
+    """
+
+    scale: tuple[float, float]
+    translate: tuple[float, float]
+
+
+class TrainingData:
+    """What one training learns from and is measured on.
+
+    Making one reads next to nothing (the labels of a stack's only labelled slice, to find a strip
+    of it that can validate), so a window may do it at every change of a setting; images are
+    resampled and measured when they are first asked for.
+
+    Parameters
+    ----------
+    stacks
+        As they were opened, with labels; one or more.
+    config
+        The settings of the run. Channels and classes of the network are taken from the stacks.
+    limits
+        Grey-value limits of a model or run to go on with; None: measured on what trains.
+    lazy
+        Resample a slice when it is read, to look at a few only.
+
+    Attributes
+    ----------
+    given : tuple of Stack
+        The stacks as they were opened.
+    config : TrainConfig
+        With the channels and classes of the stacks.
+    scheme : LabelScheme
+        What label values mean.
+    guards : tuple of int
+        How far the network sees, in pixels of each given stack.
+    given_splits : tuple of Split
+        What trains and what validates, in pixels of the given stacks.
+
+    Raises
+    ------
+    InputError
+        If the stacks cannot be trained on together, or not divided as asked.
+    """
+
+    def __init__(
+        self,
+        stacks: Stack | Sequence[Stack],
+        config: TrainConfig,
+        *,
+        limits: Intensity | None = None,
+        lazy: bool = False,
+    ) -> None:
+        self.given = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
+        check_alike(self.given)
+        first = self.given[0]
+        assert first.scheme is not None
+        self.scheme: LabelScheme = first.scheme
+        network = replace(
+            config.network, in_channels=first.channels, classes=first.scheme.n_classes
+        )
+        self.config = replace(config, network=network)
+        self._lazy = lazy
+        self._sizes = _pixel_sizes(self.given, config)
+        self._shapes = tuple(
+            resampled_shape(stack, size or stack.pixel_size)
+            for stack, size in zip(self.given, self._sizes)
+        )
+        self._guard = border(network.depth)  # px as the network sees them
+        self.guards = self._given_guards()
+        self.given_splits = split_stacks(self.given, config.split, self.guards)
+        self.splits = tuple(self._seen_split(k, split) for k, split in enumerate(self.given_splits))
+        if limits is not None:
+            self.limits = limits
+
+    # -- as the network sees them --------------------------------------------------------------
+
+    @cached_property
+    def stacks(self) -> tuple[Stack, ...]:
+        """The stacks as the network sees them."""
+        return tuple(
+            stack if size is None else resample(stack, size, lazy=self._lazy)
+            for stack, size in zip(self.given, self._sizes)
+        )
+
+    @cached_property
+    def limits(self) -> Intensity:
+        """The grey values that become 0 and 1, measured on pixels that train."""
+        return training_limits(self.stacks, self.splits, self.config.intensity)
+
+    @property
+    def train_slices(self) -> int:
+        """How many slices train, of all stacks."""
+        return sum(len(split.train) for split in self.splits)
+
+    @property
+    def validation_slices(self) -> int:
+        """How many slices validate, of all stacks."""
+        return sum(len(split.validation) for split in self.splits)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about how the data are taken, a sentence each."""
+        notes = [split.note for split in self.given_splits if split.note]
+        if self.config.pixel_size is None and pixel_sizes_differ(self.given):
+            notes.append(
+                "The pixels of the stacks differ in size and are taken as they are; a common pixel "
+                "size (--pixel-size first, or the box under Data) makes their objects alike."
+            )
+        if self.config.pixel_size is not None:
+            for stack, size, shape in zip(self.given, self._sizes, self._shapes):
+                if size is not None:
+                    old, new = (" × ".join(map(str, one)) for one in (stack.plane_shape, shape))
+                    notes.append(f"{stack.name}: resampled from {old} to {new} pixels a slice.")
+        return tuple(notes)
+
+    def placement(self, stack_index: int) -> Placement:
+        """Where the seen pixels of a stack lie in the given one."""
+        before, after = self.given[stack_index].plane_shape, self._shapes[stack_index]
+        y, x = (n / m for n, m in zip(before, after))
+        return Placement((y, x), ((y - 1) / 2, (x - 1) / 2))
+
+    def check_labels(self) -> None:
+        """Read labels until there are two classes.
+
+        Raises
+        ------
+        InputError
+            Where everything that is annotated has one class.
+        """
+        for stack in self.given:
+            assert stack.scheme is not None
+            check_annotation(_labels_to_check(stack), stack.scheme)
+
+    # -- what is learnt from and measured on ---------------------------------------------------
+
+    def sampler(self, *, tile: int | None = None, device: str = "cpu") -> TileSampler:
+        """Return the source of the tiles of every step.
+
+        Parameters
+        ----------
+        tile
+            px, side of the input tile; None: the configured one.
+        device
+            Where tiles are computed and kept.
+        """
+        from napari_unet.training.sampling import TileSampler
+
+        config = self.config
+        return TileSampler(
+            self.stacks,
+            self.splits,
+            depth=config.network.depth,
+            tile=tile or config.tile,
+            batch=config.batch,
+            intensity=self.limits,
+            weights=config.weights,
+            augment=config.augment,
+            seed=config.seed,
+            device=device,
+        )
+
+    def validation(self, class_weights: NDArray[np.float64] | None) -> ValidationPlanes:
+        """Return the planes that measure the network."""
+        from napari_unet.training.validation_planes import ValidationPlanes
+
+        return ValidationPlanes(
+            self.stacks,
+            self.splits,
+            intensity=self.limits,
+            weights=self.config.weights,
+            class_weights=class_weights,
+        )
+
+    def refresh(self, stack_index: int, stack: Stack) -> Stack:
+        """Take edited labels; returns the stack as it is seen.
+
+        Parameters
+        ----------
+        stack_index
+            Which of the stacks was edited.
+        stack
+            The edited one, in given pixels.
+        """
+        given, seen = list(self.given), list(self.stacks)
+        given[stack_index] = stack
+        size = self._sizes[stack_index]
+        seen[stack_index] = stack if size is None else resample(stack, size, lazy=self._lazy)
+        self.given = tuple(given)
+        self.__dict__["stacks"] = tuple(seen)
+        return seen[stack_index]
+
+    # -- pixels --------------------------------------------------------------------------------
+
+    def _given_guards(self) -> tuple[int, ...]:
+        shares = [
+            min(m / n for n, m in zip(stack.plane_shape, shape))
+            for stack, shape in zip(self.given, self._shapes)
+        ]
+        return tuple(math.ceil(self._guard / share) for share in shares)
+
+    def _seen_split(self, k: int, split: Split) -> Split:
+        before, after = self.given[k].plane_shape, self._shapes[k]
+        mixed = max(reach(n, m) for n, m in zip(before, after))
+        seen = split.resampled(before, after, guard=self._guard, reach=mixed)
+        if seen.region is not None and not seen.training_mask(seen.train[0], after).any():
+            msg = (
+                f"the validation region {split.region} and its guard band of {split.guard} px "
+                f"leave no pixel for training in a plane of shape {before}; draw a smaller region"
+            )
+            raise InputError(msg)
+        return seen
+
+
+def _pixel_sizes(
+    stacks: Sequence[Stack], config: TrainConfig
+) -> tuple[tuple[float, float] | None, ...]:
+    """Pixel sizes to resample to, in the units of each stack; None where nothing is to be done."""
+    sizes: list[tuple[float, float] | None] = []
+    zoom = 1.0 if abs(config.zoom - 1) < SAME_ZOOM else config.zoom
+    for stack in stacks:
+        common = _common_size(stack, stacks[0], config) or stack.pixel_size
+        y, x = (side / zoom for side in common)
+        sizes.append(None if (y, x) == stack.pixel_size else (y, x))
+    return tuple(sizes)
+
+
+def _common_size(stack: Stack, first: Stack, config: TrainConfig) -> tuple[float, float] | None:
+    """The pixel size that all stacks get, in the unit of one; None where it has it already."""
+    asked = config.pixel_size
+    if asked is None:
+        return None
+    per_unit = ratio(first.units[-1], stack.units[-1])
+    if per_unit is None:
+        msg = (
+            f"a common pixel size needs sizes that can be compared, but those of {stack.name!r} "
+            f"are in {stack.units[-1]} and not in {first.units[-1]}: save it with its pixel size"
+        )
+        raise InputError(msg)
+    sides = first.pixel_size if asked == "first" else asked
+    sides = sides if isinstance(sides, tuple) else (sides, sides)
+    y, x = (side * per_unit for side in sides)
+    return None if _alike((y, x), stack.pixel_size) else (y, x)
+
+
+def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(math.isclose(a, b, rel_tol=ALIKE) for a, b in zip(size, other, strict=True))
+
+
+def pixel_sizes_differ(stacks: Sequence[Stack]) -> bool:
+    """Tell whether pixels have different sizes.
+
+    Sizes whose units cannot be compared, such as pixels and micrometers, do not count.
+    """
+    for stack in stacks[1:]:
+        first = stacks[0]
+        per_unit = ratio(first.units[-1], stack.units[-1])
+        if per_unit is not None:
+            y, x = (side * per_unit for side in first.pixel_size)
+            if not _alike((y, x), stack.pixel_size):
+                return True
+    return False
+
+
+def check_alike(stacks: Sequence[Stack]) -> None:
+    """Refuse stacks that one network cannot learn from.
+
+    Parameters
+    ----------
+    stacks
+        With labels. Sizes, pixel sizes and dtypes may differ.
+
+    Raises
+    ------
+    InputError
+        Without any stack or labels, or when the numbers of channels or classes differ.
+    """
+    if not stacks:
+        msg = "training needs at least one stack with labels, got none: choose one"
+        raise InputError(msg)
+    first = stacks[0]
+    for stack in stacks:
+        if stack.labels is None or stack.scheme is None:
+            msg = f"{stack.name!r} has no labels: choose a labels layer or file to train on"
+            raise InputError(msg)
+        if stack.channels != first.channels:
+            msg = (
+                f"all stacks of a training need the same channels, but {first.name!r} has "
+                f"{first.channels} and {stack.name!r} {stack.channels}: leave one out"
+            )
+            raise InputError(msg)
+        assert first.scheme is not None
+        if stack.scheme.n_classes != first.scheme.n_classes:
+            msg = (
+                f"all stacks of a training need the same classes, but {first.name!r} has "
+                f"{first.scheme.n_classes} and {stack.name!r} {stack.scheme.n_classes}: "
+                "leave one out"
+            )
+            raise InputError(msg)
+
+
+def _labels_to_check(stack: Stack) -> Iterator[NDArray[np.int32]]:
+    """Read labels in bands of rows, so that a large plane is never in memory as a whole."""
+    Y, X = stack.plane_shape
+    band = max(1, PIXELS_AT_ONCE // X)
+    for i in stack.labelled_slices[:SLICES_CHECKED]:
+        for y in range(0, Y, band):
+            yield stack.label_crop(i, slice(y, min(y + band, Y)), slice(0, X))
