@@ -179,19 +179,19 @@ def trainer(run=None, **changes):
 def test_the_trainer_sees_the_zoomed_stack_and_says_so_in_the_model(tmp_path):
     one = trainer(tmp_path / "run")
     list(one.run())
-    assert one.stacks[0].plane_shape == (30, 42)
+    assert one.data.stacks[0].plane_shape == (30, 42)
     model = load_model(tmp_path / "run")
     assert model.zoom == 0.5
     assert model.pixel_size == pytest.approx((61 / 30, 83 / 42))
     assert predict_labels(model, make_stack(), device="cpu").shape == (2, 61, 83)
     resumed = Trainer(make_stack(), one.config, tmp_path / "run", resume=True)
-    assert resumed.stacks[0].plane_shape == (30, 42)
+    assert resumed.data.stacks[0].plane_shape == (30, 42)
 
 
 def test_a_validation_region_is_zoomed_too():
     split = SplitConfig(mode="region", region=(0, 61, 60, 83))
     one = trainer(split=split)
-    assert one.splits[0].region == (0, 30, 30, 42)
+    assert one.data.splits[0].region == (0, 30, 30, 42)
 
 
 def test_training_on_keeps_the_zoom_of_the_model():

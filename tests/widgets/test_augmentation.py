@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
-from napari_unet.annotation.splits import split_stack
 from napari_unet.app.session import session_of
 from napari_unet.app.tiles_job import ShownTile, mosaic
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.training import TrainConfig
 from napari_unet.images.stack import Stack
+from napari_unet.training.trainer import Trainer
 from napari_unet.widgets.augment.augmentation_dock import DEFAULTS, AugmentationDock
 from napari_unet.widgets.augment.tile_grid import TileGrid
 
@@ -44,23 +47,23 @@ def settled(dock) -> None:
     until(lambda: not dock._job.is_busy, 60)
 
 
-def sampler(dock, stack):
-    from napari_unet.config.size_rule import border
-    from napari_unet.images.intensity import training_limits
-    from napari_unet.training.sampling import TileSampler
-
-    session = dock.session
+def trainers_sampler(session):
+    """The sampler of a trainer that was given the session's stacks and settings."""
     depth, tile, batch = session.tiling
-    splits = (split_stack(stack, session.split, border(depth)),)
-    return TileSampler(
-        (stack,), splits, depth=depth, tile=tile,
-        batch=batch, intensity=training_limits((stack,), splits), weights=session.weight_config,
-        augment=session.augment_config, seed=session.seed,
+    config = TrainConfig(
+        network=UNetConfig(depth=depth, width=2), tile=tile, batch=batch, split=session.split,
+        weights=session.weight_config, augment=session.augment_config, seed=session.seed,
+        zoom=session.zoom, intensity=session.intensity, device="cpu",
+        pixel_size="first" if session.common_pixel else None,
     )  # fmt: skip
+    trainer = Trainer(session.stacks, config)
+    with closing(trainer.run()) as events:
+        next(events)
+    return trainer.sampler
 
 
-def assert_trainers_tiles(dock, stack) -> None:
-    drawn = sampler(dock, stack)
+def assert_trainers_tiles(dock) -> None:
+    drawn = trainers_sampler(dock.session)
     assert len(dock.picture.tiles) == 9
     for k, shown in enumerate(dock.picture.tiles):
         tile = drawn.tile(k // TILING[2], k % TILING[2])
@@ -71,17 +74,15 @@ def assert_trainers_tiles(dock, stack) -> None:
 
 
 def test_the_tiles_are_those_of_the_trainer(dock, stack):
-    assert_trainers_tiles(dock, stack)
+    assert_trainers_tiles(dock)
     assert "the first 5 steps of training will see: tiles of 84 px" in dock.note.text()
     assert "framed 44 px" in dock.note.text()
 
 
 def test_a_zoom_shows_the_tiles_of_the_zoomed_stack(dock, stack):
-    from napari_unet.images.zoom import zoom_stacks
-
     dock.session.zoom = 2.0
     settled(dock)
-    assert_trainers_tiles(dock, *zoom_stacks((stack,), 2.0))
+    assert_trainers_tiles(dock)
 
 
 def test_shuffle_draws_others_and_gives_its_seed_to_training(dock, stack):
@@ -90,7 +91,7 @@ def test_shuffle_draws_others_and_gives_its_seed_to_training(dock, stack):
     settled(dock)
     assert dock.seed.value() == dock.session.seed
     assert not np.array_equal(dock.picture.tiles[0].image, before)
-    assert_trainers_tiles(dock, stack)
+    assert_trainers_tiles(dock)
 
 
 def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
@@ -105,7 +106,7 @@ def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
     assert (config.displacement, config.rotation, config.zoom) == (0, 0, (1, 1))
     assert not config.flips
     assert config.brightness == config.contrast == config.gamma == 0
-    assert_trainers_tiles(dock, stack)
+    assert_trainers_tiles(dock)
     for line in dock.picture.tiles[0].lines:  # nothing is deformed: straight lines
         assert np.ptp(line[:, 0]) < 1e-6 or np.ptp(line[:, 1]) < 1e-6
 

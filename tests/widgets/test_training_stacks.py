@@ -157,4 +157,6 @@ def test_the_train_dock_measures_a_step_and_trains_on_both(two, model, qtbot):
     assert train.session.model.name == "cells"
     described = json.loads((train.session.run / "run.json").read_text())
     shapes = [(one["name"], one["shape"]) for one in described["data"]]
-    assert shapes == [("cells", [6, 96, 112]), ("more", [3, 40, 45])]
+    assert shapes == [("cells", [6, 96, 112]), ("more", [3, 80, 90])]
+    assert described["config"]["pixel_size"] == "first"
+    assert "more: resampled from 80 × 90 to 40 × 45 pixels a slice." in train.notes.text()
