@@ -498,7 +498,9 @@ def _check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) 
     description = folder.description()
     before, now = _config_then(folder, description), _as_json(config.to_dict())
     stacks = data.given
-    if "pixel_size" not in description.get("config", {}):  # of a version that kept the stacks resampled to it
+    if "pixel_size" not in description.get(
+        "config", {}
+    ):  # of a version that kept the stacks resampled to it
         before = {**before, "pixel_size": now["pixel_size"]}
         stacks = data.stacks if config.pixel_size is not None else stacks
     changed = [k for k in now if k not in FREE_ON_RESUME and before.get(k) != now[k]]
