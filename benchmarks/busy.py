@@ -30,7 +30,7 @@ from napari_unet.images.files import open_image
 from napari_unet.images.intensity import Intensity
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
-from napari_unet.prediction.predict import predict_labels
+from napari_unet.prediction.arrays import predict_labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

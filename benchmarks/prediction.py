@@ -24,7 +24,7 @@ from napari_unet.network.choice import choose
 from napari_unet.network.compute import Compute
 from napari_unet.network.tiles import plan_tiles
 from napari_unet.network.unet import UNet
-from napari_unet.prediction.predict import predict_probabilities
+from napari_unet.prediction.arrays import predict_probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable

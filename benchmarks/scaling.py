@@ -63,7 +63,7 @@ def _sides(sides: tuple[int, ...]) -> list[tuple[float, float]]:
 
         def whole(plane: np.ndarray = plane) -> None:
             for tile in predict(network, plane, "yx", compute=compute):
-                tile.probabilities.argmax(0)
+                tile.values.argmax(0)
 
         seconds = interleaved({"": whole}, repeats, warm=1 if side <= 2048 else 0)[""]
         points.append((float(side), side**2 / spread(seconds).median / 1e6))

@@ -24,8 +24,8 @@ from napari_unet.config.weights import WeightConfig
 from napari_unet.datasets import registry as datasets
 from napari_unet.evaluation.metrics import ctc_det, ctc_seg, isbi2012
 from napari_unet.images.resampling import resample, resize_planes
+from napari_unet.prediction.arrays import predict_probabilities
 from napari_unet.prediction.objects import instances
-from napari_unet.prediction.predict import predict_probabilities
 from napari_unet.training.trainer import PRESETS, Finished, Prepared, Step, TrainConfig, Trainer
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from napari_unet.images.stack import Intensity, Stack
 from napari_unet.network.compute import Compute
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
-from napari_unet.prediction.predict import predict_labels, predict_probabilities
+from napari_unet.prediction.arrays import predict_labels, predict_probabilities
 
 if TYPE_CHECKING:
     from pathlib import Path

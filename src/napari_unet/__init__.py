@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from napari_unet.datasets.registry import open as open_dataset
     from napari_unet.evaluation.comparison import evaluate
     from napari_unet.images.files import open_image
-    from napari_unet.prediction.predict import predict, predict_labels
+    from napari_unet.prediction.arrays import predict_labels
+    from napari_unet.prediction.predict import predict
     from napari_unet.training.run_folder import load_model
     from napari_unet.training.trainer import train
 
@@ -41,7 +42,7 @@ _PLACES = {
     "open_dataset": "datasets.registry:open",
     "open_image": "images.files:open_image",
     "predict": "prediction.predict:predict",
-    "predict_labels": "prediction.predict:predict_labels",
+    "predict_labels": "prediction.arrays:predict_labels",
     "train": "training.trainer:train",
     "weight_map": "annotation.weights:weight_map",
 }

@@ -10,7 +10,6 @@ import pytest
 
 import napari_unet.prediction.predict
 from napari_unet.annotation.labels import LabelScheme
-from napari_unet.app.live_prediction import LiveTile
 from napari_unet.app.training_job import Ended, TrainingJob, TrainingRequest
 from napari_unet.base.errors import CheckpointError, InputError
 from napari_unet.config.augmentation import AugmentConfig
@@ -18,6 +17,7 @@ from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.training import TrainConfig
 from napari_unet.images.stack import Stack
+from napari_unet.prediction.pieces import Piece
 from napari_unet.training.events import Adjusted, Finished, Step
 from napari_unet.training.run_folder import RunFolder
 
@@ -75,7 +75,7 @@ def test_another_slice_is_still_predicted(bad_slice):
     for event in training.events():
         if isinstance(event, Adjusted):
             training.live_slice = 0
-        if isinstance(event, LiveTile):
+        if isinstance(event, Piece):
             tiles.append(event)
     assert tiles
     assert {tile.index for tile in tiles} == {(0,)}

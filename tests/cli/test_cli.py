@@ -167,8 +167,8 @@ def test_settings_of_a_former_run_give_the_same_weights(trained, tmp_path, capsy
 
 def test_predict_writes_what_the_library_predicts(trained, tmp_path, capsys):
     from napari_unet.images.files import open_image
+    from napari_unet.prediction.arrays import predict_labels, predict_probabilities
     from napari_unet.prediction.objects import instances
-    from napari_unet.prediction.predict import predict_labels, predict_probabilities
     from napari_unet.training.run_folder import load_model
 
     model, stack = load_model(trained / "run"), open_image(trained / "image.tif")
@@ -176,7 +176,7 @@ def test_predict_writes_what_the_library_predicts(trained, tmp_path, capsys):
     expected = {
         "labels": predict_labels(model, stack, device="cpu"),
         "probabilities": probabilities,
-        "instances": np.stack([instances(p, threshold=0.4) for p in probabilities]),
+        "objects": np.stack([instances(p, threshold=0.4) for p in probabilities]),
     }
     for kind, wanted in expected.items():
         file = tmp_path / f"{kind}.tif"
@@ -193,10 +193,10 @@ def test_predict_writes_what_the_library_predicts(trained, tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"{k}.tif" for k in sorted(expected)]
 
 
-def test_predict_averages_mirrored_views_and_mends_instances(trained, tmp_path, capsys):
+def test_predict_averages_mirrored_views_and_mends_objects(trained, tmp_path, capsys):
     from napari_unet.images.files import open_image
+    from napari_unet.prediction.arrays import predict_probabilities
     from napari_unet.prediction.objects import instances
-    from napari_unet.prediction.predict import predict_probabilities
     from napari_unet.training.run_folder import load_model
 
     model, stack = load_model(trained / "run"), open_image(trained / "image.tif")

@@ -338,25 +338,3 @@ def test_the_folder_of_a_sequence(data_dir, tmp_path, capsys):
 
 
 # -- assembling tiles ---------------------------------------------------------------------------
-
-
-def test_a_note_in_the_middle_of_a_slice_mixes_no_slices(capsys):
-    """Of a zoomed image whole blocks come, and a note with a block does not begin it anew."""
-    from types import SimpleNamespace
-
-    from napari_unet.cli.predict import _planes
-    from napari_unet.prediction.predict import PredictedTile
-
-    def tile(i, half, value, note=""):
-        rows = slice(0, 2) if half == 0 else slice(2, 4)
-        values = np.full((2, 2, 3), value, np.float32)
-        return PredictedTile((i,), i, rows, slice(0, 3), values, 1, 4, 0.0, note)
-
-    model = SimpleNamespace(network=SimpleNamespace(config=SimpleNamespace(classes=2)))
-    stack = SimpleNamespace(plane_shape=(4, 3), name="s")
-    tiles = [tile(0, 0, 1.0), tile(0, 1, 2.0, "smaller tiles"), tile(1, 0, 3.0), tile(1, 1, 4.0)]
-    # The other kind of note: the slice under way is predicted anew.
-    tiles += [tile(2, 0, 9.0), tile(2, 0, 5.0, "smaller tiles"), tile(2, 1, 6.0)]
-    stop, counter = SimpleNamespace(requested=False), SimpleNamespace(tiles=0)
-    found = [p.copy() for p in _planes(iter(tiles), model, stack, None, stop, counter)]
-    assert [p[0, :, 0].tolist() for p in found] == [[1, 1, 2, 2], [3, 3, 4, 4], [5, 5, 6, 6]]

@@ -84,7 +84,7 @@ def test_cell_and_object_metrics_of_a_perfect_segmentation():
         request = EvaluationRequest(
             reference,
             reference,
-            kind="instances",
+            kind="objects",
             scheme=LabelScheme(kind="objects"),
             metrics=("overlap", name),
         )
@@ -104,7 +104,7 @@ def test_instances_of_id_one_are_foreground_for_sparse_references_too():
     reference = np.array([[2, 2, 1, 1]])
     instances = np.array([[1, 1, 0, 0]])
     scheme = LabelScheme(kind="objects", annotation="sparse", gap=False)
-    rows = rows_of(EvaluationRequest(instances, reference, kind="instances", scheme=scheme))
+    rows = rows_of(EvaluationRequest(instances, reference, kind="objects", scheme=scheme))
     assert rows["IoU foreground"] == 1
 
 
@@ -159,7 +159,7 @@ def test_a_long_metric_ends_when_it_is_closed():
 
 def test_touching_cells_count_as_they_were_drawn():
     request = EvaluationRequest(
-        TOUCHING, TOUCHING, "instances", OBJECTS, metrics=("overlap", "ctc", "objects")
+        TOUCHING, TOUCHING, "objects", OBJECTS, metrics=("overlap", "ctc", "objects")
     )
     rows = rows_of(request)
     assert rows["SEG"] == rows["DET"] == rows["AP 0.9"] == rows["AP mean"] == 1
@@ -180,11 +180,11 @@ def test_touching_cells_are_two_to_the_challenge_of_membranes():
     [
         ([0, 1], OBJECTS, "mask"),
         ([0, 255], LabelScheme(kind="classes", values=(0, 1)), "mask"),
-        ([0, 1, 2], OBJECTS, "instances"),
+        ([0, 1, 2], OBJECTS, "objects"),
         ([1, 2], LabelScheme(kind="objects", annotation="sparse"), "labels"),
         ([0, 1], LabelScheme(kind="objects", annotation="sparse"), "mask"),
         ([0, 1, 2], LabelScheme(kind="classes", values=(0, 1, 2)), "labels"),
-        ([0, 7, 9], LabelScheme(kind="classes", values=(0, 1)), "instances"),
+        ([0, 7, 9], LabelScheme(kind="classes", values=(0, 1)), "objects"),
         ([0.0, 0.5], OBJECTS, "probabilities"),
     ],
 )
@@ -249,12 +249,12 @@ def test_what_is_not_annotated_changes_no_metric(metric):
 
     def of(prediction):
         return rows_of(
-            EvaluationRequest(prediction, reference, "instances", scheme, metrics=(metric,))
+            EvaluationRequest(prediction, reference, "objects", scheme, metrics=(metric,))
         )
 
     assert of(good) == of(wild)
     assert of(good)
-    regions = evaluate(EvaluationRequest(wild, reference, "instances", scheme))
+    regions = evaluate(EvaluationRequest(wild, reference, "objects", scheme))
     planes = [event for event in regions if isinstance(event, ErrorPlane)]
     assert len(planes) == 3
     assert not any(plane.values.any() or plane.errors for plane in planes)
@@ -272,7 +272,7 @@ def test_closing_does_not_wait_for_a_metric(monkeypatch):
         return []
 
     monkeypatch.setitem(evaluation.GROUPS, "ctc", slow)
-    events = evaluate(EvaluationRequest(TOUCHING, TOUCHING, "instances", OBJECTS, metrics=("ctc",)))
+    events = evaluate(EvaluationRequest(TOUCHING, TOUCHING, "objects", OBJECTS, metrics=("ctc",)))
     for event in events:
         if isinstance(event, Doing) and event.text.startswith("computing"):
             break

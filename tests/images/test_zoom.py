@@ -20,7 +20,8 @@ from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack
 from napari_unet.network.model_file import save_model
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
-from napari_unet.prediction.predict import plan, predict, predict_labels, predict_probabilities
+from napari_unet.prediction.arrays import predict_labels, predict_probabilities
+from napari_unet.prediction.predict import plan, predict
 from napari_unet.training.run_folder import load_model
 from napari_unet.training.trainer import TrainConfig, Trainer
 

@@ -22,7 +22,7 @@ AT = (9_500, 11_000)  # rows and columns where there is something
 SCRIPT = """
 import json, resource, sys, time
 import dask.array, numpy as np, skimage.transform, torch, zarr
-import napari_unet.cli.predict, napari_unet.cli.tiff
+import napari_unet.cli.predict, napari_unet.prediction.files
 from napari_unet import cli, preflight
 from napari_unet.images import files
 from napari_unet.training.augmentation import AugmentConfig
@@ -32,7 +32,7 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.config.network import UNetConfig
-from napari_unet.prediction.predict import predict_labels, predict_probabilities
+from napari_unet.prediction.arrays import predict_labels, predict_probabilities
 from napari_unet.training.sampling import TileSampler
 from napari_unet.annotation.splits import SplitConfig, split_stack
 from napari_unet.images.stack import Stack

@@ -18,7 +18,8 @@ from napari_unet.network.compute import Compute
 from napari_unet.network.inference import network_for_inference
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
-from napari_unet.prediction.predict import plan, predict, predict_labels, predict_probabilities
+from napari_unet.prediction.arrays import predict_labels, predict_probabilities
+from napari_unet.prediction.predict import plan, predict
 
 CPU = Compute("cpu", threads=1)
 
@@ -307,7 +308,7 @@ def test_out_of_memory_goes_on_with_smaller_tiles(monkeypatch):
     assert tiles[-1].done == tiles[-1].total
     result = np.zeros_like(expected)
     for t in tiles:
-        result[t.slice_index, :, t.rows, t.cols] = t.probabilities
+        result[t.slice_index, :, t.rows, t.cols] = t.values
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 

@@ -21,7 +21,7 @@ from napari_unet.config.split import SplitConfig
 from napari_unet.datasets.synthetic import synthetic_stack
 from napari_unet.images.stack import Stack
 from napari_unet.network.unet import UNet
-from napari_unet.prediction.predict import predict_labels
+from napari_unet.prediction.arrays import predict_labels
 from napari_unet.training.measuring import Measurement
 from napari_unet.training.run_folder import RunFolder, load_model
 from napari_unet.training.trainer import (

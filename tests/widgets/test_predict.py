@@ -6,12 +6,13 @@ import pytest
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app.prediction_job import (
     ModelRead,
-    Piece,
     PredictionRequest,
     prediction_job,
 )
 from napari_unet.app.session import session_of
 from napari_unet.images.stack import Intensity, Stack
+from napari_unet.prediction.outputs import Output
+from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.layers import stack_from_layers
 from napari_unet.widgets.predict.predict_dock import BUSY, FILL, NO_IMAGE, NO_MODEL, PredictDock
 
@@ -65,7 +66,7 @@ def finish(dock, seconds=60):
 
 
 def expected_labels(dock):
-    from napari_unet.prediction.predict import predict_labels
+    from napari_unet.prediction.arrays import predict_labels
 
     return predict_labels(dock.session.model, dock.session.stack, device="cpu")
 
@@ -118,10 +119,10 @@ def test_only_devices_that_are_there_are_offered(dock, monkeypatch):
     assert dock.device.value == "auto"
 
 
-def test_what_belongs_to_instances_is_offered_only_for_them(dock):
+def test_what_belongs_to_objects_is_offered_only_for_them(dock):
     assert not dock.smallest.isEnabled()
-    assert one_line(dock.fill.toolTip()).startswith("Only for instances")
-    dock.output.value = "instances"
+    assert one_line(dock.fill.toolTip()).startswith("Only for objects")
+    dock.output.value = "objects"
     dock._on_output()
     assert dock.smallest.isEnabled()
     assert one_line(dock.fill.toolTip()) == FILL
@@ -175,7 +176,7 @@ def test_small_tiles_give_the_same(dock):
 
 
 def test_probabilities(dock):
-    from napari_unet.prediction.predict import predict_probabilities
+    from napari_unet.prediction.arrays import predict_probabilities
 
     dock.output.value = "probabilities"
     click(dock.start)
@@ -196,14 +197,14 @@ def test_probabilities_of_several_classes(dock):
     np.testing.assert_array_equal(layer.scale, (1, 4, 0.5, 0.5))
 
 
-def test_instances_are_numbered_slice_by_slice(dock):
+def test_objects_are_numbered_slice_by_slice(dock):
     from scipy import ndimage
 
-    dock.output.value = "instances"
+    dock.output.value = "objects"
     dock.tile.setValue(60)
     click(dock.start)
     finish(dock)
-    layer = dock.viewer.layers["cells · instances"]
+    layer = dock.viewer.layers["cells · objects"]
     foreground = expected_labels(dock) > 0
     for z in range(6):
         assert layer.data[z].max() == ndimage.label(foreground[z])[1]
@@ -329,7 +330,7 @@ def test_the_job_yields_the_model_then_every_pixel_once():
 
 
 def test_mirrored_views_are_averaged(dock):
-    from napari_unet.prediction.predict import predict_probabilities
+    from napari_unet.prediction.arrays import predict_probabilities
 
     dock.mirrored.setChecked(True)
     dock.output.value = "probabilities"
@@ -343,9 +344,9 @@ def test_mirrored_views_are_averaged(dock):
     assert np.abs(found - plain).max() > 1e-3
 
 
-def test_small_instances_are_left_out_and_holes_filled():
+def test_small_objects_are_left_out_and_holes_filled():
+    from napari_unet.prediction.arrays import predict_probabilities
     from napari_unet.prediction.objects import instances
-    from napari_unet.prediction.predict import predict_probabilities
 
     rng = np.random.default_rng(0)
     stack = Stack("noise", rng.integers(0, 255, (2, 60, 70)).astype(np.uint8), "zyx")
@@ -356,7 +357,7 @@ def test_small_instances_are_left_out_and_holes_filled():
     model.network.classify.bias.data[0] += float(np.log(middle / (1 - middle)))
     foreground = predict_probabilities(model, stack, device="cpu")[:, 1]
     request = PredictionRequest(
-        model, stack, output="instances", device="cpu", min_size=20, fill_holes=True
+        model, stack, output=Output("objects", min_size=20, fill_holes=True), device="cpu"
     )
     pieces = [p for p in prediction_job(request) if isinstance(p, Piece) and p.values.size]
     for plane, piece in zip(foreground, pieces, strict=True):
@@ -368,7 +369,7 @@ def test_small_instances_are_left_out_and_holes_filled():
 def test_pixels_are_matched_to_those_of_the_model(dock):
     from dataclasses import replace
 
-    from napari_unet.prediction.predict import predict_probabilities
+    from napari_unet.prediction.arrays import predict_probabilities
 
     # the image has pixels of 0.5, the model learnt from pixels of 1
     dock.session.model = replace(make_model(), pixel_size=(1.0, 1.0), run={"unit": "pixel"})

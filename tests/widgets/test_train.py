@@ -262,7 +262,7 @@ def test_a_zoom_chosen_elsewhere_is_shown(dock):
 
 
 def training_job_prediction(dock, i):
-    from napari_unet.prediction.predict import predict_labels
+    from napari_unet.prediction.arrays import predict_labels
 
     return predict_labels(dock.session.model, dock.session.stack, slices=(i,), device="cpu")[0]
 

@@ -7,46 +7,25 @@ takes at most a stated share of the time.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import UNetError
+from napari_unet.prediction.outputs import Output
+from napari_unet.prediction.pieces import extent_of
 from napari_unet.training.events import Adjusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    import numpy as np
-
     from napari_unet.images.stack import Stack
     from napari_unet.network.compute import Compute
     from napari_unet.network.trained_model import TrainedModel
-    from napari_unet.prediction.predict import PredictedTile
+    from napari_unet.prediction.pieces import Piece
 
-__all__ = ["LivePrediction", "LiveTile", "TimeShare"]
+__all__ = ["LivePrediction", "TimeShare"]
 
 TILE = 796
 """Largest side of an input tile: a slice of 512 px in one, and no step waits long for it."""
-
-
-@dataclass(frozen=True, eq=False)
-class LiveTile:
-    """A finished piece of the live prediction.
-
-    Attributes
-    ----------
-    index : tuple of int
-        Leading index of the slice.
-    rows, cols : slice
-        Where the piece lies in the plane.
-    values : ndarray, shape (h, w), uint8 or uint16
-        Label values.
-    """
-
-    index: tuple[int, ...]
-    rows: slice
-    cols: slice
-    values: np.ndarray
 
 
 class TimeShare:
@@ -111,10 +90,10 @@ class LivePrediction:
         self._wanted = wanted
         self._time = TimeShare(share)
         self._slice: int | None = None
-        self._tiles: Iterator[PredictedTile] | None = None
+        self._tiles: Iterator[Piece] | None = None
         self._refused: set[int] = set()
 
-    def next_tile(self, model: TrainedModel, compute: Compute) -> LiveTile | Adjusted | None:
+    def next_tile(self, model: TrainedModel, compute: Compute) -> Piece | Adjusted | None:
         """Predict one more tile of the slice being shown.
 
         Parameters
@@ -127,7 +106,7 @@ class LivePrediction:
 
         Returns
         -------
-        LiveTile, Adjusted or None
+        Piece, Adjusted or None
             None when nothing is wanted, or it is not yet time. Adjusted says once why a slice
             cannot be predicted; the training does not depend on it.
         """
@@ -145,7 +124,7 @@ class LivePrediction:
         finally:
             self._time.charge()
 
-    def whole_slice(self, model: TrainedModel, compute: Compute) -> Iterator[LiveTile | Adjusted]:
+    def whole_slice(self, model: TrainedModel, compute: Compute) -> Iterator[Piece | Adjusted]:
         """Predict the slice being shown at once: the last picture of a training."""
         wanted = self._wanted()
         self.close()
@@ -160,7 +139,7 @@ class LivePrediction:
             self._tiles.close()  # type: ignore[attr-defined]
         self._tiles = None
 
-    def _predict(self, model: TrainedModel, compute: Compute, i: int) -> LiveTile | Adjusted:
+    def _predict(self, model: TrainedModel, compute: Compute, i: int) -> Piece | Adjusted:
         try:
             return self._next(model, compute, i)
         except (UNetError, OSError, RuntimeError, MemoryError) as error:
@@ -168,23 +147,17 @@ class LivePrediction:
             self._refused.add(i)
             return Adjusted(f"there is no live prediction of slice {i}: {error}")
 
-    def _next(self, model: TrainedModel, compute: Compute, i: int) -> LiveTile:
+    def _next(self, model: TrainedModel, compute: Compute, i: int) -> Piece:
         from napari_unet.prediction.predict import predict
 
         if self._tiles is None:
             self._slice = i
             # Nothing is computed beside the training's own steps.
-            self._tiles = predict(
+            tiles = predict(
                 model, self._stack, slices=(i,), tile=TILE, compute=compute, lookahead=False
             )
+            self._tiles = Output().finished(tiles, model.scheme, extent_of(self._stack))
         tile = next(self._tiles)
         if tile.done == tile.total:
             self.close()
-        return LiveTile(tile.index, tile.rows, tile.cols, label_values(tile, model))
-
-
-def label_values(tile: PredictedTile, model: TrainedModel) -> np.ndarray:
-    """Return the label values of a predicted tile, shape (h, w), uint8 or uint16."""
-    from napari_unet.annotation.labels import likeliest
-
-    return model.scheme.encode(likeliest(tile.probabilities))
+        return tile

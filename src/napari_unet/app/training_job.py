@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.app.live_prediction import LivePrediction, LiveTile
+from napari_unet.app.live_prediction import LivePrediction
 from napari_unet.base.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.prediction.pieces import Piece
     from napari_unet.training.events import Event
     from napari_unet.training.trainer import Trainer
 
@@ -112,7 +113,7 @@ class TrainingJob:
         if self._trainer is not None:
             self._trainer.release()
 
-    def events(self) -> Iterator[Event | LiveTile | Ended]:
+    def events(self) -> Iterator[Event | Piece | Ended]:
         """Train, and predict the slice being shown between the steps.
 
         Yields
@@ -172,7 +173,7 @@ class TrainingJob:
 
     def _end(
         self, trainer: Trainer, live: LivePrediction, failure: CheckpointError | None
-    ) -> Iterator[Event | LiveTile | Ended]:
+    ) -> Iterator[Event | Piece | Ended]:
         """Hand out a last picture, and the model: from the run folder, if that could take it."""
         step = trainer.learner.step
         model = trainer.unsaved_model() if failure else _model_to_keep(trainer, self._request.run)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.images.stack import Stack
+    from napari_unet.prediction.pieces import Piece
     from napari_unet.report.page import Curves, Report
     from napari_unet.training.trainer import Trainer
 
@@ -46,6 +47,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, predict, report, and open the window."""
+    from napari_unet.prediction.pieces import collect
     from napari_unet.report.demo import demo_config, open_demo_stack, scores
     from napari_unet.report.page import Curves, write_report
     from napari_unet.training.run_folder import RunFolder
@@ -59,15 +61,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     trained = train_to_end(trainer, "napari-unet demo (it begins anew)", curves.add)
 
     validation = trainer.data.splits[0].validation
-    planes: dict[int, NDArray[np.float32]] = {}
+    kept: list[Piece] = []
     model = folder.read_model()
     predicted = predict_to_file(
         args,
         model,
         stack,
         args.output / "prediction.tif",
-        each=lambda i, plane: planes.update({i: plane.copy()}) if i in validation else None,
+        watch=lambda piece: kept.append(piece) if piece.slice_index in validation else None,
     )
+    channels = (model.scheme.n_classes,)
+    planes = dict(zip(validation, collect(kept, stack, slices=validation, channels=channels)))
     found = scores(stack, planes)
     report = _report(stack, remark, trainer, curves, planes, trained, predicted, found)
     page = write_report(args.output, report)

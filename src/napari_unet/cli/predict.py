@@ -19,18 +19,17 @@ from napari_unet.cli.progress import (
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterator
 
     from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.prediction.outputs import Output
+    from napari_unet.prediction.pieces import Piece
 
 __all__ = ["add", "predict_to_file", "run"]
 
-KINDS = ("labels", "probabilities", "instances")
+KINDS = ("labels", "probabilities", "objects")
 NOTED = 0.1  # pixels that differ by more than this share are worth a remark
 
 
@@ -47,6 +46,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output-file", metavar="OUT.tif", type=Path, required=True)
     parser.add_argument(
         "--output",
+        type=lambda name: "objects" if name == "instances" else name,  # as it was called
         choices=KINDS,
         default="labels",
         help="label values of the training labels (default), probabilities of all classes as "
@@ -74,17 +74,17 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         type=float,
         default=0.5,
         metavar="T",
-        help="foreground probability from which a pixel belongs to an instance (default 0.5)",
+        help="foreground probability from which a pixel belongs to an object (default 0.5)",
     )
     parser.add_argument(
         "--min-size",
         type=int,
         default=0,
         metavar="N",
-        help="pixels below which an instance is left out (default 0)",
+        help="pixels below which an object is left out (default 0)",
     )
     parser.add_argument(
-        "--fill-holes", action="store_true", help="make holes of an instance a part of it"
+        "--fill-holes", action="store_true", help="make holes of an object a part of it"
     )
     parser.add_argument(
         "--mirror-average",
@@ -97,6 +97,14 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predict; return where the result is."""
+    from napari_unet.prediction.outputs import Output
+
+    output = Output(
+        args.output,
+        threshold=args.threshold,
+        min_size=args.min_size,
+        fill_holes=args.fill_holes,
+    )
     _check_target(args.output_file)
     from napari_unet.training.run_folder import load_model
 
@@ -109,16 +117,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         model,
         stack,
         args.output_file,
-        kind=args.output,
+        output=output,
+        region=None if args.region is None else tuple(args.region),
         tile=_tile(args.tile, model),
         device=args.device,
         mirror_average=args.mirror_average,
-        objects={
-            "threshold": args.threshold,
-            "min_size": args.min_size,
-            "fill_holes": args.fill_holes,
-        },
-        region=None if args.region is None else tuple(args.region),
         match_pixels=match_pixels,
     )
 
@@ -129,14 +132,10 @@ def predict_to_file(
     stack: Stack,
     file: Path,
     *,
-    kind: str = "labels",
-    tile: int | None = None,
-    device: str = "auto",
-    mirror_average: bool = False,
-    objects: Mapping[str, Any] | None = None,
+    output: Output | None = None,
     region: Region | None = None,
-    match_pixels: bool = False,
-    each: Callable[[int, NDArray[np.float32]], object] | None = None,
+    watch: Callable[[Piece], object] | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Predict a stack into a TIFF that appears only when it is complete.
 
@@ -144,19 +143,14 @@ def predict_to_file(
     ----------
     args
         For ``--json``.
-    model, stack, tile, device, mirror_average, match_pixels
+    model, stack, region, **options
         As in `napari_unet.prediction.predict.predict`.
     file
         The TIFF.
-    kind
-        "labels", "probabilities" or "instances".
-    objects
-        Settings of `napari_unet.prediction.objects.instances`.
-    region
-        y0, y1, x0, x1 of what is predicted of every slice; None: all.
-    each
-        Called with the flat index and the probabilities (K, Y, X) of every slice; the array is
-        used again for the next one.
+    output
+        What the file holds; labels by default.
+    watch
+        Called with every piece as the network gives it: values (K, h, w).
 
     Returns
     -------
@@ -170,92 +164,67 @@ def predict_to_file(
     """
     import time
 
-    from napari_unet.cli.tiff import write_planes
+    from napari_unet.prediction.files import write_tiff
+    from napari_unet.prediction.outputs import Output
+    from napari_unet.prediction.pieces import extent_of
     from napari_unet.prediction.predict import predict
 
     start = time.perf_counter()
-    finish = _finisher(kind, model, objects or {})
-    channels = model.network.config.classes if kind == "probabilities" else None
-    prediction = predict(
-        model, stack, region=region, tile=tile, device=device,
-        mirror_average=mirror_average, match_pixels=match_pixels,
-    )  # fmt: skip
-    with StopOnInterrupt() as stop, closed_after(prediction) as tiles:
-        counter = _Counter()
-        planes = _planes(tiles, model, stack, region, stop, counter)
-        finished = (finish(plane) for plane in _seen(planes, each))
-        shape, dtype = write_planes(file, finished, stack, channels, region=region)
+    output = output or Output()
+    prediction = predict(model, stack, region=region, **options)
+    with StopOnInterrupt() as stop, closed_after(prediction) as pieces:
+        shown = _Shown(stack.name, stop, watch)
+        finished = output.finished(shown.pieces(pieces), model.scheme, extent_of(stack, region))
+        shape, dtype = write_tiff(file, finished, output, model.scheme, stack, region=region)
     seconds = time.perf_counter() - start
     show_result(
         args,
-        f"{count(stack.n_slices, 'slice')} in {duration(seconds)}, {count(counter.tiles, 'tile')}",
-        f"the {kind} are in {file}",
+        f"{count(stack.n_slices, 'slice')} in {duration(seconds)}, {count(shown.tiles, 'tile')}",
+        f"the {output.kind} are in {file}",
     )
     return {
         "file": str(file),
-        "output": kind,
+        "output": output.kind,
         "shape": list(shape),
         "dtype": dtype,
-        "tiles": counter.tiles,
+        "tiles": shown.tiles,
         "seconds": round(seconds, 3),
     }
 
 
-class _Counter:
-    tiles = 0
+class _Shown:
+    """Shows how far a prediction is while its pieces pass."""
 
+    def __init__(
+        self, name: str, stop: StopOnInterrupt, watch: Callable[[Piece], object] | None
+    ) -> None:
+        self._name, self._stop, self._watch = name, stop, watch
+        self.tiles = 0
 
-def _seen(
-    planes: Iterator[NDArray[np.float32]], each: Callable[[int, NDArray[np.float32]], object] | None
-) -> Iterator[NDArray[np.float32]]:
-    """Show each plane to ``each`` on its way."""
-    for i, plane in enumerate(planes):
-        if each is not None:
-            each(i, plane)
-        yield plane
-
-
-def _planes(
-    tiles: Iterator[Any],
-    model: TrainedModel,
-    stack: Stack,
-    region: Region | None,
-    stop: StopOnInterrupt,
-    counter: _Counter,
-) -> Iterator[NDArray[np.float32]]:
-    """Assemble tiles to planes of probabilities (K, Y, X), slice by slice."""
-    import numpy as np
-
-    bar: Bar | None = None
-    y0, y1, x0, x1 = region or (0, stack.plane_shape[0], 0, stack.plane_shape[1])
-    shape = max(0, min(y1, stack.plane_shape[0]) - y0), max(0, min(x1, stack.plane_shape[1]) - x0)
-    plane = np.empty((model.network.config.classes, *shape), np.float32)
-    begun: int | None = None
-    try:
-        for tile in tiles:
-            if stop.requested:
-                raise Interrupted("stopped before the prediction was complete, nothing was written")
-            bar = bar or Bar(tile.total, "tile")
-            if tile.note:
-                bar.say(tile.note)
-                bar.resize(tile.total)
-            if begun is not None and tile.slice_index != begun:
-                yield plane
-            begun = tile.slice_index
-            rows = slice(tile.rows.start - y0, tile.rows.stop - y0)
-            cols = slice(tile.cols.start - x0, tile.cols.stop - x0)
-            plane[:, rows, cols] = tile.probabilities
-            counter.tiles = tile.done
-            bar.show(tile.done, tile.seconds_left)
-        if begun is not None:
-            yield plane
-    except OSError as error:
-        raise DataSetError(
-            f"{stack.name} cannot be read ({error}); check its disk, and predict again."
-        ) from error
-    finally:
-        if bar is not None:
-            bar.close()
+    def pieces(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        bar: Bar | None = None
+        try:
+            for piece in pieces:
+                if self._stop.requested:
+                    raise Interrupted(
+                        "stopped before the prediction was complete, nothing was written"
+                    )
+                bar = bar or Bar(piece.total, "tile")
+                if piece.note:
+                    bar.say(piece.note)
+                    bar.resize(piece.total)
+                if self._watch is not None:
+                    self._watch(piece)
+                yield piece
+                self.tiles = piece.done
+                bar.show(piece.done, piece.seconds_left)
+        except OSError as error:
+            raise DataSetError(
+                f"{self._name} cannot be read ({error}); check its disk, and predict again."
+            ) from error
+        finally:
+            if bar is not None:
+                bar.close()
 
 
 def _say_zoom(model: TrainedModel, stack: Stack, *, match_pixels: bool) -> None:
@@ -283,19 +252,6 @@ def _say_zoom(model: TrainedModel, stack: Stack, *, match_pixels: bool) -> None:
 def _times(relative: tuple[float, float]) -> str:
     y, x = (f"{r:.3g}" for r in relative)
     return f"{y} times" if y == x else f"{y} (y) and {x} (x) times"
-
-
-def _finisher(kind: str, model: TrainedModel, objects: Mapping[str, Any]) -> Any:
-    """Return the function that makes a plane of the output from probabilities (K, Y, X)."""
-    if kind == "probabilities":
-        return lambda plane: plane
-    from napari_unet.annotation.labels import likeliest
-
-    if kind == "labels":
-        return lambda plane: model.scheme.encode(likeliest(plane))
-    from napari_unet.prediction.objects import instances
-
-    return lambda plane: instances(plane, **objects)
 
 
 def _tile(asked: int | None, model: TrainedModel) -> int | None:

@@ -37,7 +37,7 @@ __all__ = [
 
 ERROR_KINDS: tuple[ErrorKind, ...] = ("false merge", "false split", "missed", "invented")
 
-Kind = Literal["labels", "mask", "instances", "probabilities"]
+Kind = Literal["labels", "mask", "objects", "probabilities"]
 
 ISBI = (
     "Rand, warping and pixel error of the EM challenge, and V_Rand and V_Info after thinning. "
@@ -77,7 +77,7 @@ class EvaluationRequest:
     ----------
     prediction, reference : array, leading axes + (Y, X)
         Any array that slices like numpy.
-    kind : {"labels", "mask", "instances", "probabilities"} or None
+    kind : {"labels", "mask", "objects", "probabilities"} or None
         What the prediction holds: label values as the reference has, foreground that is not 0,
         object ids with background 0, or the probability of foreground (whole numbers up to the
         greatest of their type, such as 255, stand for 0 to 1). None: what it looks like, see
@@ -238,7 +238,7 @@ def guess_kind(planes: Iterable[Any], scheme: LabelScheme) -> Kind:
 
     Returns
     -------
-    {"labels", "mask", "instances", "probabilities"}
+    {"labels", "mask", "objects", "probabilities"}
         Probabilities are floating-point numbers. Zeros and one other value are a mask, if there
         are two classes. Values that the labels of the scheme do not have are ids of objects.
     """
@@ -250,7 +250,7 @@ def guess_kind(planes: Iterable[Any], scheme: LabelScheme) -> Kind:
         every |= set(np.unique(array).tolist())
     if scheme.n_classes == 2 and len(every - {0}) < 2 and (0 in every or 0 in scheme.values):
         return "mask"
-    return "instances" if every - set(scheme.values) else "labels"
+    return "objects" if every - set(scheme.values) else "labels"
 
 
 class _NotWantedError(Exception):
@@ -315,7 +315,7 @@ def _read_prediction(
         return inside.astype(np.uint8), ndimage.label(inside)[0], probabilities
     background = scheme.values[0] if kind == "labels" else 0
     inside = plane > background
-    objects = plane if kind == "instances" else ndimage.label(inside)[0]
+    objects = plane if kind == "objects" else ndimage.label(inside)[0]
     return inside.astype(np.uint8), np.where(inside, objects, 0), inside.astype(np.float32)
 
 

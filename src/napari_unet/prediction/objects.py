@@ -12,7 +12,7 @@ from napari_unet.base.errors import InputError
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["instances"]
+__all__ = ["check_object_settings", "instances"]
 
 
 def instances(
@@ -52,7 +52,7 @@ def instances(
         If the shape is neither (K, Y, X) nor (Y, X), probabilities are not between 0 and 1, or a
         setting is not usable.
     """
-    _check_settings(threshold, min_size, connectivity)
+    check_object_settings(threshold, min_size, connectivity)
     foreground = _foreground(np.asarray(probabilities)) > threshold
     structure = ndimage.generate_binary_structure(2, connectivity)
     if fill_holes:
@@ -65,7 +65,8 @@ def instances(
     return _leave_out_small(objects, count, min_size)
 
 
-def _check_settings(threshold: float, min_size: int, connectivity: int) -> None:
+def check_object_settings(threshold: float, min_size: int, connectivity: int = 1) -> None:
+    """Raise InputError unless `instances` can work with these settings."""
     if not 0 <= threshold <= 1:
         raise InputError(f"threshold must be from 0 to 1, got {threshold!r}; 0.5 is usual.")
     if min_size < 0:

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_unet.annotation.labels import likeliest
 from napari_unet.base.errors import DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
 from napari_unet.base.prefetch import ahead
@@ -43,6 +42,7 @@ from napari_unet.network.inference import (
 )
 from napari_unet.network.tiles import TilePlan, TileSlot, checked_region, plan_tiles, read_mirrored
 from napari_unet.network.trained_model import TrainedModel
+from napari_unet.prediction.pieces import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -53,12 +53,10 @@ if TYPE_CHECKING:
     from napari_unet.network.unet import UNet
 
 __all__ = [
-    "PredictedTile",
     "PredictionPlan",
+    "as_stack",
     "plan",
     "predict",
-    "predict_labels",
-    "predict_probabilities",
 ]
 
 MEMORY_SHARE = 0.4
@@ -71,40 +69,6 @@ FIXED_BYTES = 32 * 2**20
 
 LARGEST_TILE = 2048
 """Side from which a larger tile saves less than 20 % and only delays the first result."""
-
-
-@dataclass(frozen=True, eq=False)
-class PredictedTile:
-    """One finished tile.
-
-    Attributes
-    ----------
-    index : tuple of int
-        Leading index of the slice in the stack.
-    slice_index : int
-        The same as one flat index.
-    rows, cols : slice
-        Where the tile lies in the plane.
-    probabilities : ndarray (K, h, w) float32
-        Sum to 1 over K; logits where they were asked for.
-    done, total : int
-        Tiles finished so far, this one included, and tiles in all.
-    seconds_left : float
-        Estimated from the tiles so far.
-    note : str
-        One sentence when something was changed on the way, such as a smaller
-        tile for want of memory; else empty.
-    """
-
-    index: tuple[int, ...]
-    slice_index: int
-    rows: slice
-    cols: slice
-    probabilities: NDArray[np.float32]
-    done: int
-    total: int
-    seconds_left: float
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -210,7 +174,7 @@ def predict(
     memory: int | None = None,
     compute: Compute | None = None,
     lookahead: bool = True,
-) -> Generator[PredictedTile, None, None]:
+) -> Generator[Piece, None, None]:
     """Predict a stack tile by tile.
 
     Parameters
@@ -250,8 +214,9 @@ def predict(
 
     Yields
     ------
-    PredictedTile
-        Slice by slice, row by row. A consumer that stops asking stops the
+    Piece
+        Values (K, h, w) float32: probabilities that sum to 1 over K, or logits where they
+        were asked for. Slice by slice, row by row. A consumer that stops asking stops the
         computation. Of a zoomed image parts of up to 2048² pixels come, not tiles.
 
     Raises
@@ -262,7 +227,7 @@ def predict(
     DeviceError
         If even the smallest tile does not fit into memory.
     """
-    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
+    stack = as_stack(image, axes)
     network = _network(model)
     _check_channels(stack, network)
     chosen = range(stack.n_slices) if slices is None else tuple(slices)
@@ -307,7 +272,7 @@ def _zoomed(
     region: Region | None,
     lay_out: Callable[[Region | None], TilePlan],
     batch: int,
-) -> Iterator[PredictedTile]:
+) -> Iterator[Piece]:
     """Predict the zoomed stack part by part, and bring each part back."""
     shape, small = stack.plane_shape, run.stack.plane_shape
     parts = list(blocks(shape, small, checked_region(region, shape)))
@@ -321,11 +286,11 @@ def _zoomed(
             for tile in run.tiles((i,), lay_out(part.region), batch):
                 rows = slice(tile.rows.start - y0, tile.rows.stop - y0)
                 cols = slice(tile.cols.start - x0, tile.cols.stop - x0)
-                values[:, rows, cols] = tile.probabilities
+                values[:, rows, cols] = tile.values
                 notes += [tile.note] if tile.note else []
             done += 1
             left = (time.perf_counter() - start) / done * (total - done)
-            yield PredictedTile(
+            yield Piece(
                 stack.index(i), i, part.rows, part.cols,
                 bring_back(values, part, shape, small), done, total, left, "; ".join(notes),
             )  # fmt: skip
@@ -356,7 +321,7 @@ class _Run:
         for layer in (*self.network.down, *self.network.merge):
             layer.register_forward_pre_hook(partial(_break_off, self._unwanted))
 
-    def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[PredictedTile]:
+    def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[Piece]:
         """Predict slice after slice; when memory ends, go on with smaller tiles."""
         start = time.perf_counter()
         remaining = list(slices)
@@ -367,7 +332,7 @@ class _Run:
                 for i, slot, probabilities in self._pass(remaining, plan, batch):
                     done += 1
                     left = (time.perf_counter() - start) / done * (total - done)
-                    yield PredictedTile(
+                    yield Piece(
                         self.stack.index(i), i, slot.rows, slot.cols,
                         probabilities, done, total, left, note,
                     )  # fmt: skip
@@ -474,82 +439,14 @@ def _break_off(unwanted: threading.Event, *_: object) -> None:
         raise CancelledError
 
 
-def predict_probabilities(
-    model: TrainedModel | UNet, image: Stack | Any, axes: str | None = None, **options: Any
-) -> NDArray[np.float32]:
-    """Predict and collect all tiles.
-
-    Parameters are those of `predict`.
-
-    Returns
-    -------
-    ndarray, leading axes of the stack + (K, Y, X), float32
-        With `slices`, one leading axis that counts them; with `region`, only
-        its rows and columns.
-    """
-    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
-    planes = _Planes(stack, options, (_network(model).config.classes,), np.dtype(np.float32))
-    for tile in predict(model, stack, **options):
-        planes.put(tile, tile.probabilities)
-    return planes.result()
-
-
-def predict_labels(
-    model: TrainedModel, image: Stack | Any, axes: str | None = None, **options: Any
-) -> NDArray[Any]:
-    """Predict the likeliest class of every pixel, as the user's own label values.
-
-    Parameters are those of `predict`.
-
-    Returns
-    -------
-    ndarray, leading axes of the stack + (Y, X), uint8 or uint16
-        Values of ``model.scheme.values``; with `slices`, one leading axis that
-        counts them; with `region`, only its rows and columns.
-    """
-    stack = image if isinstance(image, Stack) else _as_stack(image, axes)
-    planes = _Planes(stack, options, (), model.scheme.encode([0]).dtype)
-    for tile in predict(model, stack, **options):
-        planes.put(tile, model.scheme.encode(likeliest(tile.probabilities)))
-    return planes.result()
-
-
-class _Planes:
-    """Collects tiles of the chosen slices and region."""
-
-    def __init__(
-        self, stack: Stack, options: dict[str, Any], channels: tuple[int, ...], dtype: np.dtype[Any]
-    ) -> None:
-        chosen = options.get("slices")
-        self._where = {
-            i: n for n, i in enumerate(range(stack.n_slices) if chosen is None else chosen)
-        }
-        self._leading = stack.leading_shape if chosen is None else (len(self._where),)
-        Y, X = stack.plane_shape
-        y0, y1, x0, x1 = options.get("region") or (0, Y, 0, X)
-        self._origin = y0, x0
-        # A region that is not there is refused by `predict`, before anything is put here.
-        shape = (max(0, min(y1, Y) - y0), max(0, min(x1, X) - x0))
-        self._planes: NDArray[Any] = np.empty((len(self._where), *channels, *shape), dtype)
-
-    def put(self, tile: PredictedTile, values: NDArray[Any]) -> None:
-        """Take the values of a tile: (..., h, w)."""
-        rows, cols = (
-            slice(part.start - first, part.stop - first)
-            for part, first in zip((tile.rows, tile.cols), self._origin)
-        )
-        self._planes[self._where[tile.slice_index], ..., rows, cols] = values
-
-    def result(self) -> NDArray[Any]:
-        """All slices, in the leading axes of the stack where all are there."""
-        return self._planes.reshape(*self._leading, *self._planes.shape[1:])
-
-
 def _network(model: TrainedModel | UNet) -> UNet:
     return model.network if isinstance(model, TrainedModel) else model
 
 
-def _as_stack(image: Any, axes: str | None) -> Stack:
+def as_stack(image: Stack | Any, axes: str | None = None) -> Stack:
+    """Return a stack as it is, and an array as a stack; axes are guessed when omitted."""
+    if isinstance(image, Stack):
+        return image
     return Stack("image", image, axes or guess_axes(image.shape, image.dtype)[0])
 
 

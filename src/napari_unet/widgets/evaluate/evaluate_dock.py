@@ -102,7 +102,7 @@ class EvaluateDock(Dock):
 
     def _build_choices(self) -> None:
         self.prediction = LayerCombo(
-            self, (Labels, Image), "What the network said: labels, instances or probabilities.",
+            self, (Labels, Image), "What the network said: labels, objects or probabilities.",
             results=True,
         )  # fmt: skip
         self.reference = LayerCombo(self, Labels, "What is right: labels drawn by a person.")

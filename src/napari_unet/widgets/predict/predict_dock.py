@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QFileDialog, QProgressBar
 
 from napari_unet.app.prediction_job import (
     ModelRead,
-    Piece,
     PredictionRequest,
     prediction_job,
 )
@@ -19,6 +18,8 @@ from napari_unet.app.run_places import recent_runs
 from napari_unet.base.errors import InputError, UNetError
 from napari_unet.base.quantities import about, count, duration, size
 from napari_unet.images.zoom import zoom_for
+from napari_unet.prediction.outputs import OUTPUTS, Output
+from napari_unet.prediction.pieces import Piece
 from napari_unet.training.cost import NetworkSize, Rates, forward_flops
 from napari_unet.widgets.common.devices import AUTOMATIC, device_options, present_devices
 from napari_unet.widgets.common.dock import Dock
@@ -50,12 +51,6 @@ NO_IMAGE = "Open an image first, for example under Data."
 NO_MODEL = "Train a model first, or choose a saved one."
 BUSY = "A prediction is running: cancel it below."
 TIP = "Predict in the background; finished tiles appear in the result layer."
-OUTPUTS = [
-    ("labels", "labels", "The class of every pixel, as a labels layer you can edit."),
-    ("probabilities", "probabilities", "How sure the network is, 0 to 1, as an image layer."),
-    ("instances", "instances", "Every connected object with a number of its own, slice by slice."),
-]
-
 MIRRORED = (
     "Predict every tile in its eight mirrored and rotated versions and take the mean: a little "
     "better at doubtful borders, in eight times the time."
@@ -114,8 +109,8 @@ class PredictDock(Dock):
         )
         self.extent.value = "stack"
         self.extent.chosen.connect(self._check)
-        self.output = Combo([(text, value) for text, value, _ in OUTPUTS])
-        self.output.setToolTip("\n".join(f"{text}: {tip}" for text, _, tip in OUTPUTS))
+        self.output = Combo([(kind, kind) for kind in OUTPUTS])
+        self.output.setToolTip("\n".join(f"{kind}: {tip}" for kind, tip in OUTPUTS.items()))
         self.output.chosen.connect(self._on_output)
         form = Form()
         form.add("&Model", Row(self.model, self.browse, stretch=0))
@@ -203,11 +198,11 @@ class PredictDock(Dock):
         self._check()
 
     def _on_output(self, _output: object = None) -> None:
-        """Offer what belongs to instances only while these are asked for."""
-        wanted = self.output.value == "instances"
+        """Offer what belongs to objects only while these are asked for."""
+        wanted = self.output.value == "objects"
         for control, tip in ((self.smallest, SMALLEST), (self.fill, FILL)):
             control.setEnabled(wanted)
-            set_tip(control, tip if wanted else "Only for instances: choose these as the result.")
+            set_tip(control, tip if wanted else "Only for objects: choose these as the result.")
         self._check()
 
     def _look_for_devices(self, _: object = None) -> None:
@@ -317,7 +312,7 @@ class PredictDock(Dock):
             return
         request = self._request(self._stack)
         self._slices = self._stack.n_slices if request.slices is None else len(request.slices)
-        self._result = PredictionLayer(self.viewer, self.session, self._stack, request.output)
+        self._result = PredictionLayer(self.viewer, self.session, self._stack, self.output.value)
         self._begun, self._done, self._total = monotonic(), 0, 0
         self._worker = Worker(lambda: prediction_job(request))
         self._worker.yielded.connect(self._on_event)
@@ -335,13 +330,16 @@ class PredictDock(Dock):
             model=chosen,
             stack=stack,
             slices=(shown_slice(self.viewer, stack, self.image.value),) if one else None,
-            output=self.output.value,
+            output=Output(
+                self.output.value,
+                background=False,
+                min_size=self.smallest.value(),
+                fill_holes=self.fill.isChecked(),
+            ),
             tile=self.tile.value() or None,
             device=self.device.value,
             mirror_average=self.mirrored.isChecked(),
             match_pixels=self.match.isChecked(),
-            min_size=self.smallest.value(),
-            fill_holes=self.fill.isChecked(),
         )
 
     def _show_running(self) -> None:

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_unet.annotation.labels import LabelScheme
-    from napari_unet.app.prediction_job import Output, Piece
     from napari_unet.app.session import Session
     from napari_unet.images.stack import Stack
+    from napari_unet.prediction.outputs import Kind
+    from napari_unet.prediction.pieces import Piece
 
 __all__ = ["OUTPUT_KEY", "PredictionLayer"]
 
 OUTPUT_KEY = "napari-unet output"
-"""In a result layer's metadata: labels, probabilities or instances."""
+"""In a result layer's metadata: labels, probabilities or objects."""
 
 SECONDS_PER_PIXEL = 1.6 / 4096**2
 """Least time between two pictures: 1.6 s at 4096², at once for ordinary slices."""
@@ -35,12 +36,12 @@ SECONDS_PER_PIXEL = 1.6 / 4096**2
 NAMES = {
     "labels": "prediction",
     "probabilities": "probabilities",
-    "instances": "instances",
+    "objects": "objects",
 }
 
 
 class PredictionLayer:
-    """The layer "NAME · prediction" (or probabilities, instances) of a stack.
+    """The layer "NAME · prediction" (or probabilities, objects) of a stack.
 
     Parameters
     ----------
@@ -48,11 +49,11 @@ class PredictionLayer:
         Where to show it.
     stack : Stack
         What is predicted.
-    output : {"labels", "probabilities", "instances"}
+    output : {"labels", "probabilities", "objects"}
         What the layer holds.
     """
 
-    def __init__(self, viewer: Any, session: Session, stack: Stack, output: Output) -> None:
+    def __init__(self, viewer: Any, session: Session, stack: Stack, output: Kind) -> None:
         self._viewer, self._session, self._stack = viewer, session, stack
         self._output = output
         self.layer: Layer | None = None

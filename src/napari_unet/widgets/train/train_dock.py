@@ -10,7 +10,6 @@ from qtpy.QtCore import QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
-from napari_unet.app.live_prediction import LiveTile
 from napari_unet.app.run_places import (
     from_home,
     interrupted_runs,
@@ -21,6 +20,7 @@ from napari_unet.app.run_places import (
 from napari_unet.app.training_job import Ended, TrainingJob, TrainingRequest
 from napari_unet.base.errors import UNetError
 from napari_unet.base.quantities import about, count, duration, score, size
+from napari_unet.prediction.pieces import Piece
 from napari_unet.training import events as told
 from napari_unet.training.cost import NetworkSize, Rates, step_flops, training_bytes
 from napari_unet.training.data import TrainingData
@@ -378,7 +378,7 @@ class TrainDock(Dock):
     def _on_event(self, event: object) -> None:
         reactions: dict[type, Callable[[Any], None]] = {
             told.Step: self.progress.step,
-            LiveTile: self._on_tile,
+            Piece: self._on_tile,
             told.Validated: self._on_validated,
             told.Prepared: self._on_prepared,
             told.Adjusted: self._on_adjusted,
@@ -399,7 +399,7 @@ class TrainDock(Dock):
         if event.best:
             self._best = (event.step, event.iou)
 
-    def _on_tile(self, tile: LiveTile) -> None:
+    def _on_tile(self, tile: Piece) -> None:
         assert self._live is not None
         self._live.write(tile)
         if self._live.taken_away and self.live.isChecked():

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from qtpy.QtGui import QResizeEvent
 
-    from napari_unet.app.live_prediction import LiveTile
     from napari_unet.app.session import Session
     from napari_unet.images.stack import Stack
+    from napari_unet.prediction.pieces import Piece
     from napari_unet.training.events import Step, Validated
 
 __all__ = ["LiveLayer", "TrainProgress"]
@@ -181,7 +181,7 @@ class LiveLayer:
         """Whether the user deleted the layer, and so wants no live prediction."""
         return self._layer is not None and self._layer not in self._viewer.layers
 
-    def write(self, tile: LiveTile) -> None:
+    def write(self, tile: Piece) -> None:
         """Write a tile into the layer's array; `draw` shows it."""
         if self._layer is None:
             self._layer = self._show(tile.values.dtype)

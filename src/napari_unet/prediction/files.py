@@ -1,0 +1,130 @@
+"""A prediction written into a TIFF, as it comes: complete or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet import __version__
+from napari_unet.base.atomic_files import replaced_file
+from napari_unet.prediction.pieces import bands, extent_of, whole_planes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.config.split import Region
+    from napari_unet.images.stack import Stack
+    from napari_unet.prediction.outputs import Output
+    from napari_unet.prediction.pieces import Piece
+
+__all__ = ["SOFTWARE", "write_tiff"]
+
+BIG = 2**32 - 2**25  # bytes from which a TIFF needs 64-bit offsets
+STRIP = 2**18  # bytes, about, of the rows that are compressed together
+
+SOFTWARE = f"napari-unet {__version__}"
+"""Written into every file, so that it can be told from a person's own."""
+
+
+def write_tiff(
+    path: Path,
+    pieces: Iterable[Piece],
+    output: Output,
+    scheme: LabelScheme,
+    stack: Stack,
+    *,
+    region: Region | None = None,
+) -> tuple[tuple[int, ...], str]:
+    """Write an output of every slice of a stack, with the stack's axes, scale, place and units.
+
+    Rows are written as soon as they are complete: no plane is held, but those of outputs that
+    have several channels. The file is an OME-TIFF, unless the stack has axes that OME does not
+    know.
+
+    Parameters
+    ----------
+    path
+        The file; a previous one is replaced once the new one is complete.
+    pieces
+        From `output.finished`, slice by slice, row by row.
+    output, scheme
+        What the pieces hold.
+    stack
+        What was predicted.
+    region
+        y0, y1, x0, x1 where the pieces are only this part of the stack's planes.
+
+    Returns
+    -------
+    shape : tuple of int
+        Leading axes + channels + (Y, X).
+    dtype : str
+        Of the file.
+
+    Raises
+    ------
+    CheckpointError
+        The disk is full or the place cannot be written. A previous file stays.
+    """
+    import tifffile
+
+    from napari_unet.images.tiff_metadata import describe, places_of
+
+    extent = extent_of(stack, region)
+    y0, y1, x0, x1 = extent
+    dtype, channels = output.dtype(scheme), output.channels(scheme)
+    axes = stack.leading_axes + "c" * len(channels) + "yx"
+    shape = (*stack.leading_shape, *channels, y1 - y0, x1 - x0)
+    keywords = describe(axes, shape, dtype, places_of(stack, region), imagej=False)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    per_strip = min(y1 - y0, max(1, STRIP // ((x1 - x0) * dtype.itemsize)))
+    with (
+        replaced_file(path) as stream,
+        tifffile.TiffWriter(stream, ome=keywords["ome"], bigtiff=size > BIG) as writer,
+    ):
+        writer.write(
+            _strips(_pages(pieces, extent, channels), y1, per_strip, dtype),
+            shape=shape,
+            dtype=dtype,
+            photometric="minisblack",
+            compression="deflate",
+            rowsperstrip=per_strip,
+            metadata=keywords["metadata"],
+            software=SOFTWARE,
+        )
+    return shape, str(dtype)
+
+
+def _pages(
+    pieces: Iterable[Piece], extent: Region, channels: tuple[int, ...]
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield rows (n, X) in the order of the file, and the row of the plane where they end."""
+    if not channels:
+        for band in bands(pieces, extent):
+            if band.values.size:
+                yield band.rows.stop, band.values
+        return
+    for plane in whole_planes(pieces, extent, lambda values: values):
+        for channel in plane.values if plane.values.size else ():
+            yield plane.rows.stop, channel
+
+
+def _strips(
+    rows: Iterable[tuple[int, NDArray[Any]]], last: int, per_strip: int, dtype: np.dtype[Any]
+) -> Iterator[bytes]:
+    """Cut rows into strips of a fixed number, fewer at the end of a page, and compress them."""
+    import imagecodecs
+
+    rest: NDArray[Any] | None = None
+    for stop, values in rows:
+        new = values.astype(dtype, copy=False)
+        known = new if rest is None else np.concatenate([rest, new])
+        usable = len(known) if stop == last else len(known) // per_strip * per_strip
+        for first in range(0, usable, per_strip):
+            yield bytes(imagecodecs.deflate_encode(known[first : first + per_strip].tobytes()))
+        rest = known[usable:] if usable < len(known) else None

@@ -1,0 +1,138 @@
+"""What a prediction gives, to an array, a file and a window alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.base.errors import InputError
+from napari_unet.images.stack import Stack
+from napari_unet.prediction.files import write_tiff
+from napari_unet.prediction.outputs import OUTPUTS, Output
+from napari_unet.prediction.pieces import Piece, collect
+
+TWO = LabelScheme(kind="classes", values=(0, 255))
+THREE = LabelScheme(kind="classes", values=(1, 7, 300))
+
+
+def pieces(probabilities, tile):
+    """Cut (N, K, Y, X) into tiles, slice by slice, row by row."""
+    n, _, Y, X = probabilities.shape
+    places = [(i, y, x) for i in range(n) for y in range(0, Y, tile) for x in range(0, X, tile)]
+    for done, (i, y, x) in enumerate(places, start=1):
+        rows, cols = slice(y, min(y + tile, Y)), slice(x, min(x + tile, X))
+        values = probabilities[i, :, rows, cols]
+        yield Piece((i,), i, rows, cols, values, done, len(places), 0.0)
+
+
+def softmax(rng, n, k, y, x):
+    values = np.exp(rng.normal(0, 2, (n, k, y, x)))
+    return (values / values.sum(1, keepdims=True)).astype(np.float32)
+
+
+def array_of(output, scheme, probabilities, tile=3):
+    n, _, Y, X = probabilities.shape
+    return collect(
+        output.finished(pieces(probabilities, tile), scheme, (0, Y, 0, X)),
+        Stack("s", np.zeros((n, Y, X), np.uint8), "zyx"),
+        channels=output.channels(scheme),
+        dtype=output.dtype(scheme),
+    )
+
+
+def test_labels_are_the_values_of_the_likeliest_class():
+    probabilities = np.array([[[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]]], np.float32)
+    found = array_of(Output(), THREE, probabilities)
+    assert found.tolist() == [[[7, 1]]]
+    assert found.dtype == np.uint16
+
+
+def test_probabilities_without_the_background():
+    two = np.array([[[[0.2]], [[0.8]]]], np.float32)
+    three = np.array([[[[0.2]], [[0.7]], [[0.1]]]], np.float32)
+    plain, bare = Output("probabilities"), Output("probabilities", background=False)
+    assert array_of(plain, TWO, two).shape == (1, 2, 1, 1)
+    assert array_of(bare, TWO, two).tolist() == [[[np.float32(0.8)]]]
+    assert array_of(bare, THREE, three)[0, :, 0, 0].tolist() == three[0, 1:, 0, 0].tolist()
+
+
+@given(tile=st.integers(1, 24), threshold=st.sampled_from([0.3, 0.5, 0.7]))
+@settings(deadline=None, max_examples=30)
+def test_objects_do_not_depend_on_the_tile(tile, threshold):
+    rng = np.random.default_rng(3)
+    probabilities = softmax(rng, 2, 2, 17, 19)
+    found = array_of(Output("objects", threshold=threshold), TWO, probabilities, tile)
+    inside = 1 - probabilities[:, 0] > threshold
+    np.testing.assert_array_equal(found, [ndimage.label(plane)[0] for plane in inside])
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("scheme", [TWO, THREE])
+@pytest.mark.parametrize("tile", [5, 64, 700])
+def test_a_file_holds_what_an_array_holds(tmp_path, kind, scheme, tile):
+    probabilities = softmax(np.random.default_rng(0), 3, scheme.n_classes, 70, 650)
+    output = Output(kind)
+    stack = Stack("s", np.zeros((3, 70, 650), np.uint8), "zyx")
+    finished = output.finished(pieces(probabilities, tile), scheme, (0, 70, 0, 650))
+    shape, dtype = write_tiff(tmp_path / "o.tif", finished, output, scheme, stack)
+    expected = array_of(output, scheme, probabilities, tile)
+    with tifffile.TiffFile(tmp_path / "o.tif") as file:
+        written = file.asarray()
+        assert file.pages[0].software.startswith("napari-unet")
+    np.testing.assert_array_equal(written, expected)
+    assert (shape, dtype) == (expected.shape, str(expected.dtype))
+
+
+def test_a_part_of_a_file_is_written_before_the_plane_is_complete(tmp_path, monkeypatch):
+    """Labels of a plane larger than memory pass row by row."""
+    import imagecodecs
+
+    packed, last = [], []
+    encode = imagecodecs.deflate_encode
+
+    def seen(strip):
+        packed.append(len(strip))
+        return encode(strip)
+
+    monkeypatch.setattr(imagecodecs, "deflate_encode", seen)
+
+    def watched(given):
+        for one in given:
+            last.append(sum(packed))
+            yield one
+
+    probabilities = softmax(np.random.default_rng(0), 1, 2, 640, 2000)
+    stack = Stack("s", np.zeros((640, 2000), np.uint8), "yx")
+    finished = Output().finished(watched(pieces(probabilities, 80)), TWO, (0, 640, 0, 2000))
+    write_tiff(tmp_path / "o.tif", finished, Output(), TWO, stack)
+    assert last[-1] >= 390  # of 640 rows, before the last tile was there
+    np.testing.assert_array_equal(
+        tifffile.imread(tmp_path / "o.tif"), array_of(Output(), TWO, probabilities)[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"kind": "cells"}, "one of labels, probabilities, objects"),
+        ({"threshold": 1.5}, "threshold must be from 0 to 1"),
+        ({"threshold": float("nan")}, "threshold must be from 0 to 1"),
+        ({"min_size": -1}, "0 pixels or more"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_at_once(settings, said):
+    with pytest.raises(InputError, match=said):
+        Output(**settings)
+
+
+def test_outputs_are_known_without_torch():
+    code = "import sys, napari_unet.prediction.outputs; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
