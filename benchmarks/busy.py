@@ -25,7 +25,7 @@ from benchmarks.timing import check, spread, timed
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.cli.predict import predict_to_file
 from napari_unet.config.network import UNetConfig
-from napari_unet.config.training import PRESETS
+from napari_unet.config.presets import PRESETS
 from napari_unet.images.files import open_image
 from napari_unet.images.intensity import Intensity
 from napari_unet.network.trained_model import TrainedModel

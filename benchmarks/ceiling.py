@@ -15,7 +15,7 @@ import torch
 from benchmarks.result import Line, Result
 from benchmarks.timing import check, interleaved, spread, timed
 from napari_unet.config.network import UNetConfig
-from napari_unet.config.training import PRESETS, TrainConfig
+from napari_unet.config.presets import PRESETS
 from napari_unet.network.choice import choose
 from napari_unet.network.inference import forward_logits, forward_tiles, network_for_inference
 from napari_unet.network.unet import UNet, forward_flops
@@ -25,6 +25,7 @@ from napari_unet.training.sampling import Batch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_unet.config.training import TrainConfig
     from napari_unet.network.compute import Compute
 
 __all__ = ["learner_and_batch", "matrix_rate", "run"]

@@ -15,7 +15,7 @@ import torch
 from benchmarks.ceiling import learner_and_batch
 from benchmarks.result import Line, Result
 from benchmarks.timing import check, interleaved, ratio, spread
-from napari_unet.config.training import PRESETS
+from napari_unet.config.presets import PRESETS
 from napari_unet.network.choice import choose
 from napari_unet.network.inference import forward_logits, network_for_inference
 

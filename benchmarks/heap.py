@@ -25,7 +25,7 @@ from napari_unet.base.kept_memory import kept_heap, share_one_heap
 from napari_unet.network.inference import forward_logits, network_for_inference
 from napari_unet.network.unet import UNet
 from napari_unet.network.tiles import previous_valid_size
-from napari_unet.config.training import PRESETS
+from napari_unet.config.presets import PRESETS
 
 keep, repeats = sys.argv[1] == "kept", int(sys.argv[2])
 if keep:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -22,9 +22,12 @@ from benchmarks.ceiling import learner_and_batch
 from benchmarks.result import Line, Result
 from benchmarks.timing import interleaved, ratio, spread
 from napari_unet.config.network import UNetConfig
-from napari_unet.config.training import PRESETS, TrainConfig
+from napari_unet.config.presets import PRESETS
 from napari_unet.network.compute import Compute, limit_threads
 from napari_unet.network.inference import forward_tiles, network_for_inference
+
+if TYPE_CHECKING:
+    from napari_unet.config.training import TrainConfig
 
 __all__ = ["run"]
 

@@ -17,7 +17,7 @@ from benchmarks.result import Curves, Line, Result
 from benchmarks.samples import picture
 from benchmarks.timing import interleaved, spread, timed
 from napari_unet.config.network import UNetConfig
-from napari_unet.config.training import PRESETS
+from napari_unet.config.presets import PRESETS
 from napari_unet.network.choice import choose
 from napari_unet.network.inference import forward_tiles, network_for_inference
 from napari_unet.network.unet import UNet

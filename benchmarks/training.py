@@ -20,8 +20,8 @@ from benchmarks.result import Line, Result
 from benchmarks.samples import em_stack
 from benchmarks.timing import check, interleaved, ratio, spread
 from napari_unet.annotation.splits import split_stack
+from napari_unet.config.presets import PRESETS
 from napari_unet.config.split import SplitConfig
-from napari_unet.config.training import PRESETS, TrainConfig
 from napari_unet.images.intensity import training_limits
 from napari_unet.network.choice import choose
 from napari_unet.network.compute import Compute, limit_threads
@@ -30,6 +30,7 @@ from napari_unet.training.learner import Learner
 from napari_unet.training.sampling import TileSampler
 
 if TYPE_CHECKING:
+    from napari_unet.config.training import TrainConfig
     from napari_unet.training.sampling import Batch
 
 __all__ = ["run"]

@@ -11,8 +11,9 @@ from dataclasses import replace
 from benchmarks.result import Line, Result
 from benchmarks.samples import em_stack
 from napari_unet.base.quantities import duration
+from napari_unet.config.presets import PRESETS
 from napari_unet.training.events import Step
-from napari_unet.training.trainer import PRESETS, TrainConfig, Trainer
+from napari_unet.training.trainer import TrainConfig, Trainer
 
 __all__ = ["run"]
 

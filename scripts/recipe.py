@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.presets import PRESETS
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.datasets import registry as datasets
@@ -26,7 +27,7 @@ from napari_unet.evaluation.metrics import ctc_det, ctc_seg, isbi2012
 from napari_unet.images.resampling import resample, resize_planes
 from napari_unet.prediction.arrays import predict_probabilities
 from napari_unet.prediction.objects import instances
-from napari_unet.training.trainer import PRESETS, Finished, Prepared, Step, TrainConfig, Trainer
+from napari_unet.training.trainer import Finished, Prepared, Step, TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

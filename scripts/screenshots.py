@@ -114,8 +114,8 @@ def train(studio: Studio, steps: int, place: str) -> None:
             layer.visible = False
     wait(60, lambda: dock.start.isEnabled())
     dock.place.setText(place)
-    dock.settings.steps.setValue(steps)
-    dock.settings.validate_every.setValue(max(1, steps // 12))
+    dock.form.steps.setValue(steps)
+    dock.form.validate_every.setValue(max(1, steps // 12))
     dock.start.click()
     wait(LONGEST_WAIT, lambda: dock.progress.bar.value() >= 0.7 * steps)
     studio.shoot("train")

@@ -176,7 +176,7 @@ def test_commands_of_the_readme_are_understood():
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     """As it stands, but for fewer steps of a smaller network."""
-    from napari_unet.config import training as train_config
+    from napari_unet.config import presets as train_config
     from napari_unet.config.network import UNetConfig
 
     fast = train_config.PRESETS["fast"]

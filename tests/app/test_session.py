@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from napari.utils._proxies import PublicOnlyProxy
 
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app.session import Session, session_of
-from napari_unet.config.split import SplitConfig
+from napari_unet.base.errors import InputError
+from napari_unet.config.presets import PRESETS
 from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Stack
 
@@ -38,10 +41,8 @@ def test_a_session_goes_with_its_viewer():
     ("name", "value"),
     [
         ("stack", Stack("s", np.zeros((4, 4), np.uint8), "yx")),
-        ("weight_config", WeightConfig("fiji")),
-        ("split", SplitConfig("none")),
-        ("seed", 7),
-        ("tiling", (3, 108, 4)),
+        ("config", PRESETS["paper"]),
+        ("run", Path("runs/a")),
     ],
 )
 def test_assigning_tells_once_and_the_same_value_again_tells_nothing(name, value):
@@ -54,30 +55,51 @@ def test_assigning_tells_once_and_the_same_value_again_tells_nothing(name, value
     assert getattr(session, name) is value
 
 
-def test_an_equal_configuration_is_no_change():
+def test_settings_are_changed_in_one_place_and_told_once():
     session, heard = Session(), []
-    session.weight_config_changed.connect(heard.append)
-    session.weight_config = WeightConfig()
+    session.config_changed.connect(heard.append)
+    session.change(steps=7, augment={"noise": 0.1}, weights=WeightConfig("fiji"))
+    session.change(steps=7)  # no change
+    assert heard == [
+        PRESETS["fast"].changed(steps=7, augment={"noise": 0.1}, weights={"preset": "fiji"})
+    ]
+    assert session.config == heard[0]
+
+
+def test_a_refused_change_changes_nothing():
+    session, heard = Session(), []
+    session.config_changed.connect(heard.append)
+    with pytest.raises(InputError):
+        session.change(steps=5, tile=101)
+    assert session.config == PRESETS["fast"]
     assert not heard
+
+
+def test_best_is_that_of_the_labels_also_when_they_change():
+    session, heard = Session(), []
+    plane = np.zeros((2, 8, 8), np.uint8)
+    objects = Stack("s", plane, "zyx", labels=plane, scheme=LabelScheme("objects"))
+    classes = replace(objects, scheme=LabelScheme("classes", values=(0, 1)))
+    session.choose_preset("best")
+    assert session.config == PRESETS["best"]
+    session.config_changed.connect(heard.append)
+    session.stack = objects
+    assert session.config == PRESETS["best-cells"]
+    session.change(steps=123)
+    session.stack = classes
+    assert session.config == PRESETS["best"].changed(steps=123)
+    session.stack = objects.with_labels(None)
+    assert session.config == PRESETS["best"].changed(steps=123)
+    assert len(heard) == 3
+    session.stack = objects
+    session.choose_preset("best")  # once more: all is the preset's own
+    assert session.config == PRESETS["best-cells"]
 
 
 def test_a_misspelt_name_is_refused():
     session = Session()
     with pytest.raises(AttributeError, match="stak"):
         session.stak = None
-
-
-def test_augmentation_is_kept_plain_and_read_as_a_configuration():
-    from napari_unet.config.augmentation import AugmentConfig
-
-    session, heard = Session(), []
-    session.augment_config_changed.connect(heard.append)
-    assert session.augment_config == AugmentConfig()
-    session.augment_settings = {"displacement": 3.0, "zoom": (1, 1)}
-    assert session.augment_config == AugmentConfig(displacement=3.0, zoom=(1, 1))
-    session.augment_config = AugmentConfig.none()
-    assert session.augment_config == AugmentConfig.none()
-    assert len(heard) == 2
 
 
 def test_layers_are_remembered_but_not_kept_alive():
@@ -90,13 +112,6 @@ def test_layers_are_remembered_but_not_kept_alive():
     gc.collect()
     assert session.image_layer is None
     assert session.stack is not None
-
-
-def test_default_tiles_are_those_of_the_fast_preset():
-    from napari_unet.config.training import PRESETS
-
-    fast = PRESETS["fast"]
-    assert Session().tiling == (fast.network.depth, fast.tile, fast.batch)
 
 
 def test_a_run_learns_from_the_current_stack_first_then_from_the_added():

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_unet.app.session import session_of
 from napari_unet.app.tiles_job import ShownTile, mosaic
-from napari_unet.config.network import UNetConfig
-from napari_unet.config.training import TrainConfig
+from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.images.stack import Stack
 from napari_unet.training.trainer import Trainer
-from napari_unet.widgets.augment.augmentation_dock import DEFAULTS, AugmentationDock
+from napari_unet.widgets.augment.augmentation_dock import AugmentationDock
 from napari_unet.widgets.augment.tile_grid import TileGrid
 
 from .conftest import until
@@ -28,7 +27,8 @@ def stack(model, cells) -> Stack:
     layer = model.add_image(image, name="cells", scale=(3, 0.5, 0.5))
     stack = Stack("cells", image, "zyx", labels=labels, scale=(3, 0.5, 0.5))
     session = session_of(model)
-    session.tiling = TILING
+    depth, tile, batch = TILING
+    session.change(network={"depth": depth}, tile=tile, batch=batch)
     session.use_layers(stack, layer)
     return stack
 
@@ -49,13 +49,7 @@ def settled(dock) -> None:
 
 def trainers_sampler(session):
     """The sampler of a trainer that was given the session's stacks and settings."""
-    depth, tile, batch = session.tiling
-    config = TrainConfig(
-        network=UNetConfig(depth=depth, width=2), tile=tile, batch=batch, split=session.split,
-        weights=session.weight_config, augment=session.augment_config, seed=session.seed,
-        zoom=session.zoom, intensity=session.intensity, device="cpu",
-        pixel_size="first" if session.common_pixel else None,
-    )  # fmt: skip
+    config = session.config.changed(network={"width": 2}, device="cpu")
     trainer = Trainer(session.stacks, config)
     with closing(trainer.run()) as events:
         next(events)
@@ -80,7 +74,7 @@ def test_the_tiles_are_those_of_the_trainer(dock, stack):
 
 
 def test_a_zoom_shows_the_tiles_of_the_zoomed_stack(dock, stack):
-    dock.session.zoom = 2.0
+    dock.session.change(zoom=2.0)
     settled(dock)
     assert_trainers_tiles(dock)
 
@@ -89,7 +83,7 @@ def test_shuffle_draws_others_and_gives_its_seed_to_training(dock, stack):
     before = dock.picture.tiles[0].image
     dock.shuffle.click()
     settled(dock)
-    assert dock.seed.value() == dock.session.seed
+    assert dock.seed.value() == dock.session.config.seed
     assert not np.array_equal(dock.picture.tiles[0].image, before)
     assert_trainers_tiles(dock)
 
@@ -102,7 +96,7 @@ def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
     dock.grey.box.setValue(0)
     dock.flips.click()
     settled(dock)
-    config = dock.session.augment_config
+    config = dock.session.config.augment
     assert (config.displacement, config.rotation, config.zoom) == (0, 0, (1, 1))
     assert not config.flips
     assert config.brightness == config.contrast == config.gamma == 0
@@ -111,28 +105,24 @@ def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
         assert np.ptp(line[:, 0]) < 1e-6 or np.ptp(line[:, 1]) < 1e-6
 
 
-def test_the_defaults_shown_are_the_trainers():
-    from napari_unet.config.augmentation import AugmentConfig
-
-    assert asdict(AugmentConfig()) == DEFAULTS
-
-
-def test_untouched_controls_change_nothing(dock):
-    assert dock._settings() == {}
+def test_there_and_back_is_no_change(dock):
+    before = dock.session.config
     dock.displacement.box.setValue(20)
+    assert dock.session.config.augment.displacement == 20
     dock.displacement.box.setValue(10)
-    assert dock.session.augment_settings == {}
+    assert dock.session.config == before
 
 
 def test_settings_from_elsewhere_are_shown(dock):
     settings = {"displacement": 4.0, "zoom": (0.9, 1.1), "flips": False, "noise": 0.05,
                 "brightness": 0.05, "contrast": 0.1, "gamma": 0.1}  # fmt: skip
-    dock.session.augment_settings = settings
+    dock.session.change(augment=settings)
     assert dock.displacement.value == 4
     assert dock.zoom_out.value() == pytest.approx(0.9)
     assert not dock.flips.isChecked()
     assert dock.grey.value == 50
-    assert dock._settings() == settings
+    assert dock.noise.value() == 0.05
+    assert dock.session.config.augment == AugmentConfig(**settings)  # showing changes nothing
 
 
 def test_switches_change_the_picture_but_not_the_tiles(dock):
@@ -206,6 +196,6 @@ def test_without_labels_it_says_what_is_missing(dock, stack):
 def test_settings_that_do_not_fit_are_said(dock, stack):
     dock.session.stack = replace(stack, labels=np.zeros_like(stack.labels))
     settled(dock)
-    dock.session.split = type(dock.session.split)("slices", slices=tuple(range(6)))
+    dock.session.change(split={"mode": "slices", "slices": tuple(range(6))})
     settled(dock)
     assert "At least one labelled slice must be left" in dock.problem.text()

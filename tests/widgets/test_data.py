@@ -97,13 +97,13 @@ def test_objects_larger_than_the_network_sees_are_zoomed_with_a_click(model, ope
     image = 60 + 90 * (labels > 0) + np.random.default_rng(0).integers(0, 9, labels.shape)
     model.add_image(image.astype(np.uint8), name="im")
     model.add_labels(labels, name="la")
-    session_of(model).tiling = (3, 284, 4)  # sees 88 px
+    assert session_of(model).config.network.depth == 3  # sees 88 px
     dock = opened(model)
     assert "sees only 88 pixels" in texts(dock)
     (press,) = (one for one in dock.findings.buttons() if one.text() == "Zoom")
     press.click()
     settled(dock)
-    assert dock.session.zoom == 0.75
+    assert dock.session.config.zoom == 0.75
     assert "pixels thick" not in texts(dock)
 
 
@@ -315,7 +315,7 @@ def test_validation_can_be_chosen_slices_a_region_or_nothing(dock, model, opened
     choice.mode.chosen.emit("chosen slices")
     choice.slices.setText("0, 2-3")
     choice.slices.editingFinished.emit()
-    assert dock.session.split == SplitConfig("slices", slices=(0, 2, 3))
+    assert dock.session.config.split == SplitConfig("slices", slices=(0, 2, 3))
     assert choice.note.text() == "Slices 0, 2–3 validate."
     choice.slices.setText("two")
     choice.slices.editingFinished.emit()
@@ -323,10 +323,10 @@ def test_validation_can_be_chosen_slices_a_region_or_nothing(dock, model, opened
     choice.mode.value = "a region"
     choice.mode.chosen.emit("a region")
     shape = model.layers["cells · validation"]
-    assert dock.session.split.region == (72, 96, 0, 112)
+    assert dock.session.config.split.region == (72, 96, 0, 112)
     assert np.allclose(shape.edge_color[0][:3], (0, 1, 1))
     shape.data = [np.array([[10, 20], [10, 40], [30, 40], [30, 20]]) - 0.5]
-    assert dock.session.split.region == (10, 30, 20, 40)
+    assert dock.session.config.split.region == (10, 30, 20, 40)
     assert "its guard band of 88 px leave no pixel for training" in choice.problem.text()
     shape.data = [np.array([[200, 20], [200, 40], [230, 40], [230, 20]]) - 0.5]
     assert choice.problem.text() == "The region must lie inside the image: move it back."
@@ -337,15 +337,15 @@ def test_the_preflight_looks_again_when_validation_changes(dock):
     labels[5] = 0
     dock._look()
     settled(dock)
-    dock.session.split = SplitConfig("slices", slices=(5,))
+    dock.session.change(split=SplitConfig("slices", slices=(5,)))
     settled(dock)
     assert "validation" in texts(dock).lower()
 
 
 def test_a_validation_that_leaves_nothing_to_train_on_says_so(dock):
-    dock.session.split = SplitConfig("slices", slices=tuple(range(6)))
+    dock.session.change(split=SplitConfig("slices", slices=tuple(range(6))))
     assert "all of them were chosen" in dock.validation.problem.text()
-    dock.session.split = SplitConfig("none")
+    dock.session.change(split=SplitConfig("none"))
     assert dock.validation.note.text().startswith("Nobody will know")
 
 
@@ -499,7 +499,7 @@ def band(layer):
 
 
 def test_a_region_and_its_guard_band_are_layers(dock, model):
-    dock.session.tiling = (1, 60, 1)
+    dock.session.change(network={"depth": 1}, tile=60, batch=1)
     settled(dock)
     guard = dock.validation._guard
     dock.validation.mode.chosen.emit("a region")
@@ -519,7 +519,7 @@ def test_a_region_and_its_guard_band_are_layers(dock, model):
         "Rows 30–49, columns 40–59 of every labelled slice validate (4 %); within 16 px of them, "
         "as far as the network sees, nothing trains."
     )
-    split = split_stack(dock.session.stack, dock.session.split, guard)
+    split = split_stack(dock.session.stack, dock.session.config.split, guard)
     y0, y1, x0, x1 = (int(v) for v in band(guard_band))
     mask = split.training_mask(0, (96, 112))
     assert not mask[y0:y1, x0:x1].any()
@@ -547,10 +547,10 @@ def test_the_grey_values_are_shown_with_their_limits(dock):
 
 
 def test_limits_of_every_slice_are_an_option_whose_consequence_is_explained(dock):
-    assert dock.session.intensity == "stack"
+    assert dock.session.config.intensity == "stack"
     dock.limits.value = "image"
     dock.limits.chosen.emit("image")
-    assert dock.session.intensity == "image"
+    assert dock.session.config.intensity == "image"
     tip = dock.limits.toolTip().replace("\n", " ")
     assert "hides differences of brightness between slices" in tip
 

@@ -26,7 +26,7 @@ from napari_unet.app.session import session_of
 from napari_unet.widgets.common.layers import stack_from_layers
 from napari_unet.widgets.unet import TABS
 
-from .conftest import pump, until
+from .conftest import pump
 
 DOCKS = ("Weights", "Augment", "Train", "Predict")
 CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
@@ -44,12 +44,11 @@ def dock(request, shown_viewer, cells, tmp_path, monkeypatch):
     dock = getattr(import_module(f"napari_unet.widgets.{module}"), cls)(viewer)
     viewer.window.add_dock_widget(dock, name=request.param)
     if request.param == "Train":
-        until(lambda: dock.settings.ready and dock._worker is None, 60)
         for row in (dock.switches, dock.progress, dock.saved_row):
             row.show()
     viewer.window._qt_window.resize(1300, 700)
     dock.setFixedWidth(320)
-    advanced = dock.settings.advanced if request.param == "Train" else dock.advanced
+    advanced = dock.form.advanced if request.param == "Train" else dock.advanced
     advanced.toggle.click()
     pump(0.2)
     return dock

@@ -33,8 +33,7 @@ def choose_layers(viewer, image, labels=None, **placement):
 
 def make_tiny(dock, steps=6, validate=3):
     """Set a network that takes a few milliseconds a step."""
-    until(lambda: dock.settings.ready and dock._worker is None, 60)
-    settings = dock.settings
+    settings = dock.form
     settings.width.setValue(2)
     settings.depth.setValue(1)
     settings.tile.setValue(60)
@@ -87,7 +86,6 @@ def test_without_labels_the_button_says_what_is_missing(viewer, cells, qtbot):
     choose_layers(viewer, cells[0])
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
-    until(lambda: dock.settings.ready and dock._worker is None, 60)
     assert not dock.start.isEnabled()
     assert one_line(dock.start.toolTip()) == NO_LABELS
 
@@ -97,60 +95,64 @@ def test_the_button_says_what_it_will_do_and_cost(dock):
     assert dock.start.text() == "Train on 5 slices"
     assert "5 + 1 slices" in dock.cost.text()
     assert "time is known after the first steps" in dock.cost.text()
-    size = NetworkSize(2, 1, 1, 2, dock.settings.tile.value(), 1)
+    size = NetworkSize(2, 1, 1, 2, dock.form.tile.value(), 1)
     dock.rates.remember("train auto", 1e9, 1.0)
-    dock.settings.steps.setValue(100_000)
+    dock.form.steps.setValue(100_000)
     seconds = 100_000 * 3 * forward_flops(size) / 1e9
     assert dock.cost.text().startswith(f"{about(seconds)}, ")
     assert "min" in about(seconds)
 
 
 def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, cells, qtbot):
-    from napari_unet.config.training import PRESETS
+    from napari_unet.config.presets import PRESETS
 
     choose_layers(viewer, *cells)
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
-    until(lambda: dock.settings.ready and dock._worker is None, 60)
     for name in ("paper", "best", "fast"):
-        radio = dock.settings.preset.radio(name)
+        radio = dock.form.preset.radio(name)
         qtbot.mouseClick(radio, Qt.MouseButton.LeftButton, pos=radio.rect().center())
         radio.click()
-        assert dock.settings.config() == PRESETS["best-cells" if name == "best" else name]
-    dock.settings.weights.setChecked(False)
-    dock.settings.augment.setChecked(False)
-    config = dock.settings.config()
+        assert dock.session.config == PRESETS["best-cells" if name == "best" else name]
+        assert dock.form.by_hand.text() == ""
+    dock.form.weights.value = None
+    dock.form.weights.activated.emit(0)
+    dock.form.augment.setChecked(False)
+    config = dock.session.config
     assert config.weights is None
     assert config.augment == type(config.augment).none()
+    assert "weight map, augmentation" in dock.form.by_hand.text()
 
 
 def test_the_best_preset_follows_the_kind_of_the_labels(viewer, cells, qtbot):
     from napari_unet.annotation.labels import LabelScheme
-    from napari_unet.config.training import PRESETS
+    from napari_unet.config.presets import PRESETS
 
     image, labels = choose_layers(viewer, *cells)
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
-    until(lambda: dock.settings.ready and dock._worker is None, 60)
-    dock.settings.preset.radio("best").click()
-    assert dock.settings.config() == PRESETS["best-cells"]
+    dock.form.preset.radio("best").click()
+    assert dock.session.config == PRESETS["best-cells"]
     stack = dock.session.stack
     mask = LabelScheme(kind="classes", values=(0, 1))
     dock.session.use_layers(stack.with_labels(np.asarray(stack.labels) > 0, mask), image, labels)
-    assert dock.settings.config() == PRESETS["best"]
+    assert dock.session.config == PRESETS["best"]
 
 
 def test_a_weight_map_set_by_hand_survives_another_preset(dock):
     from napari_unet.config.weights import WeightConfig
 
     mine = WeightConfig(w0=3.0)
-    dock.session.weight_config = mine
-    dock.settings.preset.radio("best").click()
-    assert dock.settings.config().weights == mine
+    dock.session.change(weights=mine)
+    dock.form.preset.radio("best").click()
+    assert dock.session.config.weights == mine
+    assert "weight map" in dock.form.by_hand.text()
+    dock.form.preset.radio("best").click()  # once more: all is the preset's own
+    assert dock.session.config.weights == WeightConfig("fiji")
 
 
 def test_learning_rates_go_in_steps_of_a_half_decade(dock):
-    box = dock.settings.rate
+    box = dock.form.rate
     box.setValue(0.003)
     assert box.text() == "0.003"
     box.stepBy(-1)
@@ -160,20 +162,20 @@ def test_learning_rates_go_in_steps_of_a_half_decade(dock):
     box.lineEdit().setText("2e-4")
     box.interpretText()
     assert box.value() == pytest.approx(2e-4)
-    assert dock.settings.config().learning_rate == pytest.approx(2e-4)
+    assert dock.session.config.learning_rate == pytest.approx(2e-4)
 
 
 def test_tiles_are_rounded_to_what_the_network_takes(dock):
-    dock.settings.depth.setValue(4)
-    dock.settings.tile.setValue(565)
-    assert dock.settings.tile.value() == 572
+    dock.form.depth.setValue(4)
+    dock.form.tile.setValue(565)
+    assert dock.form.tile.value() == 572
 
 
 def test_the_seed_is_shared_with_the_session(dock):
-    dock.settings.seed.setValue(7)
-    assert dock.session.seed == 7
-    dock.session.seed = 11
-    assert dock.settings.seed.value() == 11
+    dock.form.seed.setValue(7)
+    assert dock.session.config.seed == 7
+    dock.session.change(seed=11)
+    assert dock.form.seed.value() == 11
 
 
 def test_every_control_has_a_tooltip(dock):
@@ -189,7 +191,7 @@ def test_every_control_has_a_tooltip(dock):
 
 def test_it_fits_into_320_pixels(dock):
     assert dock.minimumSizeHint().width() <= 320
-    dock.settings.advanced.toggle.click()
+    dock.form.advanced.toggle.click()
     assert dock.column.parentWidget().minimumSizeHint().width() <= 320
 
 
@@ -237,12 +239,9 @@ def test_the_shown_slice_is_predicted_where_the_image_lies(viewer, cells, qtbot)
 
 
 def test_training_at_half_size_predicts_at_full_size(dock):
-    heard = []
-    dock.session.zoom_changed.connect(heard.append)
-    dock.settings.zoom.value = 0.5
-    dock.settings.zoom.activated.emit(1)
-    assert heard == [0.5]
-    assert dock.settings.config().zoom == 0.5
+    dock.form.zoom.value = 0.5
+    dock.form.zoom.activated.emit(1)
+    assert dock.session.config.zoom == 0.5
     dock.viewer.dims.set_point(0, 2)
     click(dock.start)
     finish(dock)
@@ -254,11 +253,11 @@ def test_training_at_half_size_predicts_at_full_size(dock):
 
 
 def test_a_zoom_chosen_elsewhere_is_shown(dock):
-    dock.session.zoom = 0.35
-    assert dock.settings.zoom.currentText() == "35% of full size"
-    assert dock.settings.config().zoom == 0.35
-    dock.session.zoom = 1.0
-    assert dock.settings.zoom.currentText() == "full size"
+    dock.session.change(zoom=0.35)
+    assert dock.form.zoom.currentText() == "35% of full size"
+    assert dock.session.config.zoom == 0.35
+    dock.session.change(zoom=1.0)
+    assert dock.form.zoom.currentText() == "full size"
 
 
 def training_job_prediction(dock, i):
@@ -275,7 +274,7 @@ def test_live_prediction_can_be_switched_off(dock):
 
 
 def test_pause_holds_and_resume_goes_on(dock):
-    dock.settings.steps.setValue(10_000)
+    dock.form.steps.setValue(10_000)
     click(dock.start)
     until(lambda: dock.progress.bar.value() > 2)
     click(dock.pause)
@@ -291,7 +290,7 @@ def test_pause_holds_and_resume_goes_on(dock):
 
 
 def test_stop_acts_within_a_step_and_keeps_the_model(dock, runs):
-    dock.settings.steps.setValue(10_000)
+    dock.form.steps.setValue(10_000)
     click(dock.start)
     until(lambda: dock.progress.bar.value() > 5)
     job = dock._job
@@ -307,7 +306,7 @@ def test_stop_acts_within_a_step_and_keeps_the_model(dock, runs):
 
 
 def test_stop_while_paused(dock):
-    dock.settings.steps.setValue(10_000)
+    dock.form.steps.setValue(10_000)
     click(dock.start)
     until(lambda: dock.progress.bar.value() > 2)
     click(dock.pause)
@@ -318,7 +317,7 @@ def test_stop_while_paused(dock):
 
 
 def test_an_interrupted_run_is_resumed_where_it_stopped(dock, runs):
-    dock.settings.steps.setValue(400)
+    dock.form.steps.setValue(400)
     click(dock.start)
     until(lambda: dock.progress.bar.value() > 5)
     click(dock.stop)
@@ -354,8 +353,8 @@ def test_training_on_starts_from_the_current_model(dock, monkeypatch):
     dock.start_from.value = "model"
     dock._check()
     assert dock.start.text() == "Train on with 5 slices"
-    dock.settings.rate.setValue(1e-7)
-    dock.settings.steps.setValue(1)
+    dock.form.rate.setValue(1e-7)
+    dock.form.steps.setValue(1)
     click(dock.start)
     finish(dock)
     assert seen == [first]
@@ -370,7 +369,7 @@ def test_training_on_starts_from_the_current_model(dock, monkeypatch):
 
 def test_painting_deleting_and_renaming_layers_does_not_disturb(dock):
     viewer = dock.viewer
-    dock.settings.steps.setValue(10_000)
+    dock.form.steps.setValue(10_000)
     click(dock.start)
     until(lambda: dock.progress.bar.value() > 2)
     trained = dock._job._trainer.data.stacks[0].labels
@@ -390,7 +389,7 @@ def test_painting_deleting_and_renaming_layers_does_not_disturb(dock):
 
 def test_deleting_the_live_layer_switches_the_live_prediction_off(dock):
     viewer = dock.viewer
-    dock.settings.steps.setValue(10_000)
+    dock.form.steps.setValue(10_000)
     click(dock.start)
     until(lambda: "cells · prediction" in viewer.layers)
     viewer.layers.remove("cells · prediction")
@@ -447,8 +446,8 @@ def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, sai
     assert said in dock.problem.text()
     assert "Traceback" not in dock.problem.text()
     assert dock.start.isEnabled()
-    assert dock.settings.steps.isEnabled()
-    assert dock.settings.rate.isEnabled()
+    assert dock.form.steps.isEnabled()
+    assert dock.form.rate.isEnabled()
     monkeypatch.undo()
 
 
@@ -460,7 +459,7 @@ def test_a_disk_that_fills_up_leaves_the_model_in_the_window(dock, monkeypatch):
 
     monkeypatch.setattr(RunFolder, "write_state", full)
     monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
-    steps = dock.settings.steps.value()
+    steps = dock.form.steps.value()
     click(dock.start)
     finish(dock)
     assert "The disk is full" in dock.problem.text()
@@ -496,7 +495,7 @@ def test_labels_of_one_class_are_one_sentence(viewer, cells, qtbot, monkeypatch)
 def test_a_loss_that_is_no_number_stops_and_says_so(dock, monkeypatch):
     from napari_unet.training import learner
 
-    dock.settings.steps.setValue(30)
+    dock.form.steps.setValue(30)
     losses = chain([0.5] * 12, repeat(float("nan")))
     monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_warning", lambda text: None)
     original = learner.Learner.learn

@@ -96,7 +96,7 @@ def test_different_pixel_sizes_are_said_and_made_alike_when_asked(two):
     assert not stacks.common.isHidden()
     assert stacks.sizes.text() == "Pixel sizes differ: cells 0.5 µm, more 0.25 µm."
     stacks.common.click()
-    assert dock.session.common_pixel
+    assert dock.session.config.pixel_size == "first"
     assert stacks.sizes.text() == "All are brought to the pixel size of cells, 0.5 µm."
 
 
@@ -115,13 +115,13 @@ def test_chosen_slices_may_be_in_the_other_stack_only(two):
     choose(dock, *first)
     dock.training_stacks.add.click()
     choose(dock, *second)
-    dock.session.split = SplitConfig("slices", slices=(5,))
+    dock.session.change(split=SplitConfig("slices", slices=(5,)))
     settled(dock)
     assert dock.validation.note.text() == (
         "more trains as a whole; only the other stacks validate."
     )
     assert dock.validation.problem.text() == ""
-    dock.session.split = SplitConfig("slices", slices=(9,))
+    dock.session.change(split=SplitConfig("slices", slices=(9,)))
     assert "slice 9 has none" in dock.validation.problem.text()
 
 
@@ -132,8 +132,7 @@ def test_the_train_dock_measures_a_step_and_trains_on_both(two, model, qtbot):
     dock.training_stacks.common.click()
     train = TrainDock(model)
     qtbot.addWidget(train)
-    until(lambda: train.settings.ready and train._worker is None, 60)
-    settings = train.settings
+    settings = train.form
     for box, value in (("width", 2), ("depth", 1), ("tile", 60), ("batch", 1), ("steps", 3),
                        ("validate_every", 3)):  # fmt: skip
         getattr(settings, box).setValue(value)

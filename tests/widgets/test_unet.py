@@ -46,7 +46,7 @@ def test_the_tabs_are_there_fit_and_follow_the_theme(dock, shown_viewer):
 def test_the_path_from_data_over_weights_to_tiles(dock, shown_viewer):
     session = dock.dock("Data").session
     assert session.stack.name == "cells"
-    session.tiling = (2, 84, 2)
+    session.change(network={"depth": 2}, tile=84, batch=2)
     weights = dock.show_tab("Weights")
     until(lambda: "cells · weights" in shown_viewer.layers)
     until(lambda: not weights._job.is_busy)

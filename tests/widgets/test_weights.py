@@ -48,9 +48,9 @@ def settled(dock) -> None:
 
 def expected(dock, stack, i):
     session = dock.session
-    split = split_stack(stack, session.split, border(session.tiling[0]))
+    split = split_stack(stack, session.config.split, border(session.config.network.depth))
     target = read_target(stack.label_plane(i), stack.scheme)
-    config = session.weight_config
+    config = session.config.weights
     weights = measure_class_weights(stack, split) if config.balance else None
     return target_weights(target, config, None if config.preset == "fiji" else weights)
 
@@ -86,7 +86,7 @@ def test_controls_change_the_session_and_the_map_in_a_moment(dock, model, stack)
     dock.sigma.box.setValue(9)
     until(lambda: not np.array_equal(model.layers[NAME].data, before), 5)
     assert time.monotonic() - start < 1.5  # 0.3 s where nothing else runs
-    assert dock.session.weight_config == WeightConfig(sigma=9.0)
+    assert dock.session.config.weights == WeightConfig(sigma=9.0)
     settled(dock)
     assert np.array_equal(model.layers[NAME].data, expected(dock, stack, dock._shown[1]))
     assert len([one for one in model.layers if "weights" in one.name]) == 1
@@ -96,7 +96,7 @@ def test_dragging_a_slider_ends_with_its_last_value(dock, model, stack):
     for position in range(5, 40):
         dock.w0.slider.setValue(position)
     settled(dock)
-    assert dock.session.weight_config.w0 == 39
+    assert dock.session.config.weights.w0 == 39
     assert np.array_equal(model.layers[NAME].data, expected(dock, stack, dock._shown[1]))
 
 
@@ -113,7 +113,7 @@ def test_a_preset_starts_with_its_own_numbers(dock):
     dock.preset.radio("fiji").click()
     settled(dock)
     assert (dock.w0.value, dock.sigma.value) == (50, 6)
-    assert dock.session.weight_config == WeightConfig("fiji")
+    assert dock.session.config.weights == WeightConfig("fiji")
     assert not dock.balance.isEnabled()
     assert "class weights of its own" in dock.balance.toolTip()
     assert dock.background.isEnabled()
@@ -121,12 +121,12 @@ def test_a_preset_starts_with_its_own_numbers(dock):
     settled(dock)
     assert not dock.w0.isEnabled()
     dock.preset.radio("paper").click()
-    assert dock.session.weight_config == WeightConfig()
+    assert dock.session.config.weights == WeightConfig()
     assert not dock.background.isEnabled()
 
 
 def test_another_dock_changes_the_controls(dock):
-    dock.session.weight_config = WeightConfig("fiji", w0=20.0, balance=False)
+    dock.session.change(weights=WeightConfig("fiji", w0=20.0, balance=False))
     assert dock.preset.value == "fiji"
     assert dock.w0.value == 20
     assert not dock.balance.isChecked()

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from napari_unet.config.augmentation import AugmentConfig
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_unet.config.split import SplitConfig
-    from napari_unet.config.weights import WeightConfig
+    from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
 
-__all__ = ["SIDE", "ShownTile", "TileRequest", "TileSource", "mosaic"]
+__all__ = ["SIDE", "ShownTile", "TileSource", "mosaic"]
 
 SIDE = 3  # tiles per side of the grid
 GRID_LINES = 6  # lines of the deformed mesh per side of a tile
-
-
-@dataclass(frozen=True, eq=False)
-class TileRequest:
-    """Everything that decides the tiles.
-
-    Attributes
-    ----------
-    stacks, split, weights, tiling, seed, intensity, common_pixel, zoom
-        As in the session; tiling is (depth, side of the input tile in px, batch).
-    augment
-        Fields of an AugmentConfig.
-    """
-
-    stacks: tuple[Stack, ...]
-    split: SplitConfig
-    weights: WeightConfig
-    augment: dict[str, Any]
-    tiling: tuple[int, int, int]
-    seed: int
-    intensity: Literal["stack", "image"] = "stack"
-    common_pixel: bool = False
-    zoom: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,47 +62,29 @@ class TileSource:
         self._key: tuple[Any, ...] | None = None
         self._sampler: Any = None
 
-    def draw(self, request: TileRequest) -> list[ShownTile]:
-        """Draw the first nine tiles of the run that the request describes."""
-        from napari_unet.config.augmentation import AugmentConfig
+    def draw(self, stacks: tuple[Stack, ...], config: TrainConfig) -> list[ShownTile]:
+        """Draw the first nine tiles of the run of these stacks and settings."""
         from napari_unet.network.compute import Compute, limit_threads
 
         limit_threads(Compute(threads=1))
-        settings = (request.split, request.weights, request.tiling, request.intensity)
-        key = (request.stacks, *settings, request.common_pixel, request.zoom)
-        if key != self._key:  # stacks are equal when they are the same
-            self._sampler = _sampler(request)
-            self._key = key
         # A tile depends on these two and its number alone, so the sampler need not be new.
-        self._sampler.augment = AugmentConfig.from_dict(request.augment)
-        self._sampler.seed = request.seed
-        batch = request.tiling[2]
+        key = (stacks, replace(config, augment=AugmentConfig(), seed=0))
+        if key != self._key:  # stacks are equal when they are the same
+            self._sampler = _sampler(stacks, config)
+            self._key = key
+        self._sampler.augment = config.augment
+        self._sampler.seed = config.seed
+        batch = config.batch
         return [
             _shown(self._sampler.tile(k // batch, k % batch), k // batch, k % batch)
             for k in range(SIDE * SIDE)
         ]
 
 
-def _sampler(request: TileRequest) -> Any:
-    from napari_unet.config.augmentation import AugmentConfig
-    from napari_unet.config.network import UNetConfig
-    from napari_unet.config.training import TrainConfig
+def _sampler(stacks: tuple[Stack, ...], config: TrainConfig) -> Any:
     from napari_unet.training.data import TrainingData
 
-    depth, tile, batch = request.tiling
-    config = TrainConfig(
-        network=UNetConfig(depth=depth),
-        tile=tile,
-        batch=batch,
-        split=request.split,
-        intensity=request.intensity,
-        weights=request.weights,
-        augment=AugmentConfig.from_dict(request.augment),
-        seed=request.seed,
-        zoom=request.zoom,
-        pixel_size="first" if request.common_pixel else None,
-    )
-    return TrainingData(request.stacks, config).sampler()
+    return TrainingData(stacks, config).sampler()
 
 
 def _shown(tile: Any, step: int, index: int) -> ShownTile:

@@ -73,9 +73,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace, stack: Stack) -> TrainConfig:
-    from napari_unet.config.training import TrainConfig, preset_for
+    from napari_unet.config.presets import preset_for
+    from napari_unet.config.training import TrainConfig
 
-    name = preset_for(args.preset, stack.scheme)
+    name = preset_for(args.preset, None if stack.scheme is None else stack.scheme.kind)
     return TrainConfig.preset_named(name, device=args.device)
 
 

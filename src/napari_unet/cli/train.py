@@ -283,12 +283,14 @@ def _config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig
     """Return the settings of the preset or of a former run, with what was asked on top."""
     from dataclasses import replace
 
-    from napari_unet.config.training import TrainConfig, preset_for
+    from napari_unet.config.presets import preset_for
+    from napari_unet.config.training import TrainConfig
     from napari_unet.training.run_folder import RunFolder
 
     former = args.output if args.resume else args.like
     if former is None:
-        config = TrainConfig.preset_named(preset_for(args.preset or "fast", scheme))
+        kind = None if scheme is None else scheme.kind
+        config = TrainConfig.preset_named(preset_for(args.preset or "fast", kind))
     elif args.preset is not None:
         raise InputError("--preset and the settings of a former run exclude each other; give one.")
     else:

@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from napari_unet.base.errors import InputError
-from napari_unet.config.settings import Settings
+from napari_unet.config.settings import Settings, is_number
 
 __all__ = ["MAX_GRID", "AugmentConfig"]
 
@@ -119,11 +117,7 @@ class AugmentConfig(Settings):
 
 
 def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float, np.integer, np.floating))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    )
+    return is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _check_not_negative(name: str, value: object) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Self
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "is_number"]
 
 
 class Settings:
@@ -21,13 +22,16 @@ class Settings:
     ----------
     described_as : str
         What the user calls them, for errors.
+    nested : dict
+        Fields that hold settings themselves, and of which kind.
     """
 
     described_as: ClassVar[str] = "the settings"
+    nested: ClassVar[Mapping[str, type[Settings]]] = {}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types; tuples become lists."""
-        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}  # type: ignore[arg-type]
+        return {name: _plain(getattr(self, name)) for name in _names(type(self))}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
@@ -38,10 +42,50 @@ class Settings:
         InputError
             If a field is unknown or its value is not allowed.
         """
-        unknown = sorted(set(plain) - {one.name for one in fields(cls)})  # type: ignore[arg-type]
+        cls._check_names(plain)
+        return cls(**{name: cls._read(name, value) for name, value in plain.items()})
+
+    def changed(self, **changes: Any) -> Self:
+        """Return these settings with other values.
+
+        Parameters
+        ----------
+        **changes
+            New values by field; a mapping changes fields of the settings held there, such as
+            ``augment={"noise": 0.1}``.
+
+        Raises
+        ------
+        InputError
+            If a field is unknown or its value is not allowed.
+        """
+        self._check_names(changes)
+        for name, value in changes.items():
+            if name in self.nested and isinstance(value, Mapping):
+                held = getattr(self, name) or self.nested[name]()
+                changes[name] = held.changed(**value)
+        return replace(self, **changes)  # type: ignore[type-var]
+
+    @classmethod
+    def _check_names(cls, given: Mapping[str, Any]) -> None:
+        unknown = sorted(set(given) - set(_names(cls)))
         if unknown:
             raise InputError(f"{cls.described_as} have no field {unknown[0]!r}: remove it.")
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in plain.items()})
+
+    @classmethod
+    def _read(cls, name: str, value: Any) -> Any:
+        if name in cls.nested and value is not None:
+            return cls.nested[name].from_dict(value)
+        return tuple(value) if isinstance(value, list) else value
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a real number, numpy's included, and no truth value."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def _names(kind: type[Settings]) -> list[str]:
+    return [one.name for one in fields(kind)]  # type: ignore[arg-type]
 
 
 def _plain(value: Any) -> Any:

@@ -1,9 +1,9 @@
-"""The settings of a training run, and the presets that a user chooses from."""
+"""The settings of a training run."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from napari_unet.base.errors import InputError
@@ -18,9 +18,10 @@ from napari_unet.config.zoom import check_zoom
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_unet.annotation.labels import LabelScheme
+__all__ = ["VALIDATIONS", "TrainConfig"]
 
-__all__ = ["PRESETS", "TrainConfig", "preset_for"]
+VALIDATIONS = 10
+"""How often a run is validated, whatever its length, unless its settings say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,9 @@ class TrainConfig(Settings):
     zoom : float
         How many times as many pixels the network sees along y and x; 0.5 halves
         the images before training, and before every prediction.
-    validate_every, checkpoint_every : int
+    validate_every : int or None
+        In steps; None: ten times in the run, see `validation_interval`.
+    checkpoint_every : int
         In steps.
     seed : int
         Of the weights, the tiles and the dropout.
@@ -76,6 +79,14 @@ class TrainConfig(Settings):
     """
 
     described_as: ClassVar[str] = "training settings"
+    nested: ClassVar[Mapping[str, type[Settings]]] = {
+        "network": UNetConfig,
+        "augment": AugmentConfig,
+        "split": SplitConfig,
+        "weights": WeightConfig,
+    }
+    presets: ClassVar[dict[str, TrainConfig]] = {}
+    """Settings by name; `napari_unet.config.presets` puts them here."""
 
     network: UNetConfig = field(default_factory=UNetConfig)
     steps: int = 4000
@@ -93,7 +104,7 @@ class TrainConfig(Settings):
     intensity: Literal["stack", "image"] = "stack"
     pixel_size: float | tuple[float, float] | Literal["first"] | None = None
     zoom: float = 1.0
-    validate_every: int = 200
+    validate_every: int | None = None
     checkpoint_every: int = 200
     seed: int = 0
     device: str = "auto"
@@ -102,6 +113,8 @@ class TrainConfig(Settings):
     def __post_init__(self) -> None:
         for name in ("steps", "batch", "validate_every", "checkpoint_every"):
             value = getattr(self, name)
+            if value is None and name == "validate_every":
+                continue
             if not isinstance(value, int) or value < 1:
                 msg = f"{name} must be a whole number of at least 1, got {value!r}"
                 raise InputError(msg)
@@ -132,14 +145,19 @@ class TrainConfig(Settings):
         Parameters
         ----------
         name : str
-            A key of `PRESETS`.
+            "fast", "best", "best-cells" or "paper".
         **changes
             Fields of this class that replace the preset's.
         """
-        if name not in PRESETS:
-            msg = f"the preset must be one of {', '.join(PRESETS)}, got {name!r}: choose one"
+        if name not in cls.presets:
+            msg = f"the preset must be one of {', '.join(cls.presets)}, got {name!r}: choose one"
             raise InputError(msg)
-        return replace(PRESETS[name], **changes)
+        return cls.presets[name].changed(**changes)
+
+    @property
+    def validation_interval(self) -> int:
+        """Steps from one validation to the next."""
+        return self.validate_every or max(1, self.steps // VALIDATIONS)
 
     def learning_rate_at(self, step: int) -> float:
         """Learning rate of a step, counted from 1."""
@@ -150,23 +168,6 @@ class TrainConfig(Settings):
             return self.learning_rate * step / rise
         progress = (step - rise) / max(1, self.steps - rise)
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> TrainConfig:
-        """Return the settings that ``to_dict`` wrote, with those nested in them."""
-        parts = dict(plain)
-        for name, kind in NESTED.items():
-            if parts.get(name) is not None:
-                parts[name] = kind.from_dict(parts[name])
-        return super().from_dict(parts)
-
-
-NESTED: dict[str, type[Settings]] = {
-    "network": UNetConfig,
-    "augment": AugmentConfig,
-    "split": SplitConfig,
-    "weights": WeightConfig,
-}
 
 
 def _check_pixel_size(value: object) -> None:
@@ -182,53 +183,3 @@ def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         msg = f"{name} must be one of {', '.join(choices)}, got {value!r}: choose one"
         raise InputError(msg)
-
-
-# Minutes on two CPU cores: a narrow network with batch normalisation, Adam on
-# one cycle. See docs/results.md for what it reaches.
-FAST = TrainConfig(
-    network=UNetConfig(depth=3, width=16, dropout=0.0, norm="batch"),
-    steps=600,
-    tile=284,
-    batch=4,
-    optimiser="adam",
-    learning_rate=3e-3,
-    schedule="one-cycle",
-    loss="weighted mean",
-    validate_every=100,
-    checkpoint_every=100,
-    preset="fast",
-)
-
-PRESETS: dict[str, TrainConfig] = {
-    "fast": FAST,
-    # For densely packed tissue more steps gain more than a wider network; see docs/recipe.md.
-    "best": replace(FAST, steps=2000, preset="best"),
-    # ... and for separate cells, whose ids are objects.
-    "best-cells": replace(
-        FAST,
-        network=replace(FAST.network, depth=4),
-        zoom=0.5,
-        tile=316,
-        steps=1000,
-        weights=WeightConfig(preset="fiji"),
-        preset="best-cells",
-    ),
-    # The paper: 64 channels, one large tile a step, SGD with momentum 0.99.
-    "paper": TrainConfig(preset="paper"),
-}
-"""Settings by name."""
-
-
-def preset_for(name: str, scheme: LabelScheme | None) -> str:
-    """Return the preset that a choice stands for: "best" has one for each kind of data.
-
-    Parameters
-    ----------
-    name : str
-        What was chosen.
-    scheme : LabelScheme or None
-        What the label values of the stack mean; objects are taken for cells.
-    """
-    is_cells = scheme is not None and scheme.kind == "objects"
-    return "best-cells" if name == "best" and is_cells else name

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from napari_unet.base.errors import InputError
-from napari_unet.config.settings import Settings
+from napari_unet.config.settings import Settings, is_number
 
 __all__ = ["DEFAULTS", "MAX_SIGMA", "Balance", "Preset", "WeightConfig"]
 
@@ -86,5 +84,5 @@ class WeightConfig(Settings):
 
 
 def _check_number(name: str, value: float, low: float, high: float) -> None:
-    if not (isinstance(value, (int, float, np.number)) and low <= value <= high):
+    if not (is_number(value) and low <= value <= high):
         raise InputError(f"{name} must be a number from {low:g} to {high:g}, got {value!r}.")

@@ -118,8 +118,9 @@ def measure_step(
     DeviceError
         If the device is not there, or cannot hold the smallest step.
     """
+    from napari_unet.config.presets import PRESETS
     from napari_unet.network.choice import choose
-    from napari_unet.training.trainer import PRESETS, Trainer
+    from napari_unet.training.trainer import Trainer
 
     config = config or PRESETS["fast"]
     # No validation and no checkpoint comes due, and the run does not end by itself.
@@ -173,7 +174,7 @@ def _validation_steps(trainer: Trainer, config: TrainConfig) -> float:
             shape = y1 - y0, x1 - x0
         sides = [next_valid_size(n + border(depth), depth) for n in shape]
         pixels += len(split.validation) * math.prod(sides)
-    validations = math.ceil(config.steps / config.validate_every)
+    validations = math.ceil(config.steps / config.validation_interval)
     return validations * pixels / (3 * config.batch * config.tile**2)
 
 

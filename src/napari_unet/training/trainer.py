@@ -24,8 +24,9 @@ import torch
 
 from napari_unet.base.errors import CheckpointError, DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
+from napari_unet.config.presets import PRESETS
 from napari_unet.config.size_rule import previous_valid_size, smallest_input
-from napari_unet.config.training import PRESETS, TrainConfig
+from napari_unet.config.training import TrainConfig
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.network.choice import choose
 from napari_unet.network.compute import free_memory, is_out_of_memory, limit_threads
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from napari_unet.training.sampling import TileSampler
 
 __all__ = [
-    "PRESETS",
     "Adjusted",
     "Checkpointed",
     "Diverged",
@@ -175,7 +175,7 @@ class Trainer:
                     yield self._diverged()
                     return
                 yield self._stepped(loss, time.perf_counter() - begun, waited)
-                if self._due(self.config.validate_every) and len(self.validation):
+                if self._due(self.config.validation_interval) and len(self.validation):
                     yield self._validated()
                 if self._due(self.config.checkpoint_every) and self.folder is not None:
                     yield self._checkpointed(self.folder)
@@ -284,7 +284,7 @@ class Trainer:
             self._keep_good()
         spent = time.perf_counter() - begun
         self.seconds += spent
-        self._pace.between_steps = spent / self.config.validate_every
+        self._pace.between_steps = spent / self.config.validation_interval
         return self._record(
             Validated(
                 learner.step, found.loss, found.iou, found.pixel_accuracy, found.f_score, best

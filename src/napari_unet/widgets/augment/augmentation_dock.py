@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.app.tiles_job import SIDE, ShownTile, TileRequest, TileSource, mosaic
+from napari_unet.app.tiles_job import SIDE, ShownTile, TileSource, mosaic
 from napari_unet.base.quantities import count
 from napari_unet.config.size_rule import output_size
 from napari_unet.widgets.augment.tile_grid import MESH_COLOUR, TileGrid
 from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import (
     Advanced,
@@ -32,26 +33,17 @@ from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 if TYPE_CHECKING:
     from qtpy.QtGui import QShowEvent
 
+    from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
 
-__all__ = ["DEFAULTS", "AugmentationDock"]
-
-DEFAULTS: dict[str, Any] = {
-    "displacement": 10.0,
-    "grid": 3,
-    "rotation": 180.0,
-    "zoom": (0.8, 1.25),
-    "flips": True,
-    "brightness": 0.0,
-    "contrast": 0.0,
-    "gamma": 0.0,
-    "noise": 0.0,
-    "interpolation": "cubic",
-}
-"""Those of AugmentConfig, known here without importing torch; a test holds them together."""
+__all__ = ["AugmentationDock"]
 
 GREY = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.2}
 """What 100 % of the grey control stand for."""
+
+SHOWN = ("network", "tile", "batch", "weights", "augment", "split", "intensity", "pixel_size",
+         "zoom", "seed")  # fmt: skip
+"""Settings that the tiles depend on."""
 
 
 class AugmentationDock(Dock):
@@ -65,20 +57,10 @@ class AugmentationDock(Dock):
         self._job.failed.connect(self._on_error)
         self._build_strengths()
         self._build_grid()
-        self._take(self.session.augment_settings)
-        for signal in (
-            self.session.stack_changed,
-            self.session.added_changed,
-            self.session.common_pixel_changed,
-            self.session.intensity_changed,
-            self.session.split_changed,
-            self.session.weight_config_changed,
-            self.session.tiling_changed,
-            self.session.zoom_changed,
-        ):
-            self.listen(signal, self.refresh)
-        self.listen(self.session.augment_config_changed, self._on_session)
-        self.listen(self.session.seed_changed, self._on_seed)
+        self._bind()
+        self.listen(self.session.stack_changed, self.refresh)
+        self.listen(self.session.added_changed, self.refresh)
+        self.follow(self.refresh, *SHOWN)
 
     def _build_strengths(self) -> None:
         tip = "How far points of the image are moved, as a soft wobble; 10 px is the paper's."
@@ -112,17 +94,12 @@ class AugmentationDock(Dock):
         self.advanced.form.add("Noise", self.noise)
         self.column.addWidget(form)
         self.column.addWidget(self.advanced)
-        for field in (self.displacement, self.rotation, self.grey):
-            field.changed.connect(self._on_control)
-        for box in (self.grid, self.zoom_out, self.zoom_in, self.noise):
-            box.valueChanged.connect(self._on_control)
-        self.flips.toggled.connect(self._on_control)
 
     def _build_grid(self) -> None:
         tip = "Draw other tiles: another seed, which training will then use too."
         self.shuffle = button("&Shuffle", tip)
         tip = "The number all randomness starts from; the same seed gives the same tiles and run."
-        self.seed = spin_box(0, 999_999, self.session.seed, tip)
+        self.seed = spin_box(0, 2**31 - 1, 0, tip)
         self.picture = TileGrid()
         self.labels = check_box("l&abels", "Outline what the network shall find.", True)
         self.weights = check_box("w&eights", "Show what counts most, bright.", False)
@@ -139,7 +116,6 @@ class AugmentationDock(Dock):
         self.column.addWidget(self.note)
         self.column.addWidget(Row(self.as_layers))
         self.shuffle.clicked.connect(self._on_shuffle)
-        self.seed.valueChanged.connect(self._on_seed_box)
         self.as_layers.clicked.connect(self._on_as_layers)
         for box in (self.labels, self.weights, self.mesh):
             box.toggled.connect(self._on_switch)
@@ -147,56 +123,28 @@ class AugmentationDock(Dock):
 
     # -- controls and the session -----------------------------------------------------------
 
-    def _settings(self) -> dict[str, Any]:
-        """What differs from the defaults."""
-        grey = self.grey.value / 100
-        now = {
-            "displacement": self.displacement.value,
-            "grid": self.grid.value(),
-            "rotation": self.rotation.value,
-            "zoom": (round(self.zoom_out.value(), 3), round(self.zoom_in.value(), 3)),
-            "flips": self.flips.isChecked(),
-            "noise": round(self.noise.value(), 4),
-        }
-        now |= {k: round(full * grey, 6) for k, full in GREY.items()}
-        return {name: value for name, value in now.items() if value != DEFAULTS[name]}
-
-    def _take(self, settings: dict[str, Any]) -> None:
-        """Show settings in the controls."""
-        now = DEFAULTS | settings
-        boxes = (self.grid, self.zoom_out, self.zoom_in, self.flips, self.noise)
-        for box in boxes:
-            box.blockSignals(True)
-        self.displacement.value = now["displacement"]
-        self.grid.setValue(now["grid"])
-        self.rotation.value = now["rotation"]
-        self.zoom_out.setValue(now["zoom"][0])
-        self.zoom_in.setValue(now["zoom"][1])
-        self.flips.setChecked(now["flips"])
-        self.grey.value = 100 * now["contrast"] / GREY["contrast"]
-        self.noise.setValue(now["noise"])
-        for box in boxes:
-            box.blockSignals(False)
-
-    def _on_control(self, _: object = None) -> None:
-        self.session.augment_settings = self._settings()
-
-    def _on_session(self, settings: dict[str, Any]) -> None:
-        if settings != self._settings():
-            self._take(settings)
-        self.refresh()
+    def _bind(self) -> None:
+        bound = BoundControls(self)
+        for control, name in (
+            (self.displacement, "displacement"),
+            (self.grid, "grid"),
+            (self.rotation, "rotation"),
+            (self.flips, "flips"),
+            (self.noise, "noise"),
+        ):
+            bound.add(control, f"augment.{name}")
+        for control, k in ((self.zoom_out, 0), (self.zoom_in, 1)):
+            bound.add(
+                control,
+                "augment.zoom",
+                read=partial(_zoom, k),
+                write=partial(_other_zoom, k),
+            )
+        bound.add(self.grey, "augment", read=_grey, write=_other_grey)
+        bound.add(self.seed, "seed")
 
     def _on_shuffle(self) -> None:
-        self.session.seed = randrange(10_000)  # noqa: S311 (no secret)
-
-    def _on_seed_box(self, seed: int) -> None:
-        self.session.seed = seed
-
-    def _on_seed(self, seed: int) -> None:
-        self.seed.blockSignals(True)
-        self.seed.setValue(seed)
-        self.seed.blockSignals(False)
-        self.refresh()
+        self.session.change(seed=randrange(10_000))  # noqa: S311 (no secret)
 
     # -- tiles ------------------------------------------------------------------------------
 
@@ -218,18 +166,13 @@ class AugmentationDock(Dock):
             return
         if not self.picture.tiles:
             self.note.say("Drawing tiles …")
-        request = TileRequest(
-            session.stacks, session.split, session.weight_config, dict(session.augment_settings),
-            session.tiling, session.seed, session.intensity, session.common_pixel,
-            session.zoom,
-        )  # fmt: skip
-        self._job.request(partial(self._source.draw, request))
+        self._job.request(partial(self._source.draw, session.stacks, session.config))
 
     def _on_tiles(self, tiles: list[ShownTile]) -> None:
         self.picture.show_tiles(tiles)
-        depth, tile, batch = self.session.tiling
-        answer = output_size(tile, depth)
-        steps = -(-SIDE * SIDE // batch)
+        config = self.session.config
+        tile, answer = config.tile, output_size(config.tile, config.network.depth)
+        steps = -(-SIDE * SIDE // config.batch)
         self.note.say(
             f"What the first {count(steps, 'step')} of training will see: tiles of {tile} px, of "
             f"which the framed {answer} px must be answered."
@@ -289,6 +232,25 @@ def _reason(stack: Stack | None) -> str:
     if stack.labels is None:
         return "Choose labels under Data first: tiles are drawn where there are labels."
     return ""
+
+
+def _zoom(k: int, config: TrainConfig) -> float:
+    """The smallest (k = 0) or the largest magnification."""
+    return config.augment.zoom[k]
+
+
+def _other_zoom(k: int, value: float, config: TrainConfig) -> dict[str, Any]:
+    value, zoom = round(value, 3), config.augment.zoom
+    return {"augment": {"zoom": (value, zoom[1]) if k == 0 else (zoom[0], value)}}
+
+
+def _grey(config: TrainConfig) -> float:
+    """How much grey values change, in % of `GREY`; where they differ, the most of them."""
+    return max(100 * getattr(config.augment, name) / full for name, full in GREY.items())
+
+
+def _other_grey(percent: float, _: TrainConfig) -> dict[str, Any]:
+    return {"augment": {name: round(full * percent / 100, 6) for name, full in GREY.items()}}
 
 
 def _label(text: str) -> Any:

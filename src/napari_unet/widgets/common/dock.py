@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     import napari.viewer
 
+    from napari_unet.config.training import TrainConfig
+
 __all__ = ["Dock"]
 
 MINIMUM_WIDTH = 300  # px at 100 % scaling; the design width is 320
@@ -41,6 +43,7 @@ class Dock(QWidget):
         self.viewer: Any = getattr(viewer, "__wrapped__", viewer)
         self.session: Session = session_of(viewer)
         self._heard: list[tuple[Any, WeakMethod[Any]]] = []
+        self._followed: list[_Followed] = []
         self._workers: list[Worker] = []
         self._had_parent = False
         self.destroyed.connect(partial(_stop_listening, self._heard))
@@ -64,6 +67,12 @@ class Dock(QWidget):
         """Call a bound method on a psygnal or napari signal, until the dock ends."""
         signal.connect(method)
         self._heard.append((signal, WeakMethod(method)))
+
+    def follow(self, method: Callable[[], Any], *fields: str) -> None:
+        """Call a bound method when one of these settings of the next run changes."""
+        followed = _Followed(self.session, method, fields)
+        self._followed.append(followed)
+        self.listen(self.session.config_changed, followed.look)
 
     def run(self, worker: Worker) -> Worker:
         """Start a worker that ends with this dock or its window, whichever is first."""
@@ -113,6 +122,25 @@ class Dock(QWidget):
         self.colours = colours(self.viewer)
         self.setStyleSheet(style_sheet(self.colours))
         self.on_theme(self.colours)
+
+
+class _Followed:
+    """Some of the settings as they were last, and the method that wants to know of others."""
+
+    def __init__(
+        self, session: Session, method: Callable[[], Any], fields: tuple[str, ...]
+    ) -> None:
+        self._method, self._fields = WeakMethod(method), fields
+        self._last = self._part(session.config)
+
+    def _part(self, config: TrainConfig) -> tuple[Any, ...]:
+        return tuple(getattr(config, name) for name in self._fields)
+
+    def look(self, config: TrainConfig) -> None:
+        now, method = self._part(config), self._method()
+        if now != self._last and method is not None:
+            self._last = now
+            method()
 
 
 def _stop_listening(heard: list[tuple[Any, WeakMethod[Any]]], *_: object) -> None:

@@ -17,6 +17,7 @@ from napari_unet.images.grey_values import GreyValues
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import Finding, apply_fix
 from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.class_look import class_colours, class_names, rename_class
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.file_choice import FileChoice
@@ -103,10 +104,7 @@ class DataDock(Dock):
         self._repaint.setInterval(REPAINT_DELAY)
         self._repaint.timeout.connect(self._look)
         self.listen(self.session.stack_changed, self._on_stack)
-        self.listen(self.session.split_changed, self._on_split)
-        self.listen(self.session.tiling_changed, self._on_split)
-        self.listen(self.session.zoom_changed, self._on_split)
-        self.listen(self.session.intensity_changed, self._on_intensity)
+        self.follow(self._on_split, "split", "network", "zoom")
         if self.session.image_layer is not None:
             self._follow_session()
         else:
@@ -172,7 +170,7 @@ class DataDock(Dock):
         self.gap = check_box("gap between touching objects", tip, True)
         self.limits = Combo([("of the whole stack", "stack"), ("of every slice", "image")],
                             LIMITS_TIP)  # fmt: skip
-        self.limits.value = self.session.intensity
+        BoundControls(self).add(self.limits, "intensity")
         form = self.advanced.form
         form.add("Labels are", self.kind)
         self.axes_problem = form.add("Axes", self.axes)
@@ -180,7 +178,6 @@ class DataDock(Dock):
         form.add_wide(self.gap)
         form.add("Limits", self.limits)
         self.column.addWidget(self.advanced)
-        self.limits.chosen.connect(self._on_limits)
         self.kind.chosen.connect(self._look)
         self.axes.chosen.connect(self._look)
         self.ignore.valueChanged.connect(self._look)
@@ -372,13 +369,14 @@ class DataDock(Dock):
                 "labels_translate": tuple(map(float, labels.translate)),
             }
         )
-        split, stack = self.session.split, self.session.stack
+        config, stack = self.session.config, self.session.stack
+        split = config.split
         if len(self.session.stacks) > 1 and stack is not None and stack.labels is not None:
             split = restrict(split, stack)  # another stack may have what was chosen
         return {
             "split": split,
-            "depth": self.session.tiling[0],
-            "zoom": self.session.zoom,
+            "depth": config.network.depth,
+            "zoom": config.zoom,
             **placed,
         }
 
@@ -461,12 +459,6 @@ class DataDock(Dock):
             rename_class(self.labels.value, value, name)
             self._on_class_look()
 
-    def _on_limits(self, limits: Any) -> None:
-        self.session.intensity = limits
-
-    def _on_intensity(self, limits: str) -> None:
-        self.limits.value = limits
-
     def _on_look_failed(self, error: Exception) -> None:
         self.session.stack = None
         self.findings.add(Finding("error", notices.sentence(error)))
@@ -480,7 +472,7 @@ class DataDock(Dock):
         if stack is None or fix is None:
             return
         if fix == "zoom":
-            self.session.zoom = finding.zoom or 1.0  # looks anew
+            self.session.change(zoom=finding.zoom or 1.0)  # looks anew
             return
         if fix == "make gaps":
             self.gap.setChecked(True)  # looks anew
@@ -526,7 +518,7 @@ class DataDock(Dock):
         ):
             self._follow_session()
 
-    def _on_split(self, _: object) -> None:
+    def _on_split(self) -> None:
         """Validation is checked anew."""
         if self._looking is None or not self._looking.is_running:
             self._show_findings_of(self.session.stack)

@@ -11,6 +11,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
 from napari_unet.training.data import check_alike, pixel_sizes_differ
 from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.form import Advanced, Note, Problem, Row, button, check_box
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ class TrainingStacks(QWidget):
         self._rows.setSpacing(2)
         self._lines: list[QWidget] = []
         self.common = check_box("resample to a common pixel size", COMMON_TIP)
-        self.common.toggled.connect(self._on_common)
         self.sizes = Note()
         self.problem = Problem(self.add)
         body = QWidget()
@@ -60,7 +60,13 @@ class TrainingStacks(QWidget):
         outer.addWidget(self._expander)
         dock.listen(self._session.stack_changed, self.show_stacks)
         dock.listen(self._session.added_changed, self.show_stacks)
-        dock.listen(self._session.common_pixel_changed, self.show_stacks)
+        dock.follow(self.show_stacks, "pixel_size")
+        BoundControls(dock).add(
+            self.common,
+            "pixel_size",
+            read=lambda config: config.pixel_size is not None,
+            write=lambda wanted, _: {"pixel_size": "first" if wanted else None},
+        )
         self.show_stacks()
 
     @property
@@ -86,8 +92,8 @@ class TrainingStacks(QWidget):
         text = f"{len(stacks)} stacks, {count(slices, 'labelled slice')}" if several else ""
         self._expander.note.setText(text)
         self._expander.note.setVisible(several and not self._expander.toggle.isChecked())
-        self.common.setChecked(session.common_pixel)
-        self.common.setVisible(session.common_pixel or pixel_sizes_differ(stacks))
+        common = session.config.pixel_size is not None
+        self.common.setVisible(common or pixel_sizes_differ(stacks))
         self.sizes.say(self._say_sizes(stacks))
         self.problem.say(_misfit(stacks))
 
@@ -122,7 +128,7 @@ class TrainingStacks(QWidget):
         if not pixel_sizes_differ(stacks):
             return ""
         first = stacks[0]
-        if self._session.common_pixel:
+        if self._session.config.pixel_size is not None:
             return f"All are brought to the pixel size of {first.name}, {_say_size(first)}."
         sizes = ", ".join(f"{one.name} {_say_size(one)}" for one in stacks)
         return f"Pixel sizes differ: {sizes}."
@@ -134,9 +140,6 @@ class TrainingStacks(QWidget):
 
     def _remove(self, image: Any, _: object = None) -> None:
         self._session.added = tuple(one for one in self._added if one.image is not image)
-
-    def _on_common(self, wanted: bool) -> None:
-        self._session.common_pixel = wanted
 
 
 def _say_size(stack: Stack) -> str:

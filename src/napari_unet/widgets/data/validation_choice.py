@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
 from napari_unet.annotation.splits import Split, parse_slices, say_slices
 from napari_unet.base.errors import InputError
-from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import Region, SplitConfig
-from napari_unet.config.training import TrainConfig
 from napari_unet.training.data import TrainingData
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.form import Combo, Form, Note, set_tip
@@ -54,24 +53,12 @@ class ValidationChoice(QWidget):
         self.slices.editingFinished.connect(self._on_slices)
         dock.listen(self._session.stack_changed, self.update_options)
         dock.listen(self._session.added_changed, self.update_options)
-        dock.listen(self._session.split_changed, self.update_options)
-        dock.listen(self._session.tiling_changed, self.update_options)
-        dock.listen(self._session.zoom_changed, self.update_options)
-        dock.listen(self._session.common_pixel_changed, self.update_options)
+        dock.follow(self.update_options, "split", "network", "zoom", "pixel_size")
         self.update_options()
 
     def _data(self, split: SplitConfig) -> TrainingData:
         """The data as the next run would see them, divided in this way."""
-        session = self._session
-        depth, tile, _ = session.tiling
-        config = TrainConfig(
-            network=UNetConfig(depth=depth),
-            tile=tile,
-            split=split,
-            zoom=session.zoom,
-            pixel_size="first" if session.common_pixel else None,
-        )
-        return TrainingData(session.stacks, config)
+        return TrainingData(self._session.stacks, replace(self._session.config, split=split))
 
     @property
     def _guard(self) -> int:
@@ -83,7 +70,7 @@ class ValidationChoice(QWidget):
         stack = self._session.stack
         has_labels = stack is not None and stack.labels is not None
         self.setEnabled(has_labels)
-        config = self._session.split
+        config = self._session.config.split
         choices: list[tuple[str, Any]] = [
             (self._last_words(stack, fraction), SplitConfig("last", fraction))
             for fraction in (0.2, 0.1, 0.3)
@@ -124,7 +111,7 @@ class ValidationChoice(QWidget):
             return None
         try:
             # another stack may have what was chosen; the current one is the first
-            split = self._data(self._session.split).given_splits[0]
+            split = self._data(self._session.config.split).given_splits[0]
         except InputError as error:
             self.problem.say(notices.sentence(error))
             return None
@@ -132,7 +119,7 @@ class ValidationChoice(QWidget):
             self.note.say(split.note)
         elif split.region is not None:
             self.note.say(self._say_region(stack, split.region))
-        elif not split.validation and self._session.split.mode != "none":
+        elif not split.validation and self._session.config.split.mode != "none":
             self.note.say(f"{stack.name} trains as a whole; only the other stacks validate.")
         elif not split.validation:
             self.note.say("Nobody will know how well the network does on images it has not seen.")
@@ -152,7 +139,7 @@ class ValidationChoice(QWidget):
         elif value == REGION:
             self._draw_region()
         else:
-            self._session.split = value
+            self._session.change(split=value)
 
     def _on_slices(self) -> None:
         text = self.slices.text()
@@ -160,7 +147,7 @@ class ValidationChoice(QWidget):
         if not text.strip():
             return
         try:
-            self._session.split = SplitConfig("slices", slices=parse_slices(text))
+            self._session.change(split=SplitConfig("slices", slices=parse_slices(text)))
         except InputError as error:
             self.slices_problem.say(notices.sentence(error))
 
@@ -179,15 +166,16 @@ class ValidationChoice(QWidget):
             self.problem.say("The region must lie inside the image: move it back.")
             return
         try:
-            self._session.split = SplitConfig("region", region=region)
+            self._session.change(split=SplitConfig("region", region=region))
             self._last_region = region
         except InputError as error:
             self.problem.say(notices.sentence(error))
 
     def _show_region(self) -> None:
         """Show the region of the session on its stack; take it away when there is none."""
-        stack, region = self._session.stack, self._session.split.region
-        if self._session.split.mode != "region" or region is None:
+        stack, split = self._session.stack, self._session.config.split
+        region = split.region
+        if split.mode != "region" or region is None:
             self._region.hide()
         elif stack is not None and stack.labels is not None and _inside(region, stack):
             self._region.show(stack, region, self._guard)

@@ -93,7 +93,7 @@ class EvaluateDock(Dock):
         self._build_actions()
         self._build_results()
         self.listen(self.session.stack_changed, self._on_stack)
-        self.listen(self.session.split_changed, self._offer_slices)
+        self.follow(self._offer_slices, "split")
         self.listen(self.viewer.layers.events.inserted, self._on_inserted)
         self.listen(self.viewer.layers.events.removed, self._check)
         self._on_stack()

@@ -63,7 +63,7 @@ def _told(session: Session, layer: Any, annotated: tuple[int, ...]) -> Iterator[
     split = None
     if session.stack is not None and session.labels_layer is layer:
         with suppress(UNetError):
-            split = split_stack(session.stack, session.split, guard=0)
+            split = split_stack(session.stack, session.config.split, guard=0)
     if split is not None and split.validation and split.region is None:
         yield f"validation slices ({ranges(split.validation)})", split.validation
     yield f"all {count(len(annotated), 'labelled slice')}", annotated

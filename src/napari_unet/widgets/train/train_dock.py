@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer, QUrl
 from qtpy.QtGui import QDesktopServices
@@ -39,8 +38,8 @@ from napari_unet.widgets.common.layers import shown_slice
 from napari_unet.widgets.common.notices import sentence, show_error, show_warning
 from napari_unet.widgets.common.worker import Worker, once
 from napari_unet.widgets.train.cost_line import CostLine, describe_cost
+from napari_unet.widgets.train.train_form import TrainForm
 from napari_unet.widgets.train.train_progress import LiveLayer, TrainProgress
-from napari_unet.widgets.train.train_settings import TrainSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +51,6 @@ __all__ = ["TrainDock"]
 
 NO_STACK = "Choose an image and its labels under Data first."
 NO_LABELS = "The stack has no labels: choose a labels layer under Data."
-LOADING = "Just a moment: the network library is being loaded."
 BUSY = "A training is running: pause or stop it below."
 START_TIP = "Start training in the background; everything else stays usable."
 
@@ -70,6 +68,7 @@ class TrainDock(Dock):
         """Make the controls."""
         self.runs_folder = runs_folder()
         self.rates = Rates()
+        self._devices: Worker | None = None
         self._job: TrainingJob | None = None
         self._worker: Worker | None = None
         self._live: LiveLayer | None = None
@@ -84,37 +83,30 @@ class TrainDock(Dock):
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.model_changed, self._offer_starts)
         self.listen(self.session.added_changed, self._on_stack)
-        self.listen(self.session.common_pixel_changed, self._check)
-        self.listen(self.session.intensity_changed, self._check)
-        self.listen(self.session.split_changed, self._check)
-        self.listen(self.session.weight_config_changed, self._check)
-        self.listen(self.session.augment_config_changed, self._check)
-        self.listen(self.session.seed_changed, self._on_seed)
-        self.listen(self.session.zoom_changed, self.settings.show_zoom)
+        self.listen(self.session.config_changed, self._check)
         self.listen(self.viewer.dims.events.current_step, self._follow_slice)
         self._on_stack()
 
     # -- controls ---------------------------------------------------------------------------
 
     def _build_settings(self) -> None:
-        self.settings = TrainSettings(self.session)
-        self.settings.changed.connect(self._check)
+        self.form = TrainForm(self)
         self.start_from = Combo(
             (),
             "Random weights: learn from nothing. The current model: go on from what it knows, for "
             "example after correcting labels. An interrupted run: exactly where it stopped.",
         )
         self.start_from.chosen.connect(self._check)
-        self.settings.form.add("Start fr&om", self.start_from)
-        self.setTabOrder(self.settings.device, self.start_from)
-        self.setTabOrder(self.start_from, self.settings.advanced.toggle)
+        self.form.form.add("Start fr&om", self.start_from)
+        self.setTabOrder(self.form.device, self.start_from)
+        self.setTabOrder(self.start_from, self.form.advanced.toggle)
         self.place = QLineEdit(from_home(self.runs_folder))
         self.place.setToolTip("The folder in which every training gets a folder of its own.")
         self.place.editingFinished.connect(self._on_place)
         browse = button("…", "Choose the folder for trainings.")
         browse.clicked.connect(self._choose_place)
-        self.settings.advanced.form.add("Save in", Row(self.place, browse, stretch=0))
-        self.column.addWidget(self.settings)
+        self.form.advanced.form.add("Save in", Row(self.place, browse, stretch=0))
+        self.column.addWidget(self.form)
 
     def _build_actions(self) -> None:
         self.start = PrimaryButton("Train", START_TIP)
@@ -154,27 +146,18 @@ class TrainDock(Dock):
 
     def _on_stack(self, _stack: object = None) -> None:
         any_stack = self.session.stack is not None or self.session.added
-        if any_stack and not self.settings.ready and self._worker is None:
+        if any_stack and self._devices is None:
             # Torch takes a second or two to load: not while the dock is being opened.
-            QTimer.singleShot(0, self._load)
-        self.settings.follow_stack()
+            QTimer.singleShot(0, self._look_for_devices)
         self._offer_starts()
         self._check()
 
-    def _load(self) -> None:
-        if self._worker is None and not self.settings.ready:
-            self._worker = Worker(once(_presets_and_devices))
-            self._worker.yielded.connect(self._on_loaded)
-            self._worker.errored.connect(self._on_error)
-            self._worker.finished.connect(self._on_load_finished)
-            self.run(self._worker)
-
-    def _on_loaded(self, loaded: tuple[Any, Any]) -> None:
-        self.settings.offer(*loaded)
-
-    def _on_load_finished(self) -> None:
-        self._worker = None
-        self._check()
+    def _look_for_devices(self) -> None:
+        if self._devices is None:
+            self._devices = Worker(once(present_devices))
+            self._devices.yielded.connect(self.form.offer_devices)
+            self._devices.errored.connect(self._on_error)
+            self.run(self._devices)
 
     def _offer_starts(self, _model: object = None) -> None:
         options: list[tuple[str, Any]] = [("random weights", None)]
@@ -205,10 +188,10 @@ class TrainDock(Dock):
     def _reason(self) -> str | None:
         if not self.session.stacks:
             return NO_STACK if self.session.stack is None else NO_LABELS
-        return None if self.settings.ready else LOADING
+        return None
 
     def _say_cost(self) -> None:
-        data = TrainingData(self.session.stacks, self._config())
+        data = TrainingData(self.session.stacks, self.session.config)
         stacks, config = data.given, data.config
         train, validation = data.train_slices, data.validation_slices
         network = config.network
@@ -260,11 +243,8 @@ class TrainDock(Dock):
         """Take two steps in the background, to know what the training will cost."""
         if self._job is not None or self._measuring is not None:
             return
-        try:
-            config = self._config()
-        except UNetError:
-            return  # said below the button already
-        stacks, wanted = self.session.stacks, self._to_measure(config)
+        stacks, config = self.session.stacks, self.session.config
+        wanted = self._to_measure(config)
 
         def measure() -> tuple[Any, StepCost]:
             from napari_unet.preflight import measure_step
@@ -281,8 +261,8 @@ class TrainDock(Dock):
 
     def _on_measured(self, measured: tuple[Any, StepCost]) -> None:
         self._measured = measured
-        if self._size is not None and measured[0] == self._to_measure(self._config()):
-            task = f"train {self.settings.device.value}"
+        if self._size is not None and measured[0] == self._to_measure(self.session.config):
+            task = f"train {self.session.config.device}"
             self.rates.remember(task, step_flops(self._size), measured[1].seconds_per_step)
 
     def _on_measuring_over(self) -> None:
@@ -292,9 +272,6 @@ class TrainDock(Dock):
         self._check()
         if failed:
             self.problem.say(failed)
-
-    def _on_seed(self, seed: int) -> None:
-        self.settings.seed.setValue(seed)
 
     def _place(self) -> Path:
         return Path(self.place.text()).expanduser()
@@ -320,11 +297,7 @@ class TrainDock(Dock):
         stack = self.session.stacks[0]
         if self._measuring is not None:
             self._measuring.abandon()
-        try:
-            request = self._request(self._config())
-        except UNetError as error:
-            self.problem.say(sentence(error))
-            return
+        request = self._request(self.session.config)
         self._best = None
         self._result = ""
         self._live = LiveLayer(self.viewer, self.session, stack)
@@ -351,16 +324,12 @@ class TrainDock(Dock):
             start_from=self.session.model if start == "model" else None,
         )
 
-    def _config(self) -> TrainConfig:
-        pixel_size: Literal["first"] | None = "first" if self.session.common_pixel else None
-        return replace(self.settings.config(), pixel_size=pixel_size)
-
     def _show_running(self, request: TrainingRequest) -> None:
         self.problem.say("")
         self.notes.say("")
         self.cost.say("Reading the stack …")
         self.start.allow(BUSY, self.start.text().replace("Train", "Training", 1))
-        self.settings.allow_changes(False)
+        self.form.allow_changes(False)
         self.switches.show()
         self.pause.setEnabled(True)
         self.pause.setText("P&ause")
@@ -471,7 +440,7 @@ class TrainDock(Dock):
             self.session.model = ended.model
         if self._size is not None:
             self.rates.remember(
-                f"train {self.settings.device.value}",
+                f"train {self.session.config.device}",
                 step_flops(self._size),
                 ended.seconds_per_step,
             )
@@ -501,7 +470,7 @@ class TrainDock(Dock):
         self._look()
         self._job = self._worker = None
         self.progress.end()
-        self.settings.allow_changes(True)
+        self.form.allow_changes(True)
         self.switches.hide()
         self._offer_starts()
         self._check()
@@ -510,10 +479,3 @@ class TrainDock(Dock):
 
     def _on_open(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.saved.toolTip()))
-
-
-def _presets_and_devices() -> tuple[Any, tuple[str, ...]]:
-    """Load torch, and return what it makes known."""
-    from napari_unet.config.training import PRESETS
-
-    return PRESETS, present_devices()

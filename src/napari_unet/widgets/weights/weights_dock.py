@@ -11,8 +11,9 @@ from napari_unet.annotation.splits import split_stack
 from napari_unet.app.weights_job import WeightMap, measure_class_weights, slice_weights
 from napari_unet.base.errors import InputError
 from napari_unet.config.size_rule import border
-from napari_unet.config.weights import DEFAULTS, WeightConfig
+from napari_unet.config.weights import DEFAULTS, Preset, WeightConfig
 from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import (
     Advanced,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QHideEvent, QShowEvent
 
     from napari_unet.config.split import SplitConfig
+    from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
     from napari_unet.widgets.common.theme import Colours
 
@@ -67,6 +69,7 @@ class WeightsDock(Dock):
         self._layer: Any = None
         self._build_controls()
         self._build_advanced()
+        self._bind()
         self.histogram = Histogram()
         self.note = Note()
         self.problem = Note(role="problem")
@@ -76,10 +79,9 @@ class WeightsDock(Dock):
         self.jump.hide()
         for widget in (self.visible, self.problem, self.histogram, self.note, self.jump):
             self.column.addWidget(widget)
-        self._take_config(self.session.weight_config)
-        self.listen(self.session.weight_config_changed, self._on_session_config)
+        self.follow(self.refresh, "weights")
+        self.follow(self._on_stack, "split", "network", "zoom", "pixel_size")
         self.listen(self.session.stack_changed, self._on_stack)
-        self.listen(self.session.split_changed, self._on_stack)
         self.listen(self.viewer.dims.events.current_step, self._on_slice)
         self.listen(self.viewer.layers.events.removed, self._on_removed)
 
@@ -109,10 +111,6 @@ class WeightsDock(Dock):
         self.column.addWidget(form)
         tip = "Shows the weight map over the image as a layer; it follows the controls."
         self.visible = check_box("show the &map of the slice shown", tip, True)
-        self.preset.chosen.connect(self._on_preset)
-        self.w0.changed.connect(self._on_control)
-        self.sigma.changed.connect(self._on_control)
-        self.balance.toggled.connect(self._on_control)
         self.visible.toggled.connect(self._on_visible)
 
     def _build_advanced(self) -> None:
@@ -124,8 +122,6 @@ class WeightsDock(Dock):
         self.advanced.form.add("Background", self.background)
         self.advanced.form.add("Rim", self.sigma1)
         self.column.addWidget(self.advanced)
-        self.background.valueChanged.connect(self._on_control)
-        self.sigma1.valueChanged.connect(self._on_control)
 
     def on_theme(self, colours: Colours) -> None:
         """Take over the theme."""
@@ -133,31 +129,30 @@ class WeightsDock(Dock):
 
     # -- controls and the session -----------------------------------------------------------
 
-    def _config(self) -> WeightConfig:
-        preset = self.preset.value
-        w0, sigma = DEFAULTS[preset]
-        return WeightConfig(
-            preset,
-            w0=None if self.w0.value == w0 else self.w0.value,
-            sigma=None if self.sigma.value == sigma else self.sigma.value,
-            balance=self.balance.isChecked(),
-            background=self.background.value(),
-            sigma1=self.sigma1.value(),
+    def _bind(self) -> None:
+        bound = BoundControls(self)
+        bound.add(self.preset, "weights", read=lambda c: _shown(c).preset, write=_other_preset)
+        bound.add(self.w0, "weights", read=lambda c: _shown(c).resolved_w0, write=_other_w0)
+        bound.add(
+            self.sigma, "weights", read=lambda c: _shown(c).resolved_sigma, write=_other_sigma
         )
+        for control, name in (
+            (self.balance, "balance"),
+            (self.background, "background"),
+            (self.sigma1, "sigma1"),
+        ):
+            bound.add(
+                control,
+                "weights",
+                read=partial(_part, name),
+                write=partial(_other_part, name),
+            )
+        bound.show_with(self._show_what_counts)
 
-    def _take_config(self, config: WeightConfig) -> None:
-        """Show a configuration in the controls."""
-        controls = (self.balance, self.background, self.sigma1)
-        for control in controls:
-            control.blockSignals(True)
-        self.preset.value = config.preset
-        self.w0.value, self.sigma.value = config.resolved_w0, config.resolved_sigma
-        self.balance.setChecked(config.balance)
-        self.background.setValue(config.background)
-        self.sigma1.setValue(config.sigma1)
-        for control in controls:
-            control.blockSignals(False)
-        is_fiji, has_border = config.preset == "fiji", config.preset != "none"
+    def _show_what_counts(self, config: TrainConfig) -> None:
+        """Close what the formula does not use."""
+        preset = _shown(config).preset
+        is_fiji, has_border = preset == "fiji", preset != "none"
         self.w0.setEnabled(has_border)
         self.sigma.setEnabled(has_border)
         self.balance.setEnabled(not is_fiji)
@@ -165,17 +160,6 @@ class WeightsDock(Dock):
         set_tip(self.balance, own if is_fiji else BALANCE_TIP)
         self.background.setEnabled(is_fiji)
         self.sigma1.setEnabled(is_fiji)
-
-    def _on_preset(self, preset: Any) -> None:
-        """Another formula starts with its own numbers."""
-        self.session.weight_config = WeightConfig(preset, balance=self.balance.isChecked())
-
-    def _on_control(self, _: object = None) -> None:
-        self.session.weight_config = self._config()
-
-    def _on_session_config(self, config: WeightConfig) -> None:
-        self._take_config(config)
-        self.refresh()
 
     def _on_stack(self, _: object = None) -> None:
         self._known.clear()
@@ -229,8 +213,8 @@ class WeightsDock(Dock):
         self._shown = (stack, i)
         self._job.request(
             partial(
-                _compute, stack, i, self.session.weight_config, self.session.split,
-                border(self.session.tiling[0]), self._known,
+                _compute, stack, i, _shown(self.session.config), self.session.config.split,
+                border(self.session.config.network.depth), self._known,
             )
         )  # fmt: skip
 
@@ -250,7 +234,7 @@ class WeightsDock(Dock):
         self.jump.hide()
         words = f"Slice {found.slice_index}"
         weights = self._known.get("class weights")
-        if weights is not None and self.session.weight_config.preset != "fiji":
+        if weights is not None and _shown(self.session.config).preset != "fiji":
             assert stack.scheme is not None
             pairs = zip(stack.scheme.names, weights.tolist())
             listed = ", ".join(f"{name} {weight:.2f}" for name, weight in list(pairs)[:4])
@@ -288,6 +272,36 @@ class WeightsDock(Dock):
             shown = shown_slice(self.viewer, stack, self.session.image_layer)
             nearest = min(stack.labelled_slices, key=lambda i: abs(i - shown))
             go_to_slice(self.viewer, stack, nearest, self.session.image_layer)
+
+
+def _shown(config: TrainConfig) -> WeightConfig:
+    """The weight map of a run; without one all annotated pixels weigh the same."""
+    return WeightConfig("none", balance=False) if config.weights is None else config.weights
+
+
+def _with(config: TrainConfig, **fields: Any) -> dict[str, Any]:
+    return {"weights": _shown(config).changed(**fields)}
+
+
+def _part(name: str, config: TrainConfig) -> Any:
+    return getattr(_shown(config), name)
+
+
+def _other_part(name: str, value: Any, config: TrainConfig) -> dict[str, Any]:
+    return _with(config, **{name: value})
+
+
+def _other_preset(preset: Preset, config: TrainConfig) -> dict[str, Any]:
+    """Another formula starts with its own numbers."""
+    return {"weights": WeightConfig(preset, balance=_shown(config).balance)}
+
+
+def _other_w0(w0: float, config: TrainConfig) -> dict[str, Any]:
+    return _with(config, w0=None if w0 == DEFAULTS[_shown(config).preset][0] else w0)
+
+
+def _other_sigma(sigma: float, config: TrainConfig) -> dict[str, Any]:
+    return _with(config, sigma=None if sigma == DEFAULTS[_shown(config).preset][1] else sigma)
 
 
 def _compute(

@@ -1,0 +1,128 @@
+"""The settings that a user chooses from by name, and what is kept when another is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.size_rule import next_valid_size
+from napari_unet.config.training import TrainConfig
+from napari_unet.config.weights import WeightConfig
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+__all__ = ["PRESETS", "choice_of", "choose_preset", "follow_labels", "preset_for", "set_by_hand"]
+
+# Minutes on two CPU cores: a narrow network with batch normalisation, Adam on
+# one cycle. See docs/results.md for what it reaches.
+FAST = TrainConfig(
+    network=UNetConfig(depth=3, width=16, dropout=0.0, norm="batch"),
+    steps=600,
+    tile=284,
+    batch=4,
+    optimiser="adam",
+    learning_rate=3e-3,
+    schedule="one-cycle",
+    loss="weighted mean",
+    checkpoint_every=100,
+    preset="fast",
+)
+
+PRESETS = TrainConfig.presets
+"""Settings by name."""
+
+PRESETS |= {
+    "fast": FAST,
+    # For densely packed tissue more steps gain more than a wider network; see docs/recipe.md.
+    "best": replace(FAST, steps=2000, preset="best"),
+    # ... and for separate cells, whose ids are objects.
+    "best-cells": replace(
+        FAST,
+        network=replace(FAST.network, depth=4),
+        zoom=0.5,
+        tile=316,
+        steps=1000,
+        weights=WeightConfig(preset="fiji"),
+        preset="best-cells",
+    ),
+    # The paper: 64 channels, one large tile a step, SGD with momentum 0.99.
+    "paper": TrainConfig(preset="paper"),
+}
+
+NEVER_PRESET = ("split", "intensity", "pixel_size", "seed", "device")
+"""About the data and the computer, so no preset says anything about them."""
+
+KEPT = ("weights", "augment", "zoom")
+"""Set in docks of their own, or by advice on the data: by hand, they outlive another preset."""
+
+
+def preset_for(name: str, kind: Literal["objects", "classes"] | None) -> str:
+    """Return the preset that a choice stands for: "best" has one for each kind of labels.
+
+    Parameters
+    ----------
+    name
+        What was chosen.
+    kind
+        What label values of the stack are, None without labels; objects are taken for cells.
+    """
+    return "best-cells" if name == "best" and kind == "objects" else name
+
+
+def choice_of(preset: str) -> str:
+    """Return the choice that stands for a preset; see `preset_for`."""
+    return "best" if preset == "best-cells" else preset
+
+
+def set_by_hand(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings that differ from those of the preset they came from."""
+    preset = PRESETS.get(config.preset, config)
+    return {
+        name: getattr(config, name)
+        for name in (one.name for one in fields(config))
+        if name not in NEVER_PRESET and getattr(config, name) != getattr(preset, name)
+    }
+
+
+def choose_preset(config: TrainConfig, name: str) -> TrainConfig:
+    """Return the settings after somebody chose a preset.
+
+    Weight map, augmentation and zoom that were set by hand stay, unless the preset is the one
+    that was chosen before: then all are its own again.
+
+    Parameters
+    ----------
+    config
+        The settings before.
+    name
+        A key of `PRESETS`.
+    """
+    kept = {one: getattr(config, one) for one in NEVER_PRESET}
+    if name != config.preset:
+        kept |= {one: value for one, value in set_by_hand(config).items() if one in KEPT}
+    return TrainConfig.preset_named(name, **kept)
+
+
+def follow_labels(config: TrainConfig, kind: Literal["objects", "classes"] | None) -> TrainConfig:
+    """Return the settings for the kind of labels that the stack has now; edits stay.
+
+    Parameters
+    ----------
+    config
+        The settings before.
+    kind
+        See `preset_for`; None changes nothing.
+    """
+    name = preset_for(choice_of(config.preset), kind)
+    if kind is None or name == config.preset:
+        return config
+    edits = set_by_hand(config)
+    if "network" in edits:
+        former, now = PRESETS[config.preset].network.to_dict(), config.network.to_dict()
+        edits["network"] = {k: v for k, v in now.items() if v != former[k]}
+    network = PRESETS[name].network.changed(**edits.get("network", {}))
+    edits["tile"] = next_valid_size(edits.get("tile", PRESETS[name].tile), network.depth)
+    never = {one: getattr(config, one) for one in NEVER_PRESET}
+    return TrainConfig.preset_named(name, **never, **edits)
