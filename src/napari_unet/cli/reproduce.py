@@ -41,11 +41,18 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "names",
         metavar="NAME",
         nargs="*",
-        help="runs, or em, u373, hela, reproduction, paper, stricter, all; report alone draws the "
-        "report again",
+        help="runs, or em, u373, hela, reproduction, as-run, paper, stricter, all; report alone "
+        "draws the report again",
     )
     parser.add_argument("--list", action="store_true", help="say which runs there are")
     parser.add_argument("--report", action="store_true", help="only draw the report again")
+    parser.add_argument(
+        "--scale",
+        choices=("full", "narrow"),
+        default="full",
+        help="full (default): as published, for a GPU; narrow: every run to its end with "
+        "8 channels instead of 64, for two CPU cores",
+    )
     parser.add_argument("--steps", type=int, metavar="N", help="shorten every run to N steps")
     parser.add_argument("--width", type=int, metavar="W", help="W channels instead of 64")
     parser.add_argument("--seeds", type=int, metavar="K", default=1, help="repeat with K seeds")
@@ -133,17 +140,18 @@ def _as_json(one: Experiment) -> dict[str, Any]:
 
 def _reproduce(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.reproduction.attempt import Attempt, Effort
-    from napari_unet.reproduction.table import choose
+    from napari_unet.reproduction.table import NARROW, choose
 
     for name in ("steps", "width", "seeds"):
         value = getattr(args, name)
         if value is not None and value < 1:
             raise InputError(f"--{name} must be 1 or more, got {value}.")
-    effort = Effort(args.steps, args.width, args.device, args.data)
+    width = args.width or (NARROW if args.scale == "narrow" else None)
+    effort = Effort(args.steps, width, args.device, args.data)
     attempts = [
         Attempt(experiment, seed, args.output, effort)
+        for seed in range(args.seeds)  # every run once, before any is repeated
         for experiment in choose(args.names)
-        for seed in range(args.seeds)
     ]
     done, skipped = [], []
     with StopOnInterrupt() as stop:
