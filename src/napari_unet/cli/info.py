@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Say what a run trained, on what, with which result.",
     )
     parser.add_argument("run_folder", metavar="RUN", type=Path, help="run folder or model file")
+    parser.add_argument(
+        "--config", action="store_true", help="print its settings alone, for train --config"
+    )
     parser.set_defaults(run=run)
 
 
@@ -38,6 +42,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     path = args.run_folder.parent if args.run_folder.is_file() else args.run_folder
     folder = RunFolder(path)
     description = folder.description()
+    if args.config:
+        if not args.json:
+            print(json.dumps(description["config"], indent=2))
+        return dict(description["config"])
     result = _result_of(folder.history())
     show_result(args, *_run_lines(path, description, result))
     return {"run": str(path), **description, "result": result}

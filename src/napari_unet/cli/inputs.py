@@ -65,7 +65,7 @@ def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_several_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare further stacks of a training, and what is made common to all."""
+    """Declare further stacks of a training."""
     parser.add_argument(
         "--and",
         dest="more",
@@ -74,12 +74,6 @@ def add_several_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar=("IMAGE", "LABELS"),
         help="another image with its labels, to be learnt from as well; may be repeated",
-    )
-    parser.add_argument(
-        "--pixel-size",
-        metavar="SIZE",
-        help="resample all stacks to this size of a pixel, such as 0.25 or 0.25,0.5 (y,x), in the "
-        "unit of the first one; first: to that of the first one",
     )
 
 

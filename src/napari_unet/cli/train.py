@@ -22,6 +22,7 @@ from napari_unet.cli.progress import (
     say,
     show_result,
 )
+from napari_unet.cli.settings_options import add_settings, given_settings, read_settings, with_
 
 if TYPE_CHECKING:
     import argparse
@@ -76,46 +77,24 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     """Declare the settings; what is not given comes from the preset."""
-    group = parser.add_argument_group("settings (by default those of the preset)")
-    group.add_argument(
+    parser.add_argument(
         "--preset",
         help="fast (default): minutes on a laptop; best: slower and better, by the kind of the "
         "labels; paper: as in 2015",
     )
-    group.add_argument("--steps", type=int, metavar="N", help="steps of the optimiser")
-    group.add_argument("--seed", type=int, metavar="S", help="of weights, tiles and dropout")
-    group.add_argument("--device", help="auto (default), cpu, cuda or mps")
-    group.add_argument("--tile", type=int, metavar="N", help="side of an input tile, in pixels")
-    group.add_argument("--batch", type=int, metavar="N", help="tiles in a step")
-    group.add_argument("--optimiser", choices=("adam", "sgd"))
-    group.add_argument("--learning-rate", type=float, metavar="R")
-    group.add_argument("--depth", type=int, metavar="N", help="number of poolings")
-    group.add_argument("--width", type=int, metavar="N", help="channels of the first level")
-    group.add_argument("--dropout", type=float, metavar="P")
-    group.add_argument(
-        "--zoom",
-        type=float,
-        metavar="Z",
-        help="Z times as many pixels along y and x; 0.5 halves the images, for large objects; "
-        "predictions come back at full size",
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help="settings from a TOML or JSON file, all or some; info RUN --config prints one",
     )
-    group.add_argument(
-        "--no-weight-map",
-        action="store_true",
-        default=None,
-        help="weigh all annotated pixels alike",
-    )
-    group.add_argument(
+    parser.add_argument(
         "--validate",
         metavar="WHAT",
         help="slices that validate, such as 24-29 or 3,7; last (default) or 20%% for the last "
         "fifth; region:Y0,Y1,X0,X1 for a part of every slice; none",
     )
-    group.add_argument(
-        "--intensity",
-        choices=("stack", "image"),
-        help="take black and white from the whole stack (default), or from every slice anew",
-    )
+    add_settings(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -281,32 +260,40 @@ def _result_lines(result: dict[str, Any]) -> list[str]:
 
 def _config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig:
     """Return the settings of the preset or of a former run, with what was asked on top."""
-    from dataclasses import replace
+    from napari_unet.config.training import TrainConfig
 
+    asked = read_settings(args.config) if args.config else {}
+    config = _base(args, asked.get("preset"), scheme)
+    content = with_(config, asked)
+    try:
+        content = with_(TrainConfig.from_dict(content | _tile(content)), given_settings(args))
+        if args.validate is not None:
+            content["split"] = _split(args.validate).to_dict()
+        return TrainConfig.from_dict(content | _tile(content))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the settings in {args.config} cannot be used ({error}).") from error
+
+
+def _base(args: argparse.Namespace, named: Any, scheme: LabelScheme | None) -> TrainConfig:
+    """Return the settings that others are put on top of."""
     from napari_unet.config.presets import preset_for
     from napari_unet.config.training import TrainConfig
     from napari_unet.training.run_folder import RunFolder
 
     former = args.output if args.resume else args.like
+    kind = None if scheme is None else scheme.kind
+    preset = args.preset and preset_for(args.preset, kind)
     if former is None:
-        kind = None if scheme is None else scheme.kind
-        config = TrainConfig.preset_named(preset_for(args.preset or "fast", kind))
-    elif args.preset is not None:
-        raise InputError("--preset and the settings of a former run exclude each other; give one.")
-    else:
-        config = _config_of(RunFolder(former))
-    network = _given(args, "depth", "width", "dropout")
-    names = ("steps", "seed", "device", "batch", "optimiser", "learning_rate", "intensity", "zoom")
-    changes = _given(args, *names)
-    if args.pixel_size is not None:
-        changes["pixel_size"] = _pixel_size(args.pixel_size)
-    if args.no_weight_map:
-        changes["weights"] = None
-    if args.validate is not None:
-        changes["split"] = _split(args.validate)
-    changes["network"] = replace(config.network, **network)
-    changes["tile"] = _tile(args.tile or config.tile, changes["network"].depth)
-    return replace(config, **changes)
+        return TrainConfig.preset_named(preset or preset_for(named or "fast", kind))
+    config = _config_of(RunFolder(former))
+    if args.preset is None or (args.resume and config.preset in (args.preset, preset)):
+        return config
+    if args.resume:
+        raise InputError(
+            f"the run in {args.output} has the preset {config.preset}, not {args.preset}: leave "
+            "--preset out, or begin a new run."
+        )
+    raise InputError("--preset and the settings of a former run exclude each other; give one.")
 
 
 def _config_of(folder: Any) -> TrainConfig:
@@ -321,33 +308,17 @@ def _config_of(folder: Any) -> TrainConfig:
         ) from error
 
 
-def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-
-
-def _tile(asked: int, depth: int) -> int:
+def _tile(content: dict[str, Any]) -> dict[str, Any]:
     """Return a side that the network can take, and say when it is not the one asked for."""
     from napari_unet.config.size_rule import next_valid_size
 
+    asked, depth = content["tile"], content["network"]["depth"]
+    if not (isinstance(asked, int) and isinstance(depth, int) and 0 <= depth <= 6):
+        return {}  # said by the settings themselves
     size = next_valid_size(asked, depth)
     if size != asked:
         say(f"tiles have {size} pixels a side instead of {asked}, the next that the network takes")
-    return size
-
-
-def _pixel_size(text: str) -> Any:
-    """Read ``--pixel-size``: "first", "0.25" or "0.25,0.5" (y,x)."""
-    if text == "first":
-        return text
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) not in (1, 2):
-        raise InputError(
-            f"--pixel-size must be a number, two such as 0.25,0.5 (y,x), or first, got {text!r}."
-        )
-    return numbers if len(numbers) == 2 else numbers[0]
+    return {"tile": size}
 
 
 def _split(text: str) -> Any:

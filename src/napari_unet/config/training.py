@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping  # noqa: TC003 - the types of the fields are read
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from napari_unet.base.errors import InputError
 from napari_unet.config.augmentation import AugmentConfig
@@ -14,9 +15,6 @@ from napari_unet.config.size_rule import output_size
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.config.zoom import check_zoom
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["VALIDATIONS", "TrainConfig"]
 
@@ -73,7 +71,7 @@ class TrainConfig(Settings):
     seed : int
         Of the weights, the tiles and the dropout.
     device : str
-        See `napari_unet.network.choice.choose`.
+        "auto", "cpu", "cuda", "cuda:1" …, or "mps"; see `napari_unet.network.choice.choose`.
     preset : str
         The preset these settings came from, for the record.
     """

@@ -48,7 +48,7 @@ from napari_unet.training.measuring import measure
 from napari_unet.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from napari_unet.training.sampling import TileSampler
@@ -503,7 +503,7 @@ def _check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) 
     ):  # of a version that kept the stacks resampled to it
         before = {**before, "pixel_size": now["pixel_size"]}
         stacks = data.stacks if config.pixel_size is not None else stacks
-    changed = [k for k in now if k not in FREE_ON_RESUME and before.get(k) != now[k]]
+    changed = [name for name in _changed(before, now) if name not in FREE_ON_RESUME]
     if changed:
         msg = (
             f"the run in {folder.path} was made with other settings ({', '.join(changed)}): "
@@ -516,6 +516,16 @@ def _check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) 
             "stack, or begin a new run that starts from its model"
         )
         raise CheckpointError(msg)
+
+
+def _changed(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Name the settings that differ, those of the augmentation as ``augment.zoom``."""
+    for name, value in now.items():
+        was = before.get(name)
+        if isinstance(value, dict) and isinstance(was, dict):
+            yield from (f"{name}.{inner}" for inner in _changed(was, value))
+        elif value != was:
+            yield name
 
 
 def _config_then(folder: RunFolder, description: dict[str, Any]) -> dict[str, Any]:

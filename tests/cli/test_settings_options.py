@@ -1,0 +1,232 @@
+"""Whatever a dock can set, the command line can: one option for every field of the settings."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import types
+import typing
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Literal
+
+import pytest
+
+from napari_unet.base.errors import InputError
+from napari_unet.cli import main
+from napari_unet.cli.settings_options import (
+    add_settings,
+    given_settings,
+    options,
+    parse,
+    read_settings,
+    with_,
+)
+from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import TrainConfig
+from napari_unet.config.weights import WeightConfig
+
+OF_THE_DATA = {("network", "in_channels"), ("network", "classes")}
+OWN = {("preset",)}  # an option of its own
+
+
+def leaves(config: Any, path: tuple[str, ...] = ()):
+    """Every field that is no settings itself, and its type: without knowing of options."""
+    hints = typing.get_type_hints(type(config))
+    for one in fields(config):
+        value, here = getattr(config, one.name), (*path, one.name)
+        if is_dataclass(value):
+            yield from leaves(value, here)
+        else:
+            yield here, hints[one.name], value
+
+
+ALL = [leaf for leaf in leaves(TrainConfig()) if leaf[0] not in OF_THE_DATA | OWN]
+
+# Where another value than the usual one needs care.
+OTHER = {
+    ("tile",): ("604", 604),
+    ("split", "region"): ("0,8,2,9", (0, 8, 2, 9)),
+    ("split", "slices"): ("3,5-6", (3, 5, 6)),
+    ("split", "mode"): ("random", "random"),
+    ("augment", "zoom"): ("0.5,2", (0.5, 2.0)),
+}
+
+
+def another(path, hint, value) -> tuple[str, Any]:
+    """Return how to write a value that the field does not have, and that value."""
+    if path in OTHER:
+        return OTHER[path]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [k for k in typing.get_args(hint) if k is not type(None)]
+        hint = next((k for k in kinds if typing.get_origin(k) is Literal), kinds[0])
+    if typing.get_origin(hint) is tuple:
+        element = typing.get_args(typing.get_args(hint)[0])[0]
+        return element, (element,)
+    if typing.get_origin(hint) is Literal:
+        choice = next(c for c in typing.get_args(hint) if c != value)
+        return choice, choice
+    if hint is str:
+        return "cpu", "cpu"
+    number = 0.25 if hint is float else 2 if value != 2 else 3
+    return str(number), number
+
+
+def parsed(*arguments: str) -> dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    add_settings(parser)
+    return given_settings(parser.parse_args(arguments))
+
+
+@pytest.mark.parametrize(("path", "hint", "value"), ALL, ids=[".".join(p) for p, *_ in ALL])
+def test_every_setting_can_be_set(path, hint, value):
+    option = next(one for one in options() if one.dest == ".".join(path))
+    assert option.help
+    if hint is bool:
+        flag = ("--no-" if value else "--") + option.flag.removeprefix("--")
+        found, wanted = parsed(flag), not value
+    else:
+        text, wanted = another(path, hint, value)
+        found = parsed(f"{option.flag}={text}")
+    config = TrainConfig.from_dict(with_(TrainConfig(), found))
+    for where, _, before in leaves(TrainConfig()):
+        now: Any = config
+        for name in where:
+            now = getattr(now, name)
+        assert now == (wanted if where == path else before), where
+
+
+def test_nothing_given_changes_nothing():
+    assert parsed() == {}
+    assert TrainConfig.from_dict(with_(TrainConfig(), {})) == TrainConfig()
+
+
+def test_none_and_switches():
+    base = TrainConfig(weights=WeightConfig(w0=3.0))
+    assert TrainConfig.from_dict(with_(base, parsed("--weights-w0", "none"))).weights.w0 is None
+    assert TrainConfig.from_dict(with_(base, parsed("--no-weight-map"))).weights is None
+    assert TrainConfig.from_dict(with_(base, parsed("--no-augment"))).augment == replace(
+        AugmentConfig.none()
+    )
+    without = replace(base, weights=None)
+    again = TrainConfig.from_dict(with_(without, parsed("--weights-sigma", "7")))
+    assert again.weights == WeightConfig(sigma=7.0)
+    with pytest.raises(InputError, match="exclude each other"):
+        parsed("--no-weight-map", "--weights-w0", "5")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--augment-zoom", "0.8"), "--augment-zoom must be X,X, got '0.8'"),
+        (("--optimiser", "adamw"), r"--optimiser must be adam\|sgd"),
+        (("--weights-balance", "maybe"), r"must be yes\|no\|pixels"),
+        (("--steps", "many"), "--steps must be N, got 'many'"),
+        (("--split-region", "1,2"), r"must be N,N,N,N\|none"),
+    ],
+)
+def test_a_value_of_another_kind_is_one_sentence(arguments, said):
+    with pytest.raises(InputError, match=said):
+        parsed(*arguments)
+
+
+def test_values_by_hand():
+    assert parse(bool | Literal["pixels"], "yes", "--b") is True
+    assert parse(bool | Literal["pixels"], "pixels", "--b") == "pixels"
+    assert parse(float | tuple[float, float] | Literal["first"] | None, "0.25,0.5", "--p") == [
+        0.25,
+        0.5,
+    ]
+    assert parse(float | tuple[float, float] | Literal["first"] | None, "first", "--p") == "first"
+
+
+TOML = """
+steps = 7
+weights = "none"
+[augment]
+rotation = 5
+zoom = [1.0, 1.5]
+[network]
+width = 3
+"""
+
+
+@pytest.fixture
+def run_of(tmp_path, capsys):
+    """Train two steps on a tiny stack with what is given; return what run.json says."""
+    import numpy as np
+    import tifffile
+
+    rng = np.random.default_rng(0)
+    labels = np.zeros((4, 48, 48), np.uint8)
+    labels[:, 8:24, 10:30] = 1
+    labels[:, 30:40, 20:44] = 2
+    image = rng.integers(0, 255, labels.shape, np.uint8)
+    tifffile.imwrite(tmp_path / "image.tif", image, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "labels.tif", labels, photometric="minisblack")
+
+    def train(name, *arguments):
+        pair = (tmp_path / "image.tif", tmp_path / "labels.tif", "-o", tmp_path / name)
+        code = main(["train", *map(str, (*pair, *arguments))])
+        said = capsys.readouterr().err
+        if code:
+            return said
+        return json.loads((tmp_path / name / "run.json").read_text())["config"]
+
+    return train
+
+
+TINY = ("--depth", 1, "--width", 2, "--tile", 36, "--batch", 1, "--device", "cpu", "--steps", 2)
+
+
+def test_a_file_of_settings_and_options_on_top(run_of, tmp_path, capsys):
+    file = tmp_path / "mine.toml"
+    file.write_text(TOML)
+    assert read_settings(file)["augment"] == {"rotation": 5, "zoom": [1.0, 1.5]}
+    found = run_of("run", "--config", file, *TINY, "--learning-rate", 0.5)
+    assert (found["steps"], found["learning_rate"], found["weights"]) == (2, 0.5, None)
+    assert (found["augment"]["rotation"], found["augment"]["zoom"]) == (5, [1.0, 1.5])
+    assert found["augment"]["displacement"] == 10.0  # of the preset
+    assert found["network"]["width"] == 2
+    # What info prints makes the same run again.
+    assert main(["info", str(tmp_path / "run"), "--config"]) == 0
+    printed = tmp_path / "printed.json"
+    printed.write_text(capsys.readouterr().out)
+    assert run_of("again", "--config", printed) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("steps = ", "cannot be read"),
+        ("stepps = 3", "'stepps'"),
+        ("[augment]\nspin = 3", "'spin'"),
+        ('steps = "many"', "steps must be"),
+        ('learning_rate = "x"', "cannot be used"),
+        ("[network]\ndepth = 9", "depth must be"),
+    ],
+)
+def test_a_wrong_file_is_one_sentence(run_of, tmp_path, content, said):
+    file = tmp_path / "wrong.toml"
+    file.write_text(content)
+    told = run_of("run", "--config", file)
+    assert said in told
+    assert len(told.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_is_resumed_with_the_same_options_again(run_of, tmp_path):
+    same = ("--preset", "fast", *TINY, "--augment-rotation", 20, "--validate", "3")
+    before = run_of("run", *same)
+    more = [*same[:-1], "3", "--steps", 4, "--resume"]
+    assert run_of("run", *more) == before
+    assert "rotation" in run_of("run", *same, "--augment-rotation", 21, "--resume")
+    assert "preset fast, not paper" in run_of("run", "--preset", "paper", "--resume")
+    assert "exclude each other" in run_of("new", "--preset", "fast", "--like", tmp_path / "run")
+
+
+def test_every_part_of_the_settings_is_known():
+    parts = {type(getattr(TrainConfig(), one.name)) for one in fields(TrainConfig)}
+    nested = {kind for kind in parts if is_dataclass(kind)}
+    assert nested == {UNetConfig, WeightConfig, AugmentConfig, SplitConfig}
