@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.spatial.distance import cdist
 
-from napari_unet.annotation.object_distance import cut_objects, distance_share, object_maps
+from napari_unet.annotation.labels import Target
+from napari_unet.annotation.object_distance import distance_share, maps_of_window, object_maps
 from napari_unet.base.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 planes = arrays(
     np.int32,
@@ -79,10 +84,42 @@ def test_interior_leaves_two_pixels_of_rim() -> None:
     np.testing.assert_array_equal(inner, expected)
 
 
-def test_objects_that_go_on_in_a_rectangle() -> None:
-    plane = np.array([[1, 0, 2, 2], [1, 9, 9, 2], [0, 9, 9, 0], [3, 0, 0, 4]])
-    assert cut_objects(plane, slice(1, 3), slice(1, 3)).tolist() == [1, 2]
-    assert cut_objects(plane, slice(0, 4), slice(0, 4)).tolist() == []
+def _reader(objects: np.ndarray) -> Callable[[slice, slice], Target]:
+    def read(rows: slice, cols: slice) -> Target:
+        part = objects[rows, cols].astype(np.int32)
+        return Target((part > 0).astype(np.uint8), part, np.ones(part.shape, bool))
+
+    return read
+
+
+def test_a_window_has_the_distances_of_the_plane() -> None:
+    y, x = np.ogrid[:300, :400]
+    plane = (np.hypot(y - 150, x - 200) < 120) + 2 * (np.hypot(y - 40, x - 40) < 20)
+    whole = object_maps(plane, ("distance", "interior"))
+    window = slice(100, 160), slice(190, 260)  # all of it inside the large disc
+    part = maps_of_window(_reader(plane), ("distance", "interior"), window, plane.shape)
+    np.testing.assert_array_equal(part, whole[:, *window])
+
+
+def test_an_object_too_large_to_be_seen_whole_is_not_known() -> None:
+    plane = np.ones((4, 5000), int)
+    window = slice(0, 4), slice(2000, 2010)
+    assert np.isnan(maps_of_window(_reader(plane), ("distance",), window, plane.shape)).all()
+    everything = slice(0, 4), slice(0, 5000)
+    assert (maps_of_window(_reader(plane), ("distance",), everything, plane.shape) == 1).all()
+
+
+def test_an_object_that_goes_on_in_the_hidden_region_is_not_known() -> None:
+    plane = np.zeros((6, 12), int)
+    plane[1:4, 1:5], plane[1:4, 9:11] = 1, 2
+    plane[2:6, 5:8] = 0  # what the region hides
+    everything = slice(0, 6), slice(0, 12)
+    read = _reader(plane)
+    (share,) = maps_of_window(read, ("distance",), everything, (6, 12), (2, 6, 5, 8))
+    np.testing.assert_array_equal(np.isnan(share), plane == 1)
+    window = slice(0, 4), slice(3, 12)
+    (part,) = maps_of_window(read, ("distance",), window, (6, 12), (2, 6, 5, 8))
+    np.testing.assert_array_equal(part, share[window])
 
 
 @settings(max_examples=60, deadline=None)

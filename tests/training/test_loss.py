@@ -6,7 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_unet.training.loss import LOSSES, batch_share, dice_loss, weighted_cross_entropy
+from napari_unet.training.loss import (
+    LOSSES,
+    batch_share,
+    dice_loss,
+    map_loss,
+    weighted_cross_entropy,
+)
 
 # -- the loss, by hand ---------------------------------------------------------
 
@@ -101,3 +107,16 @@ def test_a_batch_without_annotation_teaches_nothing(by):
     share.backward()
     assert share.item() == pytest.approx(0)
     assert (logits.grad == 0).all()
+
+
+# -- object maps ---------------------------------------------------------------
+
+
+def test_map_loss_by_hand():
+    predicted = torch.tensor([[[[0.5, 0.55, 1.5, 7.0]]]], requires_grad=True)
+    maps = torch.tensor([[[[0.5, 0.5, 0.5, torch.nan]]]])
+    loss = map_loss(predicted, maps)
+    # 0; a parabola, 0.05² / 0.2; a line, 1 - 0.05; not known.
+    assert loss.item() == pytest.approx(3 * (0.0125 + 0.95))
+    loss.backward()
+    assert predicted.grad.flatten().tolist() == pytest.approx([0, 1.5, 3, 0])

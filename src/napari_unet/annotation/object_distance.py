@@ -26,17 +26,20 @@ from napari_unet.base.errors import InputError
 from napari_unet.config.network import OBJECT_MAPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
+    from napari_unet.annotation.labels import Target
     from napari_unet.config.network import ObjectMap
 
     Window = tuple[slice, slice]
 
-__all__ = ["RIM", "cut_objects", "distance_share", "object_maps"]
+__all__ = ["RIM", "distance_share", "maps_of_window", "object_maps"]
 
 RIM = 2  # px of an object that are its boundary
+
+GROWTH = (0, 64, 256, 1024)  # px around a window in which the rest of its objects is looked for
 
 
 def distance_share(objects: ArrayLike, known: ArrayLike | None = None) -> NDArray[np.float32]:
@@ -96,23 +99,75 @@ def object_maps(
     return maps
 
 
-def cut_objects(objects: NDArray[Any], rows: slice, cols: slice) -> NDArray[Any]:
-    """Return the ids of the objects that touch a rectangle, with which they may go on.
+def maps_of_window(
+    read: Callable[[slice, slice], Target],
+    kinds: Sequence[ObjectMap],
+    window: Window,
+    shape: tuple[int, int],
+    hidden: tuple[int, int, int, int] | None = None,
+) -> NDArray[np.float32]:
+    """Return the object maps of a window as they are in the whole plane.
+
+    More is read around it until no object in it is cut, up to GROWTH pixels. An object that still
+    is, or that goes on in the hidden region, has no known distance.
 
     Parameters
     ----------
-    objects
-        (Y, X) ids, 0 = none; what is inside the rectangle does not matter.
-    rows, cols
-        The rectangle, clipped to the plane.
+    read
+        Gives the target of rows and columns of the plane, without a gap between objects.
+    kinds
+        Which maps; M of them.
+    window
+        Rows and columns inside the plane.
+    shape
+        (Y, X) of the plane.
+    hidden
+        Region ``y0, y1, x0, x1`` in which ``read`` shows no objects, though there may be some.
+
+    Returns
+    -------
+    ndarray of float32, shape (M, h, w)
+        NaN where not known.
     """
-    beside = (
-        (slice(max(rows.start - 1, 0), rows.start), cols),
-        (slice(rows.stop, rows.stop + 1), cols),
-        (rows, slice(max(cols.start - 1, 0), cols.start)),
-        (rows, slice(cols.stop, cols.stop + 1)),
-    )
-    ids = np.unique(np.concatenate([objects[where].ravel() for where in beside]))
+    for growth in GROWTH:
+        seen = tuple(
+            slice(max(0, side.start - growth), min(n, side.stop + growth))
+            for side, n in zip(window, shape)
+        )
+        rows, cols = (slice(w.start - s.start, w.stop - s.start) for w, s in zip(window, seen))
+        target = read(*seen)
+        cut = _at_sides(target.objects, seen, shape)
+        if not np.isin(cut, target.objects[rows, cols]).any():
+            break
+    if hidden is not None:
+        y0, y1, x0, x1 = hidden
+        corner = seen[0].start, seen[1].start
+        region = (slice(y0 - corner[0], y1 - corner[0]), slice(x0 - corner[1], x1 - corner[1]))
+        cut = np.union1d(cut, _beside(target.objects, *region))
+    known = target.known & ~np.isin(target.objects, cut)
+    return object_maps(target.objects, kinds, known)[:, rows, cols]
+
+
+def _at_sides(
+    objects: NDArray[Any], seen: tuple[slice, ...], shape: tuple[int, int]
+) -> NDArray[Any]:
+    """Return the ids at those sides of what is seen that are no sides of the plane."""
+    found = [np.zeros(0, objects.dtype)]
+    for axis, (side, size) in enumerate(zip(seen, shape)):
+        found += [objects.take(0, axis)] if side.start > 0 else []
+        found += [objects.take(-1, axis)] if side.stop < size else []
+    ids = np.unique(np.concatenate(found))
+    return ids[ids > 0]
+
+
+def _beside(objects: NDArray[Any], rows: slice, cols: slice) -> NDArray[Any]:
+    """Return the ids of the pixels around a rectangle, which may lie outside in part."""
+    around = np.zeros(objects.shape, bool)
+    inner = around.copy()
+    for mask, by in ((around, 1), (inner, 0)):
+        y, x = (slice(max(s.start - by, 0), max(s.stop + by, 0)) for s in (rows, cols))
+        mask[y, x] = True
+    ids = np.unique(objects[around & ~inner])
     return ids[ids > 0]
 
 

@@ -1,6 +1,6 @@
 """A network made ready for prediction, and the forward pass of a batch of tiles.
 
-Legend: B tiles, C channels, K classes, (H, W) input, (h, w) output pixels.
+Legend: B tiles, C channels, K classes, M object maps, (H, W) input, (h, w) output pixels.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def network_for_inference(network: UNet, compute: Compute) -> UNet:
 def forward_tiles(
     network: UNet, images: Tensor, compute: Compute, *, mirror_average: bool = False
 ) -> Tensor:
-    """Probabilities of a batch of input tiles.
+    """Probabilities and object maps of a batch of input tiles.
 
     Parameters
     ----------
@@ -59,8 +59,8 @@ def forward_tiles(
 
     Returns
     -------
-    Tensor (B, K, h, w) float32
-        On the CPU; sums to 1 over K.
+    Tensor (B, K + M, h, w) float32
+        On the CPU; the first K sum to 1.
 
     Notes
     -----
@@ -72,10 +72,13 @@ def forward_tiles(
     every = [(turn, flip) for flip in (False, True) for turn in range(4)]
     turns = every if mirror_average else every[:1]
     total: Tensor | None = None
+    classes = network.config.classes
     for turn, flip in turns:
         turned = torch.rot90(x.flip(-1) if flip else x, turn, (-2, -1)) if turn or flip else x
         logits = network(turned.contiguous(memory_format=compute.memory_format))
-        back = torch.softmax(logits, dim=1, dtype=torch.float32)
+        back = torch.softmax(logits[:, :classes], dim=1, dtype=torch.float32)
+        if classes < logits.shape[1]:
+            back = torch.cat([back, logits[:, classes:].float()], dim=1)
         if turn or flip:
             back = torch.rot90(back, -turn, (-2, -1))
             back = back.flip(-1) if flip else back
@@ -104,4 +107,4 @@ def bytes_per_pixel(config: UNetConfig, dtype_bytes: int = 4) -> int:
     the classes of this tile and the two before.
     """
     network = (9 * config.width + 16) * dtype_bytes
-    return network + 4 * (4 * config.in_channels + 5 * config.classes)
+    return network + 4 * (4 * config.in_channels + 5 * config.outputs)

@@ -1,6 +1,6 @@
 """The U-Net of Ronneberger, Fischer and Brox (2015), and a trained model.
 
-Legend: B tiles, C channels, K classes, (H, W) input, (h, w) output pixels.
+Legend: B tiles, C channels, K classes, M object maps, (H, W) input, (h, w) output pixels.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class UNet(nn.Module):
     Notes
     -----
     ``forward`` takes ``(B, C, H, W)`` with sides that
-    `napari_unet.config.size_rule.next_valid_size` returns, and gives the logits
-    ``(B, K, H - border, W - border)``. Weights are drawn from
+    `napari_unet.config.size_rule.next_valid_size` returns, and gives
+    ``(B, K + M, H - border, W - border)``: the logits, then the object maps. Weights are drawn from
     N(0, 2 / fan_in) with fan_in = k²·channels in (paper, section 3); biases
     start at 0.
     """
@@ -50,11 +50,11 @@ class UNet(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
         self.merge = nn.ModuleList(_double_convolution(2 * w, w, config.norm) for w in widths[:-1])
-        self.classify = nn.Conv2d(config.width, config.classes, 1)
+        self.classify = nn.Conv2d(config.width, config.outputs, 1)
         self._draw_weights(generator)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K, h, w)
-        """Logits of every output pixel."""
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K + M, h, w)
+        """Logits, and after them object maps, of every output pixel."""
         for side in x.shape[-2:]:
             output_size(int(side), self.config.depth)
         skips = []
@@ -148,4 +148,4 @@ def forward_flops(config: UNetConfig, height: int, width: int) -> int:
         for before in (2 * after, after):
             y, x = y - 2, x - 2
             total += 2 * 9 * before * after * y * x
-    return total + 2 * config.width * config.classes * y * x
+    return total + 2 * config.width * config.outputs * y * x

@@ -214,6 +214,7 @@ class TrainingData:
             weights=config.weights,
             augment=config.augment,
             seed=config.seed,
+            maps=config.network.object_maps,
             device=device,
         )
 
@@ -227,6 +228,7 @@ class TrainingData:
             intensity=self.limits,
             weights=self.config.weights,
             class_weights=class_weights,
+            maps=self.config.network.object_maps,
         )
 
     def refresh(self, stack_index: int, stack: Stack) -> Stack:

@@ -1,6 +1,6 @@
 """A network and its optimiser: one step at a time, within the memory there is.
 
-Legend: B tiles, C channels, K classes, (H, W) input, (h, w) output pixels.
+Legend: B tiles, C channels, K classes, M object maps, (H, W) input, (h, w) output pixels.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_unet.network.compute import free_memory, is_out_of_memory
-from napari_unet.training.loss import batch_share
+from napari_unet.training.loss import batch_share, map_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,30 +95,37 @@ class Learner:
         self.optimiser.zero_grad(set_to_none=True)
         size = len(batch.image)
         mass = float(batch.weights.sum())
+        classes = self.network.config.classes
+        # Every map counts by itself: the sum over all of them, for each pixel that is known.
+        known = 0.0 if batch.maps is None else float((~batch.maps[:, 0].isnan()).sum())
         total = 0.0
         with self._seeded():
             for first in range(0, size, self.micro):
                 part = slice(first, min(size, first + self.micro))
                 device = self.compute.device
+                output = self._output(batch.image[part])
                 loss = batch_share(
-                    self._logits(batch.image[part]),
+                    output[:, :classes],
                     batch.classes[part].to(device),
                     batch.weights[part].to(device),
                     self.config.loss,
                     tiles=size,
                     mass=mass,
                 )
+                if batch.maps is not None and known:
+                    maps = batch.maps[part].to(device)
+                    loss = loss + map_loss(output[:, classes:], maps) / known
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += float(loss.detach())
         return total
 
-    def _logits(self, image: Tensor) -> Tensor:
+    def _output(self, image: Tensor) -> Tensor:
         device = self.compute.device
         x = image.to(device).contiguous(memory_format=self.compute.memory_format)
         half = self.compute.dtype == "bfloat16"
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-            logits: Tensor = self.network(x)
-        return logits
+            output: Tensor = self.network(x)
+        return output
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:

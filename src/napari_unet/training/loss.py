@@ -1,6 +1,8 @@
 """What training makes small: weighted cross-entropy, with a Dice term if asked for.
 
-Legend: B tiles, K classes, (h, w) output pixels.
+A network with object maps learns them beside it.
+
+Legend: B tiles, K classes, M object maps, (h, w) output pixels.
 """
 
 from __future__ import annotations
@@ -11,11 +13,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 from torch import Tensor
 
-__all__ = ["LOSSES", "Loss", "batch_share", "dice_loss", "weighted_cross_entropy"]
+__all__ = ["LOSSES", "Loss", "batch_share", "dice_loss", "map_loss", "weighted_cross_entropy"]
 
 Loss: TypeAlias = Literal["mean", "weighted mean", "dice"]
 
 LOSSES: tuple[Loss, ...] = ("mean", "weighted mean", "dice")
+
+MAP_WEIGHT = 3.0  # of the object maps beside the cross-entropy
+
+MAP_BETA = 0.1  # error up to which the smooth L1 loss is a parabola
 
 SMOOTH = 1.0  # px, so that a class that is neither there nor predicted loses nothing
 
@@ -75,6 +81,29 @@ def dice_loss(logits: Tensor, classes: Tensor, known: Tensor) -> Tensor:
     t = F.one_hot(classes, logits.shape[1]).movedim(-1, 1) * counted
     both, either = (p * t).sum((2, 3)), (p + t).sum((2, 3))  # (B, K)
     return 1 - ((2 * both + SMOOTH) / (either + SMOOTH)).mean(1)
+
+
+def map_loss(predicted: Tensor, maps: Tensor) -> Tensor:
+    """Return the smooth L1 distance to the object maps, times its weight, summed.
+
+    With e the error of a pixel: e² / 2β up to β, |e| - β / 2 from there on (Girshick 2015,
+    doi:10.1109/ICCV.2015.169).
+
+    Parameters
+    ----------
+    predicted : Tensor (B, M, h, w)
+        Output of the network.
+    maps : Tensor (B, M, h, w)
+        What it should be; NaN where that is not known, which counts nothing.
+
+    Returns
+    -------
+    Tensor ()
+        float32; divide by the number of pixels that are known.
+    """
+    known = ~maps.isnan()
+    errors = F.smooth_l1_loss(predicted.float(), maps.nan_to_num(), reduction="none", beta=MAP_BETA)
+    return MAP_WEIGHT * (errors * known).sum()
 
 
 def batch_share(

@@ -15,7 +15,7 @@ from napari_unet.evaluation.metrics.overlap import confusion, dice_by_class, iou
 from napari_unet.network.compute import available_memory, free_memory
 from napari_unet.network.inference import bytes_per_pixel, forward_logits, network_for_inference
 from napari_unet.network.tiles import plan_tiles, read_mirrored
-from napari_unet.training.loss import dice_loss
+from napari_unet.training.loss import dice_loss, map_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,10 +90,14 @@ def measure(
     ready = network_for_inference(network, compute)
     classes = network.config.classes
     table = np.zeros((classes, classes), np.int64)
-    total = mass = 0.0
+    total = mass = apart = known_apart = 0.0
     dice = []
     for plane in planes:
-        logits = logits_of_plane(ready, plane.image, compute)
+        output = logits_of_plane(ready, plane.image, compute)
+        logits, maps = output[:classes], torch.from_numpy(plane.maps)
+        if len(maps):
+            apart += float(map_loss(output[None, classes:], maps[None]))
+            known_apart += float((~maps[0].isnan()).sum())
         target = torch.from_numpy(plane.classes.astype(np.int64))
         losses = F.cross_entropy(logits[None], target[None], reduction="none")[0]
         total += float((losses * torch.from_numpy(plane.weights)).sum(dtype=torch.float64))
@@ -103,6 +107,7 @@ def measure(
         if by == "dice":
             dice.append(float(dice_loss(logits[None], target[None], torch.from_numpy(known)[None])))
     loss = total / mass if mass else 0.0
+    loss += apart / known_apart if known_apart else 0.0
     return Measurement(loss + float(np.mean(dice)) if dice else loss, table)
 
 
@@ -120,7 +125,7 @@ def _affordable(config: UNetConfig, compute: Compute, shape: tuple[int, int]) ->
 
 
 def logits_of_plane(network: UNet, image: NDArray[Any], compute: Compute) -> Tensor:
-    """Logits of a whole plane, in tiles that memory holds.
+    """Logits and object maps of a whole plane, in tiles that memory holds.
 
     Parameters
     ----------
@@ -133,7 +138,7 @@ def logits_of_plane(network: UNet, image: NDArray[Any], compute: Compute) -> Ten
 
     Returns
     -------
-    Tensor (K, Y, X) float32
+    Tensor (K + M, Y, X) float32
         On the CPU.
     """
     config = network.config
@@ -141,7 +146,7 @@ def logits_of_plane(network: UNet, image: NDArray[Any], compute: Compute) -> Ten
     plan = plan_tiles(
         shape, config.depth, LARGEST_TILE, max_pixels=_affordable(config, compute, shape)
     )
-    result = torch.empty(config.classes, *shape)
+    result = torch.empty(config.outputs, *shape)
     for slot in plan.slots:
         window = read_mirrored(
             lambda rows, cols: image[:, rows, cols], shape, slot.input_rows, slot.input_cols

@@ -5,7 +5,7 @@ data, and on nothing else: not on the tiles before it, nor on threads. So a
 resumed run, a preview and the trainer all see the same tiles.
 
 Legend: ``B`` batch, ``C`` channels, ``K`` classes, ``(H, W)`` input tile,
-``(h, w)`` output tile, ``(Y, X)`` plane.
+``(h, w)`` output tile, ``M`` object maps, ``(Y, X)`` plane.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from napari_unet.annotation.splits import Split
     from napari_unet.config.augmentation import AugmentConfig
+    from napari_unet.config.network import ObjectMap
     from napari_unet.config.weights import WeightConfig
     from napari_unet.images.stack import Intensity, Stack
 
@@ -62,6 +63,8 @@ class Tile:
         Row and column of the slice that the middle of the tile shows.
     deformation
         How it was augmented.
+    maps
+        (M, h, w) float32 object maps, NaN where not known; None where none are wanted.
     """
 
     image: Tensor
@@ -71,6 +74,7 @@ class Tile:
     stack_index: int
     centre: tuple[float, float]
     deformation: Deformation
+    maps: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,11 +89,14 @@ class Batch:
         (B, h, w) int64.
     weights
         (B, h, w) float32.
+    maps
+        (B, M, h, w) float32, NaN where not known; None where none are wanted.
     """
 
     image: Tensor
     classes: Tensor
     weights: Tensor
+    maps: Tensor | None = None
 
 
 _Ready: TypeAlias = tuple[object, Batch]
@@ -121,6 +128,8 @@ class TileSampler:
         Limits of grey values.
     weights
         None: every annotated pixel weighs 1.
+    maps
+        Object maps that are to be learnt beside the classes.
     augment
         Strengths of the augmentation.
     seed
@@ -148,6 +157,7 @@ class TileSampler:
         weights: WeightConfig | None,
         augment: AugmentConfig,
         seed: int,
+        maps: tuple[ObjectMap, ...] = (),
         device: torch.device | str = "cpu",
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
@@ -158,7 +168,7 @@ class TileSampler:
         cache = PlaneCache(cache_bytes)
         self._sources = tuple(
             TrainingPlanes(
-                stack, split, intensity=intensity, weights=weights, cache=cache,
+                stack, split, intensity=intensity, weights=weights, cache=cache, maps=maps,
                 device=device, tile=tile,
             )
             for stack, split in zip(stacks, splits)
@@ -198,12 +208,12 @@ class TileSampler:
         else:
             middle = source.draw_pixel(i, self.output_side, rng)
             place = TilePlace.around(deformation, self.tile_side, middle)
-        image, classes, weights = self._cut(source, i, place)
-        return Tile(image, classes, weights, i, stack_index, place.centre, deformation)
+        image, classes, weights, maps = self._cut(source, i, place)
+        return Tile(image, classes, weights, i, stack_index, place.centre, deformation, maps)
 
     def _cut(
         self, source: TrainingPlanes, i: int, place: TilePlace | SlicePlace
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         # Positions are counted from an anchor near the tile: float32 is too coarse for those of
         # a pixel far into a large plane.
         deformation, centre = place.deformation, place.centre
@@ -224,12 +234,16 @@ class TileSampler:
         of_image, of_classes, of_weights = orders(self.augment, deformation)
         image = at_image(planes, of_image)
         classes = at_truth.classes(truth[0], of_classes)
-        weights = at_truth(truth[1:], of_weights)[0]
+        weights = at_truth(truth[1:2], of_weights)[0]
+        maps = None
+        if len(truth) > 2:  # linear, so that what is not known spoils no more than its neighbours
+            maps = at_truth(truth[2:], "nearest" if deformation.on_grid else "linear")
         unknown = classes == UNKNOWN
         return (
             adjust_grey(image, deformation),
             classes.masked_fill_(unknown, 0).to(torch.uint8),
             weights.masked_fill_(unknown, 0),
+            maps,
         )
 
     def batch(self, step: int) -> Batch:
@@ -239,6 +253,7 @@ class TileSampler:
             torch.stack([tile.image for tile in tiles]),
             torch.stack([tile.classes for tile in tiles]).long(),
             torch.stack([tile.weights for tile in tiles]),
+            torch.stack(maps) if (maps := [t.maps for t in tiles if t.maps is not None]) else None,
         )
 
     def batches(self, start_step: int = 0, prefetch: int = 2) -> Generator[Batch, None, None]:

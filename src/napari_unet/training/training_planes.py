@@ -5,7 +5,7 @@ the window that a tile needs is read. Pixels of a validation region are hidden
 here, before anything is computed from them: the image is 0 there, the labels
 are background, and nothing within the guard is known.
 
-Legend: ``(C, Y, X)`` plane, ``(C, h, w)`` window, ``i`` flat index of a slice.
+Legend: ``(C, Y, X)`` plane, ``(C, h, w)`` window, M object maps, ``i`` flat index of a slice.
 An *origin* is the row and column of the plane at which a tensor begins.
 """
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from napari_unet.annotation.labels import Target, read_target
+from napari_unet.annotation.object_distance import maps_of_window
 from napari_unet.annotation.weights import TOLERANCE, target_weights
 from napari_unet.images.stack import Intensity, Stack, sample_blocks
 from napari_unet.network.tiles import read_mirrored
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.annotation.splits import Split
+    from napari_unet.config.network import ObjectMap
     from napari_unet.config.weights import WeightConfig
 
 __all__ = ["UNKNOWN", "PlaneCache", "TrainingPlanes", "read_truth", "weight_margin"]
@@ -93,7 +95,8 @@ class Truth:
     Attributes
     ----------
     planes
-        (2, Y, X) float32: class index (UNKNOWN where not annotated), weight.
+        (2 + M, Y, X) float32: class index (UNKNOWN where not annotated), weight, object maps
+        (NaN where not known).
     known
         Flat indices of the annotated pixels; None if all are.
     """
@@ -143,6 +146,8 @@ class TrainingPlanes:
         None: every annotated pixel weighs 1.
     cache
         Shared by all stacks of a sampler.
+    maps
+        Object maps that are wanted after class and weight.
     device
         Of the tensors.
     tile
@@ -164,6 +169,7 @@ class TrainingPlanes:
         intensity: Intensity,
         weights: WeightConfig | None,
         cache: PlaneCache,
+        maps: tuple[ObjectMap, ...] = (),
         device: torch.device | str = "cpu",
         tile: int = 572,
     ) -> None:
@@ -172,6 +178,7 @@ class TrainingPlanes:
         self.class_weights: NDArray[np.float64] | None = None
         self._intensity = intensity
         self._weights = weights
+        self._maps = maps
         self._cache = cache
         self._device = torch.device(device)
         self._image_token: object = object()
@@ -181,8 +188,12 @@ class TrainingPlanes:
     def _prepares_whole(self, tile: int) -> bool:
         """Whole planes pay where they stay in the cache, or are hardly larger than a tile."""
         pixels = self.stack.plane_shape[0] * self.stack.plane_shape[1]
-        fits = len(self.split.train) * pixels * 4 * (self.stack.channels + 2) <= self._cache.limit
+        fits = len(self.split.train) * pixels * 4 * self._planes_of_a_slice <= self._cache.limit
         return pixels <= (2 * tile) ** 2 or (pixels <= WHOLE_PIXELS and fits)
+
+    @property
+    def _planes_of_a_slice(self) -> int:
+        return self.stack.channels + 2 + len(self._maps)
 
     def with_stack(self, stack: Stack) -> TrainingPlanes:
         """Return the planes of an edited stack; the images are kept if they are the same."""
@@ -259,12 +270,12 @@ class TrainingPlanes:
     # -- labels and weights -----------------------------------------------------------------
 
     def truth(self, i: int, rows: Range, cols: Range) -> tuple[Tensor, Origin]:
-        """Return class index and weight around a window, which may reach beyond the plane.
+        """Return class, weight and object maps around a window, which may exceed the plane.
 
         Returns
         -------
         Tensor
-            (2, h, w) float32, see `Truth`: the whole plane, or the mirrored window.
+            (2 + M, h, w) float32, see `Truth`: the whole plane, or the mirrored window.
         (int, int)
             Its origin.
         """
@@ -292,12 +303,26 @@ class TrainingPlanes:
         top, left = max(0, rows.start - margin), max(0, cols.start - margin)
         grown = slice(top, min(Y, rows.stop + margin)), slice(left, min(X, cols.stop + margin))
         truth = read_truth(self.target(i, *grown), self._weights, self.class_weights)
-        return truth[:, rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
+        truth = truth[:, rows.start - top : rows.stop - top, cols.start - left : cols.stop - left]
+        if not self._maps:
+            return truth
+        return np.concatenate([truth, self._maps_inside(i, rows, cols)])
 
-    def target(self, i: int, rows: slice, cols: slice) -> Target:
-        """Return the target of a window inside the plane, blind to the validation region."""
+    def _maps_inside(self, i: int, rows: slice, cols: slice) -> NDArray[np.float32]:
+        """(M, h, w) object maps of a window, in which objects keep what they are outside of it."""
+        return maps_of_window(
+            lambda r, c: self.target(i, r, c, gap=False), self._maps, (rows, cols),
+            self.stack.plane_shape, self.split.region,
+        )  # fmt: skip
+
+    def target(self, i: int, rows: slice, cols: slice, *, gap: bool = True) -> Target:
+        """Return the target of a window inside the plane, blind to the validation region.
+
+        Without the gap touching objects go on touching, whatever the scheme says.
+        """
         labels, scheme = self.stack.label_crop(i, rows, cols), self.stack.scheme
         assert scheme is not None  # a stack with labels has one
+        scheme = scheme if gap else replace(scheme, gap=False)
         hidden = self.split.hidden(rows, cols)
         if hidden is None:
             target = read_target(labels, scheme)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_unet.annotation.labels import read_target
+from napari_unet.annotation.object_distance import maps_of_window
 from napari_unet.training.training_planes import (
     UNKNOWN,
     WHOLE_PIXELS,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.annotation.splits import Split
+    from napari_unet.config.network import ObjectMap
     from napari_unet.config.weights import WeightConfig
     from napari_unet.images.stack import Intensity, Stack
 
@@ -50,6 +52,8 @@ class ValidationPlane:
         (Y, X) uint8 class index, 0 where not known.
     weights
         (Y, X) float32; 0 where not known, and outside the validation region.
+    maps
+        (M, Y, X) float32 object maps; NaN where the weight is 0.
     """
 
     stack_index: int
@@ -59,6 +63,7 @@ class ValidationPlane:
     image: NDArray[np.float32]
     classes: NDArray[np.uint8]
     weights: NDArray[np.float32]
+    maps: NDArray[np.float32]
 
 
 class ValidationPlanes:
@@ -78,6 +83,8 @@ class ValidationPlanes:
         None: every annotated pixel weighs 1.
     class_weights
         (K,), as measured on the *training* slices; None: 1 each.
+    maps
+        Object maps that are wanted, M of them.
     cache_bytes
         How much may be kept of prepared planes.
     """
@@ -90,10 +97,12 @@ class ValidationPlanes:
         intensity: Intensity,
         weights: WeightConfig | None,
         class_weights: NDArray[np.float64] | None = None,
+        maps: tuple[ObjectMap, ...] = (),
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self._stacks, self._splits = list(stacks), tuple(splits)
         self._intensity, self._weights, self._class_weights = intensity, weights, class_weights
+        self._maps = maps
         self._cache = PlaneCache(cache_bytes)
         self._tokens = [object() for _ in stacks]
 
@@ -118,7 +127,8 @@ class ValidationPlanes:
     def _plane(self, k: int, i: int, rows: slice, cols: slice) -> ValidationPlane:
         def make() -> tuple[ValidationPlane, int]:
             plane = self._prepare(k, i, rows, cols)
-            return plane, plane.image.nbytes + plane.classes.nbytes + plane.weights.nbytes
+            parts = (plane.image, plane.classes, plane.weights, plane.maps)
+            return plane, sum(part.nbytes for part in parts)
 
         return self._cache.get((self._tokens[k], i, rows.start, cols.start), make)
 
@@ -134,7 +144,19 @@ class ValidationPlanes:
                 outside[measured] = False
             weights[outside] = 0
         classes[unknown] = 0
-        return ValidationPlane(k, i, rows, cols, image, classes.astype(np.uint8), weights)
+        maps = self._object_maps(stack, i, rows, cols)
+        maps[:, weights == 0] = np.nan
+        return ValidationPlane(k, i, rows, cols, image, classes.astype(np.uint8), weights, maps)
+
+    def _object_maps(self, stack: Stack, i: int, rows: slice, cols: slice) -> NDArray[np.float32]:
+        if not self._maps:
+            return np.empty((0, rows.stop - rows.start, cols.stop - cols.start), np.float32)
+        assert stack.scheme is not None
+        as_drawn = replace(stack.scheme, gap=False)
+        return maps_of_window(
+            lambda r, c: read_target(stack.label_crop(i, r, c), as_drawn),
+            self._maps, (rows, cols), stack.plane_shape,
+        )  # fmt: skip
 
     def _truth(
         self, stack: Stack, i: int, rows: slice, cols: slice

@@ -1,0 +1,164 @@
+"""A network that learns what separates objects: from labels to tiles, loss and validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.annotation.object_distance import distance_share
+from napari_unet.annotation.splits import Split
+from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.size_rule import border
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import TrainConfig
+from napari_unet.images.stack import Intensity, Stack
+from napari_unet.network.compute import Compute
+from napari_unet.network.unet import UNet
+from napari_unet.training.learner import Learner
+from napari_unet.training.sampling import Batch, TileSampler, ValidationPlanes
+from napari_unet.training.trainer import Finished, Step, Validated, train
+from napari_unet.training.training_planes import TrainingPlanes
+
+DEPTH, TILE = 1, 44
+UNIT = Intensity((0.0,), (1.0,))
+MAPS = ("distance",)
+LEARNT = UNetConfig(depth=DEPTH, width=4, dropout=0.0, norm="batch", object_maps=MAPS)
+
+
+def discs(side: int = 96) -> np.ndarray:
+    """Touching discs on a lattice."""
+    y, x = np.ogrid[:side, :side]
+    inside = np.hypot(y % 24 - 11.5, x % 24 - 11.5) < 12
+    return np.where(inside, 1 + (y // 24) * 10 + x // 24, 0).astype(np.int32)
+
+
+def stack_of(labels: np.ndarray, annotation: str = "dense") -> Stack:
+    image = (labels > 0).astype(np.float32) + 0.1
+    return Stack("discs", image[None], "zyx", labels[None], LabelScheme("objects", annotation))
+
+
+def sampler_of(stack: Stack, augment: AugmentConfig | None = None, **split: object) -> TileSampler:
+    return TileSampler(
+        [stack], [Split(**{"train": (0,), "validation": (), "region": None, "guard": 0} | split)],
+        depth=DEPTH, tile=TILE, batch=4, intensity=UNIT, weights=None,
+        augment=augment or AugmentConfig.none(), seed=0, maps=MAPS,
+    )  # fmt: skip
+
+
+def where(tile, side: int) -> tuple[slice, slice]:
+    """Rows and columns of the plane that a tile without deformation shows."""
+    half = (TILE - border(DEPTH)) / 2
+    rows, cols = (slice(int(c - half + 0.5), int(c + half + 0.5)) for c in tile.centre)
+    return rows, cols
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+def test_an_object_cut_by_a_tile_keeps_its_distances(monkeypatch, windowed) -> None:
+    if windowed:
+        monkeypatch.setattr(TrainingPlanes, "_prepares_whole", lambda self, tile: False)
+    labels = discs()
+    whole = distance_share(labels)
+    mirrored = np.pad(whole, 60, mode="reflect")
+    sampler = sampler_of(stack_of(labels))
+    for index in range(12):
+        tile = sampler.tile(0, index)
+        rows, cols = (slice(s.start + 60, s.stop + 60) for s in where(tile, 96))
+        np.testing.assert_allclose(tile.maps[0].numpy(), mirrored[rows, cols], atol=1e-6)
+
+
+def test_distances_follow_the_deformation() -> None:
+    # A tile twice as large shows the same shares, not half of them.
+    labels = discs()
+    zoomed = replace(AugmentConfig.none(), zoom=(2.0, 2.0))
+    tiles = [sampler_of(stack_of(labels), zoomed).tile(0, k) for k in range(6)]
+    assert max(float(tile.maps.max()) for tile in tiles) > 0.95
+    for tile in tiles:  # outside of objects it is 0, but for what interpolation takes over
+        assert tile.maps[0][tile.classes == 0].max() < 0.2
+
+
+def test_objects_not_painted_teach_nothing() -> None:
+    labels = discs() + 1  # 1 is background, and every disc but some is painted
+    unpainted = np.isin(labels, [2, 13, 24]) | (labels == 1)
+    sparse = np.where(unpainted, 0, labels)
+    sparse[40:56, 0:8][labels[40:56, 0:8] == 1] = 1  # some background
+    sampler = sampler_of(stack_of(sparse, "sparse"))
+    batch = sampler.batch(0)
+    assert batch.maps.isnan().any()
+    assert (batch.maps[:, 0].isnan() == (batch.weights == 0)).all()
+    share = distance_share(np.where(labels > 1, labels, 0))
+    seen = {round(float(v), 4) for v in batch.maps[~batch.maps.isnan()]}
+    assert seen <= {round(float(v), 4) for v in share[~unpainted]} | {0.0}
+
+
+def gradients(batch: Batch, micro: int = 4) -> dict[str, torch.Tensor]:
+    network = UNet(LEARNT, torch.Generator().manual_seed(1))
+    config = TrainConfig(network=LEARNT, tile=TILE, batch=4, loss="weighted mean")
+    learner = Learner(network, config, Compute())
+    learner.micro = micro
+    learner.network.eval()  # the statistics of batch normalisation depend on the parts
+    learner._accumulate(batch)
+    return {name: p.grad.clone() for name, p in network.named_parameters()}
+
+
+def test_what_is_not_painted_changes_no_gradient() -> None:
+    labels = discs() + 1
+    sparse = np.where(labels % 3 == 0, labels, 0)
+    sparse[:2] = 1
+    batch = sampler_of(stack_of(sparse, "sparse")).batch(0)
+    before = gradients(batch)
+    unknown = batch.weights == 0
+    other = replace(batch, classes=torch.where(unknown, 1 - batch.classes, batch.classes))
+    for name, gradient in gradients(other).items():
+        assert torch.equal(gradient, before[name]), name
+
+
+def test_a_batch_in_parts_is_the_batch() -> None:
+    batch = sampler_of(stack_of(discs())).batch(0)
+    whole, parts = gradients(batch), gradients(batch, micro=1)
+    for name, gradient in whole.items():
+        torch.testing.assert_close(parts[name], gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_validation_has_the_same_distances() -> None:
+    labels = discs()
+    split = Split((), (0,), None, 0)
+    (plane,) = ValidationPlanes(
+        [stack_of(labels)], [split], intensity=UNIT, weights=None, maps=MAPS
+    )
+    np.testing.assert_array_equal(plane.maps[0], distance_share(labels))
+    (bare,) = ValidationPlanes([stack_of(labels)], [split], intensity=UNIT, weights=None)
+    assert bare.maps.shape == (0, *labels.shape)
+
+
+def test_objects_cut_by_the_validation_region_are_not_known() -> None:
+    labels = discs()
+    sampler = sampler_of(stack_of(labels), region=(36, 60, 36, 60))
+    cut = np.unique(labels[36:60, 36:60])
+    for index in range(8):
+        tile = sampler.tile(0, index)
+        rows, cols = where(tile, 96)
+        if min(rows.start, cols.start) >= 0 and max(rows.stop, cols.stop) <= 96:
+            unknown = tile.maps[0].isnan().numpy()
+            # Those whose visible part touches the region, and what lies inside it.
+            assert unknown[np.isin(labels[rows, cols], cut[cut > 0])].all()
+
+
+def test_it_learns_distances(tmp_path) -> None:
+    labels = np.stack([discs(), np.roll(discs(), 7, 0), np.roll(discs(), 5, 1)])
+    stack = Stack("discs", labels.astype(np.float32) % 5, "zyx", labels, LabelScheme("objects"))
+    config = TrainConfig(
+        network=LEARNT, tile=TILE, batch=4, steps=40, optimiser="adam", learning_rate=1e-2,
+        loss="weighted mean", weights=None, split=SplitConfig("slices", slices=(2,)),
+        validate_every=20, device="cpu",
+    )  # fmt: skip
+    events = list(train(stack, config, tmp_path / "run"))
+    losses = [event.loss for event in events if isinstance(event, Step)]
+    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+    first, last = (event for event in events if isinstance(event, Validated))
+    assert last.loss < first.loss
+    assert isinstance(events[-1], Finished)
