@@ -32,6 +32,7 @@ from napari_unet.training.trainer import Finished, Prepared, Step, TrainConfig, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_unet.config.network import ObjectMap
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
 
@@ -120,6 +121,22 @@ def _cell_variants() -> Iterator[Named]:
     yield "shallow", Variant("3 poolings, tiles of 284²", shallow, 0.5)
 
 
+def _object_variants() -> Iterator[Named]:
+    """What tells cells apart: the base with object maps, whose outputs the decoder reads."""
+
+    def one(what: str, maps: tuple[ObjectMap, ...], **changes: Any) -> Variant:
+        network = replace(CELLS.network, object_maps=maps)
+        return Variant(what, replace(CELLS, **{"network": network, "weights": None, **changes}), 0.5)
+
+    yield "distance", one("no weights, distance share", ("distance",))
+    fiji = WeightConfig(preset="fiji")
+    yield "distance-fiji", one("Fiji's weight map, distance share", ("distance",), weights=fiji)
+    yield "neighbour", one("no weights, distance share and neighbour", ("distance", "neighbour"))
+    yield "interior", one("no weights, interior without boundary", ("interior",))
+    yield "distance-long", one("no weights, distance share, 1,200 steps", ("distance",), steps=1200)
+    yield "distance-1000", one("no weights, distance share, 1,000 steps", ("distance",), steps=1000)
+
+
 def _best(data: str) -> Variant:
     """The preset that this page led to, as users get it."""
     settings = replace(PRESETS[BEST[data]], validate_every=10**6, checkpoint_every=10**6)
@@ -129,6 +146,7 @@ def _best(data: str) -> Variant:
 VARIANTS: dict[str, Variant] = {
     **{f"em-{name}": variant for name, variant in _em_variants()},
     **{f"{data}-{name}": v for data in SMALLEST for name, v in _cell_variants()},
+    **{f"{data}-{name}": v for data in SMALLEST for name, v in _object_variants()},
     **{f"{data}-best": _best(data) for data in BEST},
 }
 
