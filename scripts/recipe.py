@@ -126,15 +126,17 @@ def _object_variants() -> Iterator[Named]:
 
     def one(what: str, maps: tuple[ObjectMap, ...], **changes: Any) -> Variant:
         network = replace(CELLS.network, object_maps=maps)
-        return Variant(what, replace(CELLS, **{"network": network, "weights": None, **changes}), 0.5)
+        flat = WeightConfig(preset="none")
+        return Variant(what, replace(CELLS, **{"network": network, "weights": flat, **changes}), 0.5)
 
-    yield "distance", one("no weights, distance share", ("distance",))
+    yield "distance", one("no border weights, distance share", ("distance",))
+    yield "distance-even", one("no weights at all, distance share", ("distance",), weights=None)
     fiji = WeightConfig(preset="fiji")
     yield "distance-fiji", one("Fiji's weight map, distance share", ("distance",), weights=fiji)
-    yield "neighbour", one("no weights, distance share and neighbour", ("distance", "neighbour"))
-    yield "interior", one("no weights, interior without boundary", ("interior",))
-    yield "distance-long", one("no weights, distance share, 1,200 steps", ("distance",), steps=1200)
-    yield "distance-1000", one("no weights, distance share, 1,000 steps", ("distance",), steps=1000)
+    yield "neighbour", one("no border weights, distance share and neighbour", ("distance", "neighbour"))
+    yield "interior", one("no border weights, interior without boundary", ("interior",))
+    yield "distance-long", one("no border weights, distance share, 1,200 steps", ("distance",), steps=1200)
+    yield "distance-1000", one("no border weights, distance share, 1,000 steps", ("distance",), steps=1000)
 
 
 def _best(data: str) -> Variant:
