@@ -123,20 +123,19 @@ def _cell_variants() -> Iterator[Named]:
 
 def _object_variants() -> Iterator[Named]:
     """What tells cells apart: the base with object maps, whose outputs the decoder reads."""
+    flat = WeightConfig(preset="none")
 
-    def one(what: str, maps: tuple[ObjectMap, ...], **changes: Any) -> Variant:
+    def one(what: str, *maps: ObjectMap, **changes: Any) -> Variant:
         network = replace(CELLS.network, object_maps=maps)
-        flat = WeightConfig(preset="none")
-        return Variant(what, replace(CELLS, **{"network": network, "weights": flat, **changes}), 0.5)
+        return Variant(what, replace(CELLS, network=network, **{"weights": flat, **changes}), 0.5)
 
-    yield "distance", one("no border weights, distance share", ("distance",))
-    yield "distance-even", one("no weights at all, distance share", ("distance",), weights=None)
+    yield "distance", one("distance share, no border weights", "distance")
+    yield "distance-even", one("distance share, no weights at all", "distance", weights=None)
     fiji = WeightConfig(preset="fiji")
-    yield "distance-fiji", one("Fiji's weight map, distance share", ("distance",), weights=fiji)
-    yield "neighbour", one("no border weights, distance share and neighbour", ("distance", "neighbour"))
-    yield "interior", one("no border weights, interior without boundary", ("interior",))
-    yield "distance-long", one("no border weights, distance share, 1,200 steps", ("distance",), steps=1200)
-    yield "distance-1000", one("no border weights, distance share, 1,000 steps", ("distance",), steps=1000)
+    yield "distance-fiji", one("distance share, Fiji's weight map", "distance", weights=fiji)
+    yield "neighbour", one("distance share and closeness of the neighbour", "distance", "neighbour")
+    yield "interior", one("interior without boundary", "interior")
+    yield "distance-1000", one("distance share, 1,000 steps", "distance", steps=1000)
 
 
 def _best(data: str) -> Variant:

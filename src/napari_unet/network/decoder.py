@@ -54,12 +54,10 @@ def heights(maps: NDArray[Any], kinds: Sequence[ObjectMap]) -> NDArray[np.float3
     inside = np.asarray(next(iter(by_kind.values())), np.float32)
     if near is None:
         return inside
-    return inside - np.square(np.clip(near, 0, None, dtype=np.float32))
+    return inside - np.square(np.maximum(near, 0), dtype=np.float32)
 
 
-def decode(
-    foreground: NDArray[Any], height: NDArray[Any], decoding: Decoding
-) -> NDArray[np.int32]:
+def decode(foreground: NDArray[Any], height: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
     """Return the objects of a plane.
 
     Parameters
