@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.decoding import Decoding
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.datasets import registry as datasets
 from napari_unet.evaluation.metrics import ctc_det, ctc_seg, isbi2012
-from napari_unet.images.resampling import resample, resize_planes
-from napari_unet.prediction.arrays import predict_probabilities
-from napari_unet.prediction.objects import instances
+from napari_unet.prediction.arrays import predict_array, predict_probabilities
+from napari_unet.prediction.outputs import Output
 from napari_unet.training.trainer import Finished, Prepared, Step, TrainConfig, Trainer
 
 if TYPE_CHECKING:
@@ -156,12 +156,12 @@ def run(name: str, seed: int) -> dict[str, Any]:
     """Train a variant and measure it."""
     variant = VARIANTS[name]
     data = name.split("-", maxsplit=1)[0]
-    config = replace(variant.settings, seed=seed, zoom=1.0)  # stacks are zoomed here
+    config = replace(variant.settings, seed=seed, zoom=variant.zoom)
     if data == "em":
         model, course = train(datasets.open("isbi2012-em"), replace(config, split=_em_split()))
         scores = {key: _em_scores(model, mirror) for key, mirror in MIRRORED.items()}
     else:
-        model, course, scores = _cells(data, config, variant.zoom)
+        model, course, scores = _cells(data, config)
     return {"name": name, "seed": seed, "what": variant.what, **course, **scores}
 
 
@@ -205,42 +205,29 @@ def _em_scores(model: TrainedModel, mirror: bool) -> dict[str, float]:
     return {name: round(float(getattr(found, name)), 6) for name in names}
 
 
-def _cells(
-    data: str, config: TrainConfig, zoom: float
-) -> tuple[TrainedModel, dict[str, Any], dict[str, Any]]:
+def _cells(data: str, config: TrainConfig) -> tuple[TrainedModel, dict[str, Any], dict[str, Any]]:
     """Train on sequence 01 with silver truth, measure on 02 with gold."""
     name = {"u373": "phc-c2dh-u373", "hela": "dic-c2dh-hela"}[data]
-    model, course = train(zoomed(datasets.open(name, None, "01", "silver"), zoom), config)
+    model, course = train(datasets.open(name, None, "01", "silver"), config)
     gold, markers = (datasets.open(name, None, "02", truth) for truth in ("gold", "markers"))
-    scores = {
-        key: _cell_scores(model, gold, markers, zoom, mirror, SMALLEST[data])
-        for key, mirror in MIRRORED.items()
-    }
+    smallest = SMALLEST[data]
+    ways = {"plain": Output("objects", min_size=smallest, fill_holes=True)}
+    if model.decoding is not None:
+        course["decoding"] = model.decoding.to_dict()
+        ways["plain"] = Output("objects", fill_holes=True)
+        usual = Decoding(min_size=smallest)
+        ways["usual thresholds"] = Output("objects", fill_holes=True, **usual.to_dict())
+    scores = {way: cell_scores(model, gold, markers, output) for way, output in ways.items()}
+    scores["mirrored"] = cell_scores(model, gold, markers, ways["plain"], mirror=True)
     return model, course, scores
 
 
-def zoomed(stack: Stack, zoom: float) -> Stack:
-    """Return a stack at another resolution."""
-    if zoom == 1.0:
-        return stack
-    y, x = stack.scale[-2:]
-    return resample(stack, (y / zoom, x / zoom))
-
-
-def _cell_scores(
-    model: TrainedModel, gold: Stack, markers: Stack, zoom: float, mirror: bool, smallest: int
+def cell_scores(
+    model: TrainedModel, gold: Stack, markers: Stack, output: Output, *, mirror: bool = False
 ) -> dict[str, float]:
+    """Return SEG on the frames with gold truth, and DET on their markers."""
     frames = gold.labelled_slices
-    options: dict[str, Any] = {"slices": frames, "mirror_average": mirror}
-    planes = predict_probabilities(model, zoomed(gold, zoom), **options)
-    objects = [
-        instances(
-            resize_planes(plane, gold.plane_shape)[1].clip(0, 1),
-            min_size=smallest,
-            fill_holes=True,
-        )
-        for plane in planes
-    ]
+    objects = list(predict_array(model, gold, slices=frames, mirror_average=mirror, output=output))
     return {
         "seg": round(ctc_seg(objects, [gold.label_plane(i) for i in frames]), 5),
         "det": round(ctc_det(objects, [markers.label_plane(i) for i in frames]), 5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 
@@ -14,13 +15,26 @@ from scipy import ndimage
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import InputError
-from napari_unet.images.stack import Stack
+from napari_unet.config.decoding import Decoding
+from napari_unet.config.network import UNetConfig
+from napari_unet.images.stack import Intensity, Stack
+from napari_unet.network.decoder import decode
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+from napari_unet.prediction import outputs
 from napari_unet.prediction.files import write_tiff
 from napari_unet.prediction.outputs import OUTPUTS, Output
 from napari_unet.prediction.pieces import Piece, collect
 
 TWO = LabelScheme(kind="classes", values=(0, 255))
 THREE = LabelScheme(kind="classes", values=(1, 7, 300))
+
+
+def model_of(scheme, maps=(), decoding=None):
+    """Only what its outputs mean is asked of it."""
+    config = UNetConfig(depth=0, width=1, classes=scheme.n_classes, object_maps=maps)
+    limits = Intensity((0.0,), (1.0,))
+    return TrainedModel(UNet(config), limits, scheme, decoding=decoding)
 
 
 def pieces(probabilities, tile):
@@ -38,10 +52,10 @@ def softmax(rng, n, k, y, x):
     return (values / values.sum(1, keepdims=True)).astype(np.float32)
 
 
-def array_of(output, scheme, probabilities, tile=3):
+def array_of(output, scheme, probabilities, tile=3, model=None):
     n, _, Y, X = probabilities.shape
     return collect(
-        output.finished(pieces(probabilities, tile), scheme, (0, Y, 0, X)),
+        output.finished(pieces(probabilities, tile), model or model_of(scheme), (0, Y, 0, X)),
         Stack("s", np.zeros((n, Y, X), np.uint8), "zyx"),
         channels=output.channels(scheme),
         dtype=output.dtype(scheme),
@@ -74,6 +88,51 @@ def test_objects_do_not_depend_on_the_tile(tile, threshold):
     np.testing.assert_array_equal(found, [ndimage.label(plane)[0] for plane in inside])
 
 
+def with_maps(seed=0, n=1, side=40):
+    """Foreground of two classes and a smooth distance, as a network might give them."""
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(0, 8, (2, n, side, side)), (0, 0, 3, 3))
+    inside = 1 / (1 + np.exp(-smooth[0] - 1))
+    return np.stack([1 - inside, inside, smooth[1] + 0.5], axis=1).astype(np.float32)
+
+
+@given(tile=st.integers(1, 45))
+@settings(deadline=None, max_examples=20)
+def test_separated_objects_do_not_depend_on_the_tile(tile):
+    values = with_maps()
+    model = model_of(TWO, ("distance",), Decoding(0.4, 0.6, 5))
+    expected = decode(1 - values[0, 0], values[0, 2], Decoding(0.4, 0.6, 5))
+    assert expected.max() > 3
+    np.testing.assert_array_equal(
+        array_of(Output("objects"), TWO, values, tile, model)[0], expected
+    )
+
+
+def test_settings_given_outdo_those_of_the_model():
+    values = with_maps()
+    model = model_of(TWO, ("distance",), Decoding(0.4, 0.6, 5))
+    output = Output("objects", seed=0.9, min_size=0)
+    expected = decode(1 - values[0, 0], values[0, 2], Decoding(0.4, 0.9, 0))
+    np.testing.assert_array_equal(array_of(output, TWO, values, 40, model)[0], expected)
+    labels = array_of(Output(), TWO, values, 7, model)
+    np.testing.assert_array_equal(labels[0], np.where(values[0, 1] > 0.5, 255, 0))
+    assert array_of(Output("probabilities"), TWO, values, 7, model).shape == (1, 2, 40, 40)
+
+
+def test_a_large_plane_is_written_block_by_block(tmp_path, monkeypatch):
+    values = with_maps(side=90)
+    model = model_of(TWO, ("distance",))
+    expected = array_of(Output("objects"), TWO, values, 90, model)
+    blocks = functools.partial(outputs.decode_blocks, block=32)
+    monkeypatch.setattr(outputs, "decode_blocks", blocks)
+    monkeypatch.setattr(outputs, "BLOCK", 32)
+    stack = Stack("s", np.zeros((90, 90), np.uint8), "yx")
+    output = Output("objects")
+    finished = output.finished(pieces(values, 25), model, (0, 90, 0, 90))
+    write_tiff(tmp_path / "o.tif", finished, output, TWO, stack)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o.tif"), expected[0])
+
+
 @pytest.mark.parametrize("kind", OUTPUTS)
 @pytest.mark.parametrize("scheme", [TWO, THREE])
 @pytest.mark.parametrize("tile", [5, 64, 700])
@@ -81,7 +140,7 @@ def test_a_file_holds_what_an_array_holds(tmp_path, kind, scheme, tile):
     probabilities = softmax(np.random.default_rng(0), 3, scheme.n_classes, 70, 650)
     output = Output(kind)
     stack = Stack("s", np.zeros((3, 70, 650), np.uint8), "zyx")
-    finished = output.finished(pieces(probabilities, tile), scheme, (0, 70, 0, 650))
+    finished = output.finished(pieces(probabilities, tile), model_of(scheme), (0, 70, 0, 650))
     shape, dtype = write_tiff(tmp_path / "o.tif", finished, output, scheme, stack)
     expected = array_of(output, scheme, probabilities, tile)
     with tifffile.TiffFile(tmp_path / "o.tif") as file:
@@ -111,7 +170,8 @@ def test_a_part_of_a_file_is_written_before_the_plane_is_complete(tmp_path, monk
 
     probabilities = softmax(np.random.default_rng(0), 1, 2, 640, 2000)
     stack = Stack("s", np.zeros((640, 2000), np.uint8), "yx")
-    finished = Output().finished(watched(pieces(probabilities, 80)), TWO, (0, 640, 0, 2000))
+    tiles = watched(pieces(probabilities, 80))
+    finished = Output().finished(tiles, model_of(TWO), (0, 640, 0, 2000))
     write_tiff(tmp_path / "o.tif", finished, Output(), TWO, stack)
     assert last[-1] >= 390  # of 640 rows, before the last tile was there
     np.testing.assert_array_equal(

@@ -156,7 +156,7 @@ class LivePrediction:
             tiles = predict(
                 model, self._stack, slices=(i,), tile=TILE, compute=compute, lookahead=False
             )
-            self._tiles = Output().finished(tiles, model.scheme, extent_of(self._stack))
+            self._tiles = Output().finished(tiles, model, extent_of(self._stack))
         tile = next(self._tiles)
         if tile.done == tile.total:
             self.close()

@@ -92,7 +92,7 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
         match_pixels=request.match_pixels,
     )
     with closing(prediction) as pieces:
-        yield from request.output.finished(pieces, model.scheme, extent_of(request.stack))
+        yield from request.output.finished(pieces, model, extent_of(request.stack))
 
 
 def _read(model: TrainedModel | Path) -> TrainedModel:

@@ -72,16 +72,23 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold",
         type=float,
-        default=0.5,
         metavar="T",
-        help="foreground probability from which a pixel belongs to an object (default 0.5)",
+        help="foreground probability from which a pixel belongs to an object (default: what the "
+        "model was fitted to, else 0.5)",
+    )
+    parser.add_argument(
+        "--seed-height",
+        type=float,
+        metavar="H",
+        help="for models that separate touching objects: how sure, 0 to 1, the middle of an "
+        "object must be; higher separates more (default: what the model was fitted to)",
     )
     parser.add_argument(
         "--min-size",
         type=int,
-        default=0,
         metavar="N",
-        help="pixels below which an object is left out (default 0)",
+        help="pixels below which an object is left out (default: what the model was fitted to, "
+        "else 0)",
     )
     parser.add_argument(
         "--fill-holes", action="store_true", help="make holes of an object a part of it"
@@ -102,6 +109,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     output = Output(
         args.output,
         threshold=args.threshold,
+        seed=args.seed_height,
         min_size=args.min_size,
         fill_holes=args.fill_holes,
     )
@@ -174,7 +182,7 @@ def predict_to_file(
     prediction = predict(model, stack, region=region, **options)
     with StopOnInterrupt() as stop, closed_after(prediction) as pieces:
         shown = _Shown(stack.name, stop, watch)
-        finished = output.finished(shown.pieces(pieces), model.scheme, extent_of(stack, region))
+        finished = output.finished(shown.pieces(pieces), model, extent_of(stack, region))
         shape, dtype = write_tiff(file, finished, output, model.scheme, stack, region=region)
     seconds = time.perf_counter() - start
     show_result(

@@ -54,7 +54,8 @@ def heights(maps: NDArray[Any], kinds: Sequence[ObjectMap]) -> NDArray[np.float3
     inside = np.asarray(next(iter(by_kind.values())), np.float32)
     if near is None:
         return inside
-    return inside - np.square(np.maximum(near, 0), dtype=np.float32)
+    apart: NDArray[np.float32] = inside - np.maximum(near, 0, dtype=np.float32) ** 2
+    return apart
 
 
 def decode(foreground: NDArray[Any], height: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:

@@ -17,6 +17,7 @@ from napari_unet import __version__
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import CheckpointError, UNetError
+from napari_unet.config.decoding import Decoding
 from napari_unet.config.network import UNetConfig
 from napari_unet.images.stack import Intensity
 from napari_unet.network.trained_model import TrainedModel
@@ -96,6 +97,7 @@ def _describe_model(model: TrainedModel) -> dict[str, Any]:
         "labels": model.scheme.to_dict(),
         "pixel_size": model.pixel_size,
         "zoom": model.zoom,
+        "decoding": None if model.decoding is None else model.decoding.to_dict(),
         "run": model.run,
     }
 
@@ -106,7 +108,7 @@ def _build_model(description: dict[str, Any], tensors: dict[str, torch.Tensor]) 
     with torch.device("meta"):
         network = UNet(config)
     network.load_state_dict(tensors, assign=True)
-    size = description["pixel_size"]
+    size, decoding = description["pixel_size"], description.get("decoding")
     return TrainedModel(
         network=network.eval(),
         intensity=Intensity.from_dict(description["intensity"]),
@@ -115,6 +117,7 @@ def _build_model(description: dict[str, Any], tensors: dict[str, torch.Tensor]) 
         pixel_size=None if size is None else (float(size[0]), float(size[1])),
         run=dict(description["run"]),
         zoom=float(description.get("zoom", 1.0)),
+        decoding=None if decoding is None else Decoding.from_dict(decoding),
     )
 
 

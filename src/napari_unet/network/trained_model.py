@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.config.decoding import Decoding
     from napari_unet.images.stack import Intensity
     from napari_unet.network.unet import UNet
 
@@ -29,6 +30,9 @@ class TrainedModel:
         Shown to the user; normally the name of the training stack.
     pixel_size : (float, float), optional
         Height and width of a training pixel in world units.
+    decoding : Decoding, optional
+        Thresholds of objects in px of the training images, fitted on what validated; None for a
+        network without object maps.
     zoom : float
         How many times as many pixels the network saw as the training images have.
     run : dict
@@ -42,3 +46,4 @@ class TrainedModel:
     pixel_size: tuple[float, float] | None = None
     run: dict[str, Any] = field(default_factory=dict)
     zoom: float = 1.0
+    decoding: Decoding | None = None

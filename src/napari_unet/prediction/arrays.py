@@ -47,7 +47,7 @@ def predict_array(
     region = options.get("region")
     pieces = predict(model, stack, **options)
     return collect(
-        output.finished(pieces, model.scheme, extent_of(stack, region)),
+        output.finished(pieces, model, extent_of(stack, region)),
         stack,
         slices=options.get("slices"),
         region=region,
@@ -87,10 +87,14 @@ def predict_probabilities(
     """
     network = model.network if isinstance(model, TrainedModel) else model
     stack = as_stack(image, axes)
+    classes = network.config.classes
+    pieces = (
+        piece.with_values(piece.values[:classes]) for piece in predict(model, stack, **options)
+    )
     return collect(
-        predict(model, stack, **options),
+        pieces,
         stack,
         slices=options.get("slices"),
         region=options.get("region"),
-        channels=(network.config.classes,),
+        channels=(classes,),
     )

@@ -4,19 +4,23 @@ An output makes pieces of it from the probabilities that the network gives, as s
 labels and probabilities tile by tile, objects when a plane is complete. Nothing here imports
 torch, so that forms can offer the outputs before anything was loaded.
 
-Legend: K classes, (Y, X) plane, (h, w) piece.
+Legend: K classes, M object maps, (Y, X) plane, (h, w) piece.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from scipy import ndimage
 
 from napari_unet.annotation.labels import likeliest
 from napari_unet.base.errors import InputError
-from napari_unet.prediction.objects import check_object_settings, instances
+from napari_unet.config.decoding import Decoding
+from napari_unet.network.decoder import decode, decode_blocks, heights
+from napari_unet.network.watershed import BLOCK
+from napari_unet.prediction.objects import instances
 from napari_unet.prediction.pieces import whole_planes
 
 if TYPE_CHECKING:
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.config.split import Region
+    from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.pieces import Piece
 
 __all__ = ["OUTPUTS", "Kind", "Output", "foreground"]
@@ -35,7 +40,8 @@ Kind = Literal["labels", "probabilities", "objects"]
 OUTPUTS: dict[Kind, str] = {
     "labels": "The class of every pixel, with the label values of the training.",
     "probabilities": "How sure the network is of every class, 0 to 1.",
-    "objects": "Every connected object with a number of its own, slice by slice.",
+    "objects": "Every object with a number of its own, slice by slice; touching ones apart where "
+    "the network learnt what separates them.",
 }
 """Every output, and what it says."""
 
@@ -51,8 +57,12 @@ class Output:
     background : bool
         Probabilities: keep those of the background too. Without it two classes give one plane
         without a channel axis.
-    threshold, min_size, fill_holes
-        Objects: as in `napari_unet.prediction.objects.instances`.
+    threshold, seed, min_size
+        Objects: as in `napari_unet.config.decoding.Decoding`, min_size in px of the image; None:
+        what the model was fitted to. A network without object maps has no seeds: its objects
+        are what hangs together.
+    fill_holes
+        Objects: make holes a part of what is around them; planes are then held in memory.
 
     Raises
     ------
@@ -62,8 +72,9 @@ class Output:
 
     kind: Kind = "labels"
     background: bool = True
-    threshold: float = 0.5
-    min_size: int = 0
+    threshold: float | None = None
+    seed: float | None = None
+    min_size: int | None = None
     fill_holes: bool = False
 
     def __post_init__(self) -> None:
@@ -71,7 +82,15 @@ class Output:
             raise InputError(
                 f"the output must be one of {', '.join(OUTPUTS)}, got {self.kind!r}: choose one."
             )
-        check_object_settings(self.threshold, self.min_size)
+        self._over(Decoding())
+
+    def _over(self, fitted: Decoding) -> Decoding:
+        given = {name: getattr(self, name) for name in ("threshold", "seed", "min_size")}
+        return replace(fitted, **{name: v for name, v in given.items() if v is not None})
+
+    def decoding(self, model: TrainedModel) -> Decoding:
+        """Return the thresholds of objects: those given here, else the model's."""
+        return self._over(model.decoding or Decoding())
 
     def channels(self, scheme: LabelScheme) -> tuple[int, ...]:
         """Return the leading axes of a piece's values: (K,) or ()."""
@@ -93,16 +112,16 @@ class Output:
         return self.kind == "objects"
 
     def finished(
-        self, pieces: Iterable[Piece], scheme: LabelScheme, extent: Region
+        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region
     ) -> Iterator[Piece]:
-        """Make pieces of this output from pieces of probabilities.
+        """Make pieces of this output from what the network gives.
 
         Parameters
         ----------
         pieces
-            From `napari_unet.prediction.predict.predict`: values (K, h, w).
-        scheme
-            The model's: what classes mean.
+            From `napari_unet.prediction.predict.predict`: values (K + M, h, w).
+        model
+            What gave them: what its classes and object maps mean.
         extent
             y0, y1, x0, x1 of what is predicted of every slice.
 
@@ -112,37 +131,78 @@ class Output:
             One for each given; its values (h, w) or (`channels`, h, w), no wider than `dtype`.
             Where planes are needed, pieces without values come until one is complete.
         """
+        classes = model.scheme.n_classes
         if self.kind == "labels":
             for piece in pieces:
-                yield piece.with_values(scheme.encode(likeliest(piece.values)))
+                yield piece.with_values(model.scheme.encode(likeliest(piece.values[:classes])))
         elif self.kind == "probabilities":
             for piece in pieces:
-                yield piece.with_values(self._probabilities(piece.values))
+                yield piece.with_values(self._probabilities(piece.values[:classes]))
+        elif model.network.config.object_maps:
+            yield from self._separated(pieces, model, extent)
         else:
-            yield from self._objects(pieces, extent)
+            yield from self._connected(pieces, model, extent)
 
     def _probabilities(self, values: NDArray[Any]) -> NDArray[Any]:
         if self.background:
             return values
         return values[1:] if len(values) > 2 else values[1]
 
-    def _objects(self, pieces: Iterable[Piece], extent: Region) -> Iterator[Piece]:
+    def _separated(
+        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region
+    ) -> Iterator[Piece]:
+        """Objects from seeds; of a large plane they are given block by block."""
+        classes, kinds = model.scheme.n_classes, model.network.config.object_maps
+        decoding = self.decoding(model)
+
+        def keep(values: NDArray[Any]) -> NDArray[Any]:
+            return np.stack([foreground(values), heights(values[classes:], kinds)])
+
+        for plane in whole_planes(pieces, extent, keep):
+            if plane.values.size == 0:
+                yield plane.with_values(plane.values[0], np.uint16)
+                continue
+            inside, height = plane.values
+            if self.fill_holes:
+                filled = ndimage.binary_fill_holes(inside > decoding.threshold)
+                inside = np.where(filled, np.float32(np.inf), inside)
+            if max(inside.shape) <= BLOCK:
+                yield plane.with_values(*_small(decode(inside, height, decoding)))
+                continue
+            blocks = decode_blocks(
+                lambda rows, cols: (inside[rows, cols], height[rows, cols]),  # noqa: B023
+                inside.shape, decoding,
+            )  # fmt: skip
+            for window, ids in blocks:
+                rows, cols = (
+                    slice(s.start + first, s.stop + first) for s, first in zip(window, extent[::2])
+                )
+                yield replace(plane, rows=rows, cols=cols, values=ids.astype(np.uint32))
+
+    def _connected(
+        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region
+    ) -> Iterator[Piece]:
         """Objects cross the edges of tiles: they are told apart in whole planes."""
+        decoding = self.decoding(model)
         for plane in whole_planes(pieces, extent, foreground):
             if plane.values.size == 0:
                 yield plane.with_values(plane.values, np.uint16)
                 continue
             found = instances(
                 plane.values,
-                threshold=self.threshold,
-                min_size=self.min_size,
+                threshold=decoding.threshold,
+                min_size=decoding.min_size,
                 fill_holes=self.fill_holes,
             )
-            # Window and disk are faster with 16 bits.
-            yield plane.with_values(found, np.uint16 if found.max(initial=0) < 2**16 else np.uint32)
+            yield plane.with_values(*_small(found))
+
+
+def _small(objects: NDArray[np.int32]) -> tuple[NDArray[np.int32], type]:
+    """Add the dtype for ids: window and disk are faster with 16 bits."""
+    return objects, np.uint16 if objects.max(initial=0) < 2**16 else np.uint32
 
 
 def foreground(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Return the probability (h, w) of not being background, of all classes (K, h, w)."""
+    """Return the probability (h, w) of not being background, of all classes (K, ...) first."""
     inside: NDArray[Any] = 1.0 - probabilities[0]
     return inside

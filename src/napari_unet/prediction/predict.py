@@ -4,7 +4,7 @@ Every tile is predicted from its mirrored surround, and tiles are aligned with
 the network's poolings (see `napari_unet.network.tiles`), so that the stitched result
 is the result of one pass over the whole slice, without seams.
 
-Legend: C channels, K classes, (Y, X) plane, (H, W) input, (h, w) output pixels.
+Legend: C channels, K classes, M object maps, (Y, X) plane, (H, W) input, (h, w) output pixels.
 """
 
 from __future__ import annotations
@@ -215,9 +215,10 @@ def predict(
     Yields
     ------
     Piece
-        Values (K, h, w) float32: probabilities that sum to 1 over K, or logits where they
-        were asked for. Slice by slice, row by row. A consumer that stops asking stops the
-        computation. Of a zoomed image parts of up to 2048² pixels come, not tiles.
+        Values (K + M, h, w) float32: probabilities that sum to 1 over K, or logits where they
+        were asked for, then the network's object maps. Slice by slice, row by row. A consumer
+        that stops asking stops the computation. Of a zoomed image parts of up to 2048² pixels
+        come, not tiles.
 
     Raises
     ------
@@ -281,7 +282,7 @@ def _zoomed(
     for i in slices:
         for part in parts:
             y0, y1, x0, x1 = part.region
-            values = np.empty((run.network.config.classes, y1 - y0, x1 - x0), np.float32)
+            values = np.empty((run.network.config.outputs, y1 - y0, x1 - x0), np.float32)
             notes = []
             for tile in run.tiles((i,), lay_out(part.region), batch):
                 rows = slice(tile.rows.start - y0, tile.rows.stop - y0)

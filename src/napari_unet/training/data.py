@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.config.decoding import Decoding
     from napari_unet.config.training import TrainConfig
     from napari_unet.training.sampling import TileSampler
     from napari_unet.training.validation_planes import ValidationPlanes
@@ -176,6 +177,11 @@ class TrainingData:
         before, after = self.given[stack_index].plane_shape, self._shapes[stack_index]
         y, x = (n / m for n, m in zip(before, after))
         return Placement((y, x), ((y - 1) / 2, (x - 1) / 2))
+
+    def in_given_pixels(self, decoding: Decoding) -> Decoding:
+        """Return thresholds that were fitted on seen pixels, for the first stack as given."""
+        y, x = self.placement(0).scale
+        return replace(decoding, min_size=round(decoding.min_size * y * x))
 
     def check_labels(self) -> None:
         """Read labels until there are two classes.

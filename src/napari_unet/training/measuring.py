@@ -15,6 +15,7 @@ from napari_unet.evaluation.metrics.overlap import confusion, dice_by_class, iou
 from napari_unet.network.compute import available_memory, free_memory
 from napari_unet.network.inference import bytes_per_pixel, forward_logits, network_for_inference
 from napari_unet.network.tiles import plan_tiles, read_mirrored
+from napari_unet.training.fitting import DecodingFit
 from napari_unet.training.loss import dice_loss, map_loss
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from napari_unet.config.network import UNetConfig
     from napari_unet.network.compute import Compute
     from napari_unet.network.unet import UNet
+    from napari_unet.training.fitting import Fitted
     from napari_unet.training.loss import Loss
     from napari_unet.training.validation_planes import ValidationPlane
 
@@ -45,10 +47,13 @@ class Measurement:
         As in training, over all planes.
     table : ndarray (K, K) int64
         Annotated pixels by true (rows) and predicted (columns) class.
+    fitted : Fitted or None
+        Thresholds of the decoder, of a network with object maps.
     """
 
     loss: float
     table: NDArray[np.int64]
+    fitted: Fitted | None = None
 
     @property
     def iou(self) -> float:
@@ -92,12 +97,20 @@ def measure(
     table = np.zeros((classes, classes), np.int64)
     total = mass = apart = known_apart = 0.0
     dice = []
+    fit = DecodingFit()
     for plane in planes:
         output = logits_of_plane(ready, plane.image, compute)
         logits, maps = output[:classes], torch.from_numpy(plane.maps)
         if len(maps):
             apart += float(map_loss(output[None, classes:], maps[None]))
             known_apart += float((~maps[0].isnan()).sum())
+            fit.add(
+                1 - torch.softmax(logits, 0)[0].numpy(),
+                output[classes:].numpy(),
+                network.config.object_maps,
+                plane.objects,
+                plane.weights > 0,
+            )
         target = torch.from_numpy(plane.classes.astype(np.int64))
         losses = F.cross_entropy(logits[None], target[None], reduction="none")[0]
         total += float((losses * torch.from_numpy(plane.weights)).sum(dtype=torch.float64))
@@ -108,7 +121,8 @@ def measure(
             dice.append(float(dice_loss(logits[None], target[None], torch.from_numpy(known)[None])))
     loss = total / mass if mass else 0.0
     loss += apart / known_apart if known_apart else 0.0
-    return Measurement(loss + float(np.mean(dice)) if dice else loss, table)
+    loss += float(np.mean(dice)) if dice else 0.0
+    return Measurement(loss, table, fit.best())
 
 
 def _affordable(config: UNetConfig, compute: Compute, shape: tuple[int, int]) -> int:

@@ -24,6 +24,7 @@ import torch
 
 from napari_unet.base.errors import CheckpointError, DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
+from napari_unet.config.decoding import Decoding
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.size_rule import previous_valid_size, smallest_input
 from napari_unet.config.training import TrainConfig
@@ -130,6 +131,7 @@ class Trainer:
         self.tile = self.config.tile
         self.seconds = 0.0
         self.best: dict[str, float] = {}
+        self.decoding: Decoding | None = None
         self._learner: Learner | None = None
         self._saved_step = -1
         self._unsaved_best: TrainedModel | None = None
@@ -268,6 +270,8 @@ class Trainer:
         begun = time.perf_counter()
         learner = self.learner
         found = measure(learner.network, self.validation, learner.compute, self.config.loss)
+        if found.fitted is not None:
+            self.decoding = self.data.in_given_pixels(found.fitted.decoding)
         greatest = max(found.iou, self.best.get("greatest_iou", 0.0))
         best = found.iou >= greatest - SAME_IOU
         if self.best:
@@ -383,6 +387,7 @@ class Trainer:
             stack.pixel_size,
             run,
             self.config.zoom,
+            self.decoding,
         )
 
     def snapshot(self) -> TrainedModel:
@@ -440,6 +445,8 @@ class Trainer:
         self.tile = int(state["tile"])
         self.seconds = float(state["seconds"])
         self.best = dict(state["best"])
+        decoding = state.get("decoding")
+        self.decoding = None if decoding is None else Decoding.from_dict(decoding)
         self._saved_step = self.learner.step
 
     def _write_state(self, folder: RunFolder) -> None:
@@ -448,6 +455,8 @@ class Trainer:
             self._unsaved_best = None
         self._write_history(folder)
         state = {"tile": self.tile, "seconds": self.seconds, "best": self.best}
+        if self.decoding is not None:
+            state["decoding"] = self.decoding.to_dict()
         folder.write_model("last", self.model)
         folder.write_state({**self.learner.state(), **state})
         self._saved_step = self.learner.step

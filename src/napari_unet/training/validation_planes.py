@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unet.annotation.labels import read_target
+from napari_unet.annotation.labels import Target, read_target
 from napari_unet.annotation.object_distance import maps_of_window
 from napari_unet.training.training_planes import (
     UNKNOWN,
@@ -54,6 +54,8 @@ class ValidationPlane:
         (Y, X) float32; 0 where not known, and outside the validation region.
     maps
         (M, Y, X) float32 object maps; NaN where the weight is 0.
+    objects
+        (Y, X) int32 ids as drawn, 0 = none; (0, 0) where no maps are wanted.
     """
 
     stack_index: int
@@ -64,6 +66,7 @@ class ValidationPlane:
     classes: NDArray[np.uint8]
     weights: NDArray[np.float32]
     maps: NDArray[np.float32]
+    objects: NDArray[np.int32]
 
 
 class ValidationPlanes:
@@ -127,7 +130,7 @@ class ValidationPlanes:
     def _plane(self, k: int, i: int, rows: slice, cols: slice) -> ValidationPlane:
         def make() -> tuple[ValidationPlane, int]:
             plane = self._prepare(k, i, rows, cols)
-            parts = (plane.image, plane.classes, plane.weights, plane.maps)
+            parts = (plane.image, plane.classes, plane.weights, plane.maps, plane.objects)
             return plane, sum(part.nbytes for part in parts)
 
         return self._cache.get((self._tokens[k], i, rows.start, cols.start), make)
@@ -144,19 +147,27 @@ class ValidationPlanes:
                 outside[measured] = False
             weights[outside] = 0
         classes[unknown] = 0
-        maps = self._object_maps(stack, i, rows, cols)
+        maps, objects = self._objects(stack, i, rows, cols)
         maps[:, weights == 0] = np.nan
-        return ValidationPlane(k, i, rows, cols, image, classes.astype(np.uint8), weights, maps)
+        return ValidationPlane(
+            k, i, rows, cols, image, classes.astype(np.uint8), weights, maps, objects
+        )
 
-    def _object_maps(self, stack: Stack, i: int, rows: slice, cols: slice) -> NDArray[np.float32]:
+    def _objects(
+        self, stack: Stack, i: int, rows: slice, cols: slice
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return object maps and ids of a window, as drawn."""
         if not self._maps:
-            return np.empty((0, rows.stop - rows.start, cols.stop - cols.start), np.float32)
+            shape = rows.stop - rows.start, cols.stop - cols.start
+            return np.empty((0, *shape), np.float32), np.empty((0, 0), np.int32)
         assert stack.scheme is not None
         as_drawn = replace(stack.scheme, gap=False)
-        return maps_of_window(
-            lambda r, c: read_target(stack.label_crop(i, r, c), as_drawn),
-            self._maps, (rows, cols), stack.plane_shape,
-        )  # fmt: skip
+
+        def read(rows: slice, cols: slice) -> Target:
+            return read_target(stack.label_crop(i, rows, cols), as_drawn)
+
+        maps = maps_of_window(read, self._maps, (rows, cols), stack.plane_shape)
+        return maps, read(rows, cols).objects
 
     def _truth(
         self, stack: Stack, i: int, rows: slice, cols: slice

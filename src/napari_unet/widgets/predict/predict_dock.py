@@ -333,7 +333,7 @@ class PredictDock(Dock):
             output=Output(
                 self.output.value,
                 background=False,
-                min_size=self.smallest.value(),
+                min_size=self.smallest.value() or None,
                 fill_holes=self.fill.isChecked(),
             ),
             tile=self.tile.value() or None,
