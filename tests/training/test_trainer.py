@@ -84,7 +84,9 @@ def test_the_best_is_the_last_of_those_that_are_as_good_as_the_greatest(monkeypa
     ious = iter([0.5, 0.9, 0.899, 0.892, 0.889, 0.8])
     monkeypatch.setattr(
         "napari_unet.training.trainer.measure",
-        lambda *_: SimpleNamespace(loss=1.0, iou=next(ious), pixel_accuracy=0.5, f_score=0.5),
+        lambda *_: SimpleNamespace(
+            loss=1.0, iou=next(ious), pixel_accuracy=0.5, f_score=0.5, fitted=None
+        ),
     )
     events = list(train(blobs(), tiny(steps=6, validate_every=1), tmp_path / "run"))
     flags = [e.best for e in events if isinstance(e, Validated)]
