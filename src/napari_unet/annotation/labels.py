@@ -213,13 +213,18 @@ class Target:
     known: NDArray[np.bool_]
 
 
-def integer_labels(labels: ArrayLike) -> NDArray[np.int32]:
+def integer_labels(labels: ArrayLike, of: str = "") -> NDArray[np.int32]:
     """Return labels of any numeric dtype as int32, refusing what cannot be a label.
+
+    The one place where labels are checked and made whole numbers; whatever takes label values
+    further on takes int32 from here.
 
     Parameters
     ----------
     labels
         Any shape; bool, any integer, or floats that are whole numbers.
+    of
+        What they are the labels of, for errors.
 
     Returns
     -------
@@ -232,36 +237,44 @@ def integer_labels(labels: ArrayLike) -> NDArray[np.int32]:
         For other dtypes, NaN or infinite values, fractions, negative values, and values that do
         not fit into 32 bits.
     """
-    array = np.asarray(labels)
+    array, whose = np.asarray(labels), f"labels of {of!r}" if of else "labels"
     if array.dtype.kind not in "biuf":
-        raise InputError(f"labels must be whole numbers, got dtype {array.dtype}.")
+        raise InputError(f"{whose} must be whole numbers, got dtype {array.dtype}: convert them.")
     if array.dtype.kind == "f":
-        _check_whole(array)
+        _check_whole(array, whose)
     if array.size and array.dtype.kind in "if" and array.min() < 0:
         raise InputError(
-            f"labels must be 0 or more, got {array.min():g}; replace negative values, for example "
+            f"{whose} must be 0 or more, got {array.min():g}: replace negative values, for example "
             "by 0 (background)."
         )
-    if array.size and array.dtype.itemsize >= 4 and array.max() > MAX_OBJECT_ID:
+    wide = array.dtype.itemsize >= 4 and array.dtype != np.int32
+    if array.size and wide and array.max() >= MAX_OBJECT_ID + 1:
         raise InputError(
-            f"labels must be at most {MAX_OBJECT_ID}, got {array.max():g}; renumber the objects "
-            "from 1 on."
+            f"{whose} must be at most {MAX_OBJECT_ID}, got {array.max():.0f}: number the objects "
+            "anew from 1."
         )
     return array.astype(np.int32, copy=False)
 
 
-def _check_whole(array: NDArray[Any]) -> None:
+def _check_whole(array: NDArray[Any], whose: str) -> None:
     if not np.isfinite(array).all():
         raise InputError(
-            "labels must be whole numbers, got NaN or infinite values; replace them by 0 or by an "
-            "ignored label value."
+            f"{whose} must be whole numbers, got NaN or infinite values: replace them by 0 or by "
+            "an ignored label value."
         )
     fractions = array != np.rint(array)
     if fractions.any():
         raise InputError(
-            f"labels must be whole numbers, got {array[fractions][0]:g}; choose a labels layer, "
+            f"{whose} must be whole numbers, got {array[fractions][0]:g}: choose a labels layer, "
             "not an image or a probability map."
         )
+
+
+def _checked(labels: ArrayLike) -> NDArray[np.int32]:
+    """Label values as `integer_labels` returns them: int32 was checked where it was read."""
+    if isinstance(labels, np.ndarray) and labels.dtype == np.int32:
+        return labels
+    return integer_labels(labels)
 
 
 def _whole(value: Any, what: str) -> int:
@@ -336,7 +349,7 @@ def read_target(labels: ArrayLike, scheme: LabelScheme) -> Target:
     _check_not_rgb(shape)
     if len(shape) != 2:
         raise InputError(f"labels must be 2D (Y, X), got shape {shape}; pass one slice at a time.")
-    values = integer_labels(labels)
+    values = _checked(labels)
     classes = _classify(values, scheme)
     known = classes != UNDEFINED
     classes[~known] = 0
@@ -412,7 +425,7 @@ def annotated_classes(labels: ArrayLike, scheme: LabelScheme) -> set[int]:
     InputError
         If labels cannot be labels, or hold a value that is none of the classes.
     """
-    classes = _classify(integer_labels(labels), scheme)
+    classes = _classify(_checked(labels), scheme)
     counts = np.bincount(classes.ravel(), minlength=UNDEFINED + 1)[:UNDEFINED]
     return set(np.flatnonzero(counts).tolist())
 
@@ -503,7 +516,7 @@ def propose_from_parts(
     counts: dict[int, int] = {}
     pieces: dict[int, list[int]] = {}
     for part in parts:
-        plane = integer_labels(part)
+        plane = _checked(part)
         values, n = np.unique(plane, return_counts=True)
         for value, pixels in zip(values.tolist(), n.tolist()):
             counts[value] = counts.get(value, 0) + pixels
@@ -529,7 +542,7 @@ def _planes_to_look_at(labels: Any, shape: tuple[int, ...]) -> Iterator[ArrayLik
             slice(max(0, (s - SAMPLED_SIDE) // 2), (s + SAMPLED_SIDE) // 2) for s in (height, width)
         )
     for i in chosen:
-        yield labels[(*np.unravel_index(i, leading), rows, cols)]
+        yield integer_labels(labels[(*np.unravel_index(i, leading), rows, cols)])
 
 
 def _count_pieces(mask: NDArray[np.bool_]) -> int:

@@ -1,8 +1,10 @@
-"""Lengths in different units, brought together."""
+"""Units of length and time: one table of every name they go by, and lengths brought together."""
 
 from __future__ import annotations
 
-__all__ = ["METRES", "ratio"]
+from unicodedata import normalize
+
+__all__ = ["METRES", "SECONDS", "SYMBOLS", "canonical_unit", "ratio"]
 
 METRES = {
     "picometer": 1e-12,
@@ -11,10 +13,95 @@ METRES = {
     "micrometer": 1e-6,
     "millimeter": 1e-3,
     "centimeter": 1e-2,
+    "decimeter": 1e-1,
     "inch": 0.0254,
+    "foot": 0.3048,
     "meter": 1.0,
 }
 """Units of length by their names in OME-Zarr and napari."""
+
+SECONDS = {
+    "nanosecond": 1e-9,
+    "microsecond": 1e-6,
+    "millisecond": 1e-3,
+    "second": 1.0,
+    "minute": 60.0,
+    "hour": 3600.0,
+    "day": 86400.0,
+}
+"""Units of time, likewise."""
+
+SYMBOLS = {
+    "picometer": "pm",
+    "angstrom": "Å",
+    "nanometer": "nm",
+    "micrometer": "µm",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "decimeter": "dm",
+    "inch": "in",
+    "foot": "ft",
+    "meter": "m",
+    "pixel": "pixel",
+}
+"""Units of length, and the pixel, as OME writes them."""
+
+_OTHER_NAMES = {
+    "picometer": "pm",
+    "angstrom": "å a ang angstroem angström ångström ångstrom",
+    "nanometer": "nm",
+    "micrometer": "µm um micron mu µ micra mikrometer mikron \\u00b5m \\u03bcm &micro;m",
+    "millimeter": "mm",
+    "centimeter": "cm",
+    "decimeter": "dm",
+    "inch": 'in inches "',
+    "foot": "ft feet",
+    "meter": "m",
+    "nanosecond": "ns nsec",
+    "microsecond": "µs us µsec usec",
+    "millisecond": "ms msec",
+    "second": "s sec",
+    "minute": "min",
+    "hour": "h hr",
+    "day": "d",
+    "pixel": "px pix voxel",
+}
+
+
+def _spellings() -> dict[str, str]:
+    table = {}
+    for name, others in _OTHER_NAMES.items():
+        long = [name, name.removesuffix("er") + "re"] if name.endswith("meter") else [name]
+        for one in (*long, *others.split()):
+            table[_folded(one)] = name
+            if len(one) > 3:
+                table[_folded(one) + "s"] = name
+    return table
+
+
+def _folded(text: str) -> str:
+    """Without differences of case, of white space, and of the two letters mu."""
+    return "".join(normalize("NFKC", text).casefold().replace("μ", "µ").split())
+
+
+_TABLE = _spellings()
+
+
+def canonical_unit(text: object) -> str | None:
+    """Return the one name of a unit that files and people write in many ways.
+
+    Parameters
+    ----------
+    text
+        Such as "µm", "um", "microns", "Micrometre" or "px"; "" is a pixel.
+
+    Returns
+    -------
+    str or None
+        A key of `METRES` or `SECONDS`, or "pixel"; None where it is none of these.
+    """
+    folded = _folded(str(text))
+    return "pixel" if folded in ("", "none") else _TABLE.get(folded)
 
 
 def ratio(unit: str, other: str) -> float | None:
@@ -23,15 +110,16 @@ def ratio(unit: str, other: str) -> float | None:
     Parameters
     ----------
     unit, other
-        Such as "nanometer" or "pixel".
+        Such as "nanometer", "nm" or "pixel".
 
     Returns
     -------
     float or None
         None where they cannot be compared, such as pixels with micrometers.
     """
-    if unit == other:
+    one, two = canonical_unit(unit) or unit, canonical_unit(other) or other
+    if one == two:
         return 1.0
-    if unit not in METRES or other not in METRES:
+    if one not in METRES or two not in METRES:
         return None
-    return METRES[unit] / METRES[other]
+    return METRES[one] / METRES[two]

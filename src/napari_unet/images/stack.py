@@ -7,7 +7,6 @@ of a lazy array than it is asked for.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -15,8 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_unet.annotation.labels import SCAN_LIMIT, integer_labels, propose_from_parts
 from napari_unet.base.errors import DataSetError, InputError, UNetError
+from napari_unet.base.units import canonical_unit
+from napari_unet.images.axes import check_axes, guess_axes
+from napari_unet.images.fingerprint import fingerprint
 from napari_unet.images.intensity import SAMPLE_PIXELS, Intensity, sample_blocks
+from napari_unet.images.label_axes import find_label_axes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +59,8 @@ class Stack:
         One per axis of ``image`` without "c". Default 1, 0 and "pixel".
     channel_names
         One per channel, or none.
+    notes
+        What whoever read it has to say about it, one sentence each.
 
     Raises
     ------
@@ -72,17 +78,25 @@ class Stack:
     translate: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
-    _compact: bool = field(default=False, init=False, repr=False)  # labels of annotated slices only
-    _extra_channel: int | None = field(default=None, init=False, repr=False)
+    notes: tuple[str, ...] = ()
+    _label_axes: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._set("image", _as_array(self.image, "image"))
-        self._check_image()
+        check_axes(self.axes, tuple(self.image.shape), self.image.dtype)
+        self._set("channel_names", tuple(self.channel_names))
+        if self.channel_names and len(self.channel_names) != self.channels:
+            raise InputError(
+                f"channel_names must name {self.channels} channels, got {self.channel_names}: "
+                "name each or none."
+            )
         if self.annotated is not None:
             self._set("annotated", self._checked_slices(self.annotated))
         if self.labels is not None:
             self._set("labels", _as_array(self.labels, "labels"))
-            self._fit_labels()
+            shape = tuple(int(n) for n in self.image.shape)
+            found = find_label_axes(self.labels, self.axes, shape, self.annotated)
+            self._set("_label_axes", found)
             if self.scheme is None:
                 self._set("scheme", self.propose_scheme()[0])
         self._check_spacing()
@@ -91,39 +105,6 @@ class Stack:
         object.__setattr__(self, name, value)
 
     # -- checks -----------------------------------------------------------------------------
-
-    def _check_image(self) -> None:
-        shape, axes = tuple(self.image.shape), self.axes
-        if len(axes) != len(shape):
-            raise InputError(
-                f"axes must have one letter per axis of the image, got {axes!r} for shape "
-                f"{shape}: for example {guess_axes(shape, self.image.dtype)[0]!r}."
-            )
-        if not (axes.isalpha() and axes.islower()) or len(set(axes)) < len(axes):
-            raise InputError(
-                f"axes must be different lower-case letters, got {axes!r}: write for example "
-                "'zyx', 'tzyx', 'zcyx' or 'yxc'."
-            )
-        if "y" not in axes or "x" not in axes:
-            raise InputError(f"axes must contain 'y' and 'x', got {axes!r}: name the plane's axes.")
-        if 0 in shape:
-            raise InputError(f"image must not be empty, got shape {shape}: choose another image.")
-        if np.dtype(self.image.dtype).kind not in "biuf":
-            raise InputError(
-                f"image must hold real numbers, got dtype {self.image.dtype}: convert it to an "
-                "integer or floating-point type."
-            )
-        if axes[-2:] == "yx" and shape[-1] in (3, 4) and min(shape[-3:-1]) >= 16 and len(axes) > 2:
-            raise InputError(
-                f"an image of shape {shape} looks like colour, but axes {axes!r} make its last "
-                f"axis the width of the image: use axes {axes[:-3] + 'yxc'!r}."
-            )
-        if self.channel_names and len(self.channel_names) != self.channels:
-            raise InputError(
-                f"channel_names must name {self.channels} channels, got {self.channel_names}: "
-                "name each or none."
-            )
-        self._set("channel_names", tuple(self.channel_names))
 
     def _checked_slices(self, slices: Sequence[int]) -> tuple[int, ...]:
         indices = tuple(int(i) for i in slices)
@@ -139,57 +120,12 @@ class Stack:
             )
         return indices
 
-    def _fit_labels(self) -> None:
-        """Find how the labels' axes correspond to the image's, or say why they do not."""
-        labels: Any = self.labels
-        if np.dtype(labels.dtype).kind not in "biuf":
-            raise InputError(
-                f"labels must hold whole numbers, got dtype {labels.dtype}: convert them."
-            )
-        shape = tuple(labels.shape)
-        axes = self._plane_axes
-        expected = tuple(self._size(a) for a in axes)
-        c = self.axes.find("c")
-        if c >= 0 and len(shape) == len(self.axes) and shape[c] == 1:
-            shape = shape[:c] + shape[c + 1 :]
-            self._set("_extra_channel", c)
-        if shape == expected:
-            return
-        compact = self._compact_shapes()
-        if shape in compact:
-            self._set("_compact", True)
-            return
-        raise InputError(self._labels_misfit(tuple(labels.shape), expected))
-
-    def _compact_shapes(self) -> tuple[tuple[int, ...], ...]:
-        plane = self._labels_plane_shape
-        shapes: list[tuple[int, ...]] = []
-        if self.annotated is not None:
-            shapes.append((len(self.annotated), *plane))
-        if (self.annotated is not None and len(self.annotated) == 1) or self.n_slices == 1:
-            shapes += [plane, (1, *plane)]
-        return tuple(shapes)
-
-    def _labels_misfit(self, shape: tuple[int, ...], expected: tuple[int, ...]) -> str:
-        image = tuple(self.image.shape)
-        start = f"labels must have shape {expected} to fit the image of shape {image} "
-        start += f"(axes {self.axes!r}), got {shape}: "
-        if image[-1] in (3, 4) and self.axes[-1] == "x" and shape == image[:-1]:
-            return start + f"the image looks like colour, use axes {self.axes[:-3] + 'yxc'!r}."
-        if "c" not in self.axes and len(shape) == len(image) - 1 and shape == image[1:]:
-            return start + (
-                f"if the image's first axis counts channels, use axes {'c' + self.axes[1:]!r}; if "
-                "these are the labels of one slice, say which with annotated=(i,)."
-            )
-        if shape[-2:] == self._labels_plane_shape:
-            return start + "for labels of a few slices only, say which with annotated=(i, …)."
-        return start + "choose labels drawn on this image."
-
     def _check_spacing(self) -> None:
         n = len(self._plane_axes)
         scale = tuple(float(v) for v in self.scale) or (1.0,) * n
         translate = tuple(float(v) for v in self.translate) or (0.0,) * n
-        units = tuple(str(u) for u in self.units) or ("pixel",) * n
+        # A unit that nobody knows is no unit: what reads a file says so.
+        units = tuple(canonical_unit(u) or "pixel" for u in self.units) or ("pixel",) * n
         for what, values in (("scale", scale), ("translate", translate), ("units", units)):
             if len(values) != n:
                 raise InputError(
@@ -211,10 +147,6 @@ class Stack:
     def _plane_axes(self) -> str:
         """Axes without "c"."""
         return self.axes.replace("c", "")
-
-    @property
-    def _labels_plane_shape(self) -> tuple[int, ...]:
-        return tuple(self._size(a) for a in self._plane_axes if a in "yx")
 
     @property
     def channels(self) -> int:
@@ -294,31 +226,27 @@ class Stack:
         InputError
             Without labels, or when a value is not a whole number or exceeds int32.
         """
-        return _whole_numbers(self._read_labels(i, rows, cols), self.name)
+        return integer_labels(self.raw_labels(i, rows, cols), of=self.name)
 
     def label_plane(self, i: int) -> NDArray[np.int32]:
         """Read the labels of slice ``i``: (Y, X) int32."""
         Y, X = self.plane_shape
         return self.label_crop(i, slice(0, Y), slice(0, X))
 
-    def _read_labels(self, i: int, rows: slice, cols: slice) -> NDArray[Any]:
-        """(h, w) crop in the dtype the labels have."""
+    def raw_labels(self, i: int, rows: slice, cols: slice) -> NDArray[Any]:
+        """Read a crop of the labels of slice ``i`` as they are stored, unchecked: (h, w)."""
         labels: Any = self.labels
         if labels is None:
             raise InputError(f"{self.name!r} has no labels: choose a labels layer or file.")
-        where = dict(zip(self.leading_axes, self.index(i)))
-        axes = self._plane_axes
-        if self._compact:
-            if not self._has_labels(i):
+        where = dict(zip(self.leading_axes, self.index(i)), c=0, n=0)
+        few = not set(self._label_axes) & set(self.leading_axes)  # the axes know no such slice
+        if few and self.annotated is not None:
+            if i not in self.annotated:
                 return np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint8)
-            plane = "".join(a for a in axes if a in "yx")
-            axes = plane if labels.ndim - (self._extra_channel is not None) == 2 else "n" + plane
-            where = {"n": (self.annotated or (i,)).index(i)}
-        selection = self._selection(axes, where, rows, cols)
-        if self._extra_channel is not None:
-            selection.insert(self._extra_channel, 0)
-        crop = _read(labels, self.name, selection)
-        return crop.T if axes.index("x") < axes.index("y") else crop
+            where["n"] = self.annotated.index(i)
+        crop = _read(labels, self.name, self._selection(self._label_axes, where, rows, cols))
+        y, x = (self._label_axes.index(a) for a in "yx")
+        return crop.T if x < y else crop
 
     def _selection(
         self, axes: str, where: dict[str, int], rows: slice, cols: slice
@@ -330,9 +258,6 @@ class Stack:
         return [where[a] if a in where else every[a] for a in axes]
 
     # -- labels -----------------------------------------------------------------------------
-
-    def _has_labels(self, i: int) -> bool:
-        return self.annotated is None or i in self.annotated
 
     @property
     def labelled_slices(self) -> tuple[int, ...]:
@@ -363,7 +288,7 @@ class Stack:
         Y, X = self.plane_shape
         band = max(1, SAMPLE_PIXELS // X)
         bands = (slice(y, min(y + band, Y)) for y in range(0, Y, band))
-        return any(self._read_labels(i, rows, slice(0, X)).any() for rows in bands)
+        return any(self.raw_labels(i, rows, slice(0, X)).any() for rows in bands)
 
     def propose_scheme(
         self, annotation: Literal["dense", "sparse"] = "dense"
@@ -382,8 +307,6 @@ class Stack:
         InputError
             If the values cannot be labels.
         """
-        from napari_unet.annotation.labels import SCAN_LIMIT, propose_from_parts
-
         slices: Sequence[int] = range(self.n_slices)
         if self.annotated is not None:
             slices = self.annotated
@@ -393,7 +316,7 @@ class Stack:
         blocks = sample_blocks(self, slices)
         if len(slices) * Y * X <= SCAN_LIMIT:
             blocks = ((i, slice(0, Y), slice(0, X)) for i in slices)
-        return propose_from_parts((self._read_labels(*block) for block in blocks), annotation)
+        return propose_from_parts((self.label_crop(*block) for block in blocks), annotation)
 
     def with_labels(
         self,
@@ -416,43 +339,9 @@ class Stack:
             return replace(self, labels=None, scheme=None, annotated=None)
         return replace(self, labels=labels, scheme=scheme or self.scheme, annotated=annotated)
 
-    # -- identity ---------------------------------------------------------------------------
-
     def fingerprint(self) -> dict[str, Any]:
-        """Describe the data in plain JSON, with SHA-256 sums that tell it from other data.
-
-        Arrays in memory are summed whole; of lazy ones the fixed sample of
-        ``sample_blocks``, and "sampled" says so.
-        """
-        labels: dict[str, Any] = {}
-        if self.labels is not None:
-            labels = {
-                "labels": self._sum_of_labels(),
-                "labels_shape": [int(n) for n in self.labels.shape],
-                "labels_dtype": str(self.labels.dtype),
-                "annotated": None if self.annotated is None else list(self.annotated),
-            }
-        return {
-            "name": self.name,
-            "shape": [int(n) for n in self.image.shape],
-            "dtype": str(self.image.dtype),
-            "axes": self.axes,
-            "scale": list(self.scale),
-            "units": list(self.units),
-            "image": self._sum_of_image(),
-            "sampled": not (_in_memory(self.image) and _in_memory(self.labels)),
-            **labels,
-        }
-
-    def _sum_of_image(self) -> str:
-        if _in_memory(self.image):
-            return _sum_of_array(self.image)
-        return _sum_of_parts(self.image, (self.image_crop(*b) for b in sample_blocks(self)))
-
-    def _sum_of_labels(self) -> str:
-        if _in_memory(self.labels):
-            return _sum_of_array(np.asarray(self.labels))
-        return _sum_of_parts(self.labels, (self._read_labels(*b) for b in sample_blocks(self)))
+        """Describe the data in plain JSON, with sums that tell it from other data."""
+        return fingerprint(self)
 
 
 def from_multiscale(
@@ -505,58 +394,6 @@ def from_multiscale(
     return Stack(name, chosen, axes, labels=labels, scale=scale, translate=translate, **described)
 
 
-def guess_axes(
-    shape: Sequence[int],
-    dtype: Any = None,
-    rgb: bool = False,
-    labels_shape: Sequence[int] | None = None,
-) -> tuple[str, ...]:
-    """Propose axes for an array of unknown ones, the likeliest first.
-
-    Parameters
-    ----------
-    shape, dtype
-        Of the image. An integer image of 8 or 16 bits may be colour.
-    rgb
-        Known to be colour, with the channels last.
-    labels_shape
-        Shape of its labels, which tells channels from slices.
-
-    Returns
-    -------
-    tuple of str
-        For example ("zyx", "cyx") for (3, 512, 512).
-    """
-    n = len(shape)
-    if n < 2:
-        raise InputError(f"image must have at least 2 axes (Y, X), got shape {tuple(shape)}.")
-    leading = {0: "", 1: "z", 2: "tz", 3: "ptz"}
-    if n > 6 or (rgb and n < 3):
-        raise InputError(f"no axes can be proposed for shape {tuple(shape)}: name them yourself.")
-    colour = np.dtype(dtype or np.uint8).kind in "uf" and n >= 3
-    colour = colour and shape[-1] in (3, 4) and min(shape[-3:-1]) >= 16
-    if rgb:
-        return (leading[n - 3] + "yxc",)
-    proposals = [leading[n - 3] + "yxc"] if colour else []
-    rest = [leading[min(n - 2, 3)] + "yx"] if n <= 5 else []
-    if n >= 3:
-        slices = leading[n - 3]
-        # Up to 4 channels, beside slices or before them; a plain stack comes first.
-        channels = [slices[:k] + "c" + slices[k:] + "yx" for k in range(n - 2) if shape[k] <= 4]
-        few = n > 3 and channels and min(shape[: n - 2]) < max(shape[: n - 2])
-        rest = [*channels, *rest] if few else [*rest, *channels]
-        rest = rest or [slices[:1] + "c" + slices[1:] + "yx"]
-    proposals += rest
-    if labels_shape is not None:
-        wanted = tuple(labels_shape)
-        proposals.sort(key=lambda a: _without_channels(a, shape) != wanted)
-    return tuple(proposals)
-
-
-def _without_channels(axes: str, shape: Sequence[int]) -> tuple[int, ...]:
-    return tuple(n for a, n in zip(axes, shape) if a != "c")
-
-
 def _as_array(data: Any, what: str) -> Any:
     """Return the array itself, or the finest level of a multiscale image."""
     if isinstance(data, list | tuple):
@@ -583,37 +420,3 @@ def _read(array: Any, name: str, selection: list[int | slice]) -> NDArray[Any]:
             f"a part of {name!r} cannot be read ({error}): the file is damaged or out of reach, "
             "copy it again."
         ) from error
-
-
-def _whole_numbers(labels: NDArray[Any], name: str) -> NDArray[np.int32]:
-    """Labels of any real dtype as int32, or an error where that would change a value."""
-    floating = labels.dtype.kind == "f"
-    if floating and not (np.isfinite(labels).all() and (labels == np.round(labels)).all()):
-        raise InputError(
-            f"labels must be whole numbers, but those of {name!r} have fractions or NaN: "
-            "threshold or round them first."
-        )
-    wide = floating or not np.can_cast(labels.dtype, np.int32)
-    if wide and labels.size and (labels.max() >= 2**31 or labels.min() < -(2**31)):
-        raise InputError(
-            f"labels must lie below 2147483648, but those of {name!r} reach "
-            f"{labels.max():.0f}: number the objects anew from 1."
-        )
-    return labels.astype(np.int32, copy=False)
-
-
-def _in_memory(array: Any) -> bool:
-    return array is None or (isinstance(array, np.ndarray) and not isinstance(array, np.memmap))
-
-
-def _sum_of_array(array: NDArray[Any]) -> str:
-    rows = array if array.ndim > 2 else array[None]
-    return _sum_of_parts(array, rows)
-
-
-def _sum_of_parts(array: Any, parts: Any) -> str:
-    """SHA-256 of dtype, shape and bytes, taken part by part."""
-    digest = hashlib.sha256(f"{np.dtype(array.dtype).str} {tuple(array.shape)}".encode())
-    for part in parts:
-        digest.update(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
-    return digest.hexdigest()
