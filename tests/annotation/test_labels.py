@@ -146,7 +146,7 @@ def test_any_whole_numbers_are_labels(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.array([0.0, 0.5]), "got 0.5; choose a labels layer"),
+        (np.array([0.0, 0.5]), "got 0.5: choose a labels layer"),
         (np.array([0.0, np.nan]), "NaN"),
         (np.array([np.inf]), "infinite"),
         (np.array([-1, 0]), "0 or more, got -1"),

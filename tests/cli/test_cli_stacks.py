@@ -135,9 +135,9 @@ def test_images_of_different_sizes_become_several_stacks(tmp_path, capsys):
     shapes = [one["shape"] for one in described(tmp_path / "run")["data"]]
     assert sorted(shapes) == [[2, 64, 64], [2, 80, 80], [96, 96]]
     # Each image has its own labels: the squares are where it is bright.
-    from napari_unet.images.files import open_pairs
+    from napari_unet.images.files import open_images
 
-    for stack in open_pairs(*both):
+    for stack in open_images(*both):
         for i in range(stack.n_slices):
             image, labels = stack.image_plane(i)[0], stack.label_plane(i)
             assert image[labels > 0].min() > image[labels == 0].mean() + 40

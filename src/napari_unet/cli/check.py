@@ -93,7 +93,8 @@ def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:
     from napari_unet.images import files
 
     try:
-        return files.open_image(args.labels).pixel_size
+        places = files.read_labels(args.labels, lazy_above=0).places
+        return (places["y"].size, places["x"].size) if {"y", "x"} <= set(places) else ()
     except UNetError:  # read another way, or complained about elsewhere
         return ()
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.cli.scores import evaluate, evaluate_field
 
     reference = open_reference(args)
-    prediction, labels = reference.pick(read_array(args.prediction))
+    prediction, labels = reference.pick(read_array(args.prediction, probabilities=True))
     result = evaluate(prediction, labels, reference.scheme)
     lines = [f"IoU             {score(result['iou'])}"]
     if len(result["iou_by_class"]) > 2:

@@ -96,7 +96,16 @@ def open_image(args: argparse.Namespace) -> Stack:
     _check_sequences(args, [args.image])
     if is_data_set(args.image):
         return datasets.open(args.image, sequence=args.sequence or "01", progress=True)
-    return files.open_image(args.image, axes=args.axes, sequence=args.sequence)
+    stack = files.open_image(args.image, axes=args.axes, sequence=args.sequence)
+    _say_notes(stack)
+    return stack
+
+
+def _say_notes(stack: Stack) -> None:
+    from napari_unet.cli.progress import say
+
+    for note in stack.notes:
+        say(note)
 
 
 def open_training_stack(args: argparse.Namespace) -> Stack:
@@ -131,6 +140,7 @@ def _open_all(args: argparse.Namespace, sources: list[tuple[str, str | None]]) -
     stacks: list[Stack] = []
     for image, labels in sources:
         for stack in _open_source(args, image, labels):
+            _say_notes(stack)
             if stack.labels is None:
                 raise InputError(
                     f"training needs labels, and {image} has none; give a file or folder of "
@@ -154,14 +164,17 @@ def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tu
         named = datasets.open(image, sequence=args.sequence or "01", truth=truth, progress=True)
         if labels is None:
             return (named,)
-        return (named.with_labels(read_array(labels), annotated=annotated),)
-    if labels is not None and annotated is not None:
-        return (files.open_pair(image, labels, axes=args.axes, annotated=annotated),)
-    if labels is not None:
-        return files.open_pairs(image, labels, axes=args.axes)
+        return (named.with_labels(files.read_labels(labels).array, annotated=annotated),)
     if several and is_ctc_folder(image):
         return open_ctc_all(image, args.truth or "gold")
-    return (files.open_image(image, axes=args.axes, sequence=args.sequence, truth=args.truth),)
+    return files.open_images(
+        image,
+        labels,
+        axes=args.axes,
+        annotated=annotated,
+        sequence=args.sequence,
+        truth=args.truth,
+    )
 
 
 def _annotated(args: argparse.Namespace, labels: str | None) -> tuple[int, ...] | None:
@@ -194,13 +207,25 @@ def has_sequences(image: str) -> bool:
     return is_ctc_folder(image)
 
 
-def read_array(path: str | Path) -> NDArray[Any]:
-    """Read an image file whole, without the meaning of its axes."""
+def read_array(path: str | Path, *, probabilities: bool = False) -> NDArray[Any]:
+    """Read labels whole, without the meaning of their axes, and say what there is to say.
+
+    Parameters
+    ----------
+    path
+        As of `images.files.read_labels`.
+    probabilities
+        Whether fractions are probabilities, which stay as they are.
+    """
     import numpy as np
 
+    from napari_unet.cli.progress import say
     from napari_unet.images import files
 
-    return np.asarray(files.open_image(path).image)
+    read = files.read_labels(path, probabilities=probabilities)
+    for note in read.notes:
+        say(note)
+    return np.asarray(read.array)
 
 
 def is_data_set(name: str) -> bool:

@@ -18,9 +18,9 @@ import numpy as np
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import DataSetError, InputError
 from napari_unet.datasets.download import BrokenDownloadError, download, reason
-from napari_unet.images.files import read_picture
+from napari_unet.images.image_file import read_image_file
+from napari_unet.images.series import read_series
 from napari_unet.images.stack import Stack
-from napari_unet.images.tiff import read_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -144,28 +144,27 @@ def _numbered(base: Path, pattern: str) -> list[Path]:
     return files
 
 
-def _volume(folder: Path, volume: str) -> NDArray[Any]:
-    files = find_volume(folder, volume)
+def _volume(folder: Path, name: str) -> NDArray[Any]:
+    files = find_volume(folder, name)
     if not files:
         raise DataSetError(
-            f"expected {volume}.tif or one picture per slice in {folder}, but neither is there: "
+            f"expected {name}.tif or one picture per slice in {folder}, but neither is there: "
             "choose the folder that holds the ISBI-2012 data, or fetch it again."
         )
     if files[0].suffix == ".tif":
-        return np.asarray(read_tiff(files[0], axes="zyx").image)
+        volume: NDArray[Any] = read_image_file(files[0]).array
+        return volume
     return _read_pictures(files)
 
 
 def _read_pictures(files: Sequence[Path]) -> NDArray[Any]:
-    with ThreadPoolExecutor(8) as pool:
-        planes = list(pool.map(lambda f: read_picture(f, as_labels=True), files))
-    for file, plane in zip(files, planes):
-        if plane.shape != planes[0].shape:
-            raise DataSetError(
-                f"{file} has shape {plane.shape}, but {files[0].name} has {planes[0].shape}: copy "
-                "the data set again."
-            )
-    return np.stack(planes)
+    def read_grey(file: Path) -> NDArray[Any]:
+        """Copies of the challenge's slices may be grey pictures saved as colour."""
+        array: NDArray[Any] = read_image_file(file).array
+        return array[..., 0] if array.ndim == 3 else array
+
+    pictures: NDArray[Any] = read_series(files, read_grey)
+    return pictures
 
 
 def _binary(labels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -248,7 +247,8 @@ def _download_place(
     volumes = {}
     for volume, pattern in place.volumes:
         suffix = Path(pattern).suffix
-        pixels = _read_pictures([work / volume / f"{k}{suffix}" for k in range(slices)])
+        pictures = [work / volume / f"{k}{suffix}" for k in range(slices)]
+        pixels = _read_pictures(pictures)
         pixels = _binary(pixels) if volume == "train-labels" else pixels.astype(np.uint8)
         right = hashlib.sha256(pixels.tobytes()).hexdigest() == sums[volume]
         if right or volume not in place.exact:

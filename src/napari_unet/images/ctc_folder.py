@@ -9,7 +9,6 @@ single planes ``man_seg_TTT_ZZZ.tif``.
 from __future__ import annotations
 
 import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,12 +17,12 @@ import numpy as np
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import DataSetError, InputError
+from napari_unet.images.image_file import read_image_file, read_label_file
+from napari_unet.images.pixels import LAZY_ABOVE
+from napari_unet.images.series import read_all, read_series
 from napari_unet.images.stack import Stack
-from napari_unet.images.tiff import LAZY_ABOVE, read_plane
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 __all__ = [
@@ -53,7 +52,7 @@ class _Sequence:
     @property
     def times(self) -> dict[int, int]:
         """Position of every frame by the number in its name."""
-        return {int(re.findall(r"\d+", p.stem)[0]): k for k, p in enumerate(self.frames)}
+        return {int(re.findall(r"[0-9]+", p.stem)[0]): k for k, p in enumerate(self.frames)}
 
 
 def find_sequences(path: str | Path) -> tuple[str, ...]:
@@ -67,9 +66,9 @@ def find_sequences(path: str | Path) -> tuple[str, ...]:
     path = Path(path)
     if not path.is_dir():
         return ()
-    if re.fullmatch(r"\d\d", path.name):
+    if re.fullmatch(r"[0-9][0-9]", path.name):
         return (path.name,) if _frames(path) else ()
-    inside = [p for p in path.iterdir() if re.fullmatch(r"\d\d", p.name) and p.is_dir()]
+    inside = [p for p in path.iterdir() if re.fullmatch(r"[0-9][0-9]", p.name) and p.is_dir()]
     return tuple(sorted(p.name for p in inside if _frames(p)))
 
 
@@ -116,7 +115,7 @@ def add_truth(
 
 
 def _frames(folder: Path) -> tuple[Path, ...]:
-    found = [p for p in folder.glob("t*.tif") if re.fullmatch(r"t\d{3,}", p.stem)]
+    found = [p for p in folder.glob("t*.tif") if re.fullmatch(r"t[0-9]{3,}", p.stem)]
     return tuple(sorted(found, key=lambda p: int(p.stem[1:])))
 
 
@@ -184,7 +183,9 @@ def _locate(path: Path, sequence: str | None) -> _Sequence:
 
 
 def _open_one(sequence: _Sequence, truth: Truth | None, lazy_above: int) -> Stack:
-    image = _read_all(sequence.frames, lazy_above)
+    image = read_series(
+        sequence.frames, lambda file: read_image_file(file).array, lazy_above=lazy_above
+    )
     axes = "tyx" if image.ndim == 3 else "tzyx"
     name = f"{sequence.root.name} {sequence.number}"
     interval, pixel = SPACING.get(sequence.root.name, (1.0, 1.0))
@@ -213,29 +214,36 @@ def _read_truth(
     Truth of all frames of an image that is too large to load is not loaded either.
     """
     folder, files = _truth_files(sequence, truth)
-    if int(np.prod(shape)) * 2 > lazy_above and set(sequence.times) == {t for t, _ in files}:
-        return _read_all([files[key] for key in sorted(files)], lazy_above), tuple(
-            range(int(np.prod(shape[:-2])))
+    stranger = next((file for (time, _), file in files.items() if time not in sequence.times), None)
+    if stranger is not None:
+        raise DataSetError(
+            f"{stranger} has no frame in sequence {sequence.number}: the folders {folder} and "
+            f"{sequence.number} do not belong together, copy them again."
         )
-    planes = _read_parallel(list(files.values()))
-    labels = np.zeros(shape, planes[0].dtype)
+    whole = set(files) == {(time, None) for time in sequence.times}
+    if int(np.prod(shape)) * 2 > lazy_above and whole:
+        ordered = [files[time, None] for time in sorted(sequence.times)]
+        every = tuple(range(int(np.prod(shape[:-2]))))
+        return read_series(ordered, _read_plane, labels=True, lazy_above=lazy_above), every
+    planes = read_all(list(files.values()), _read_plane)
+    # A dtype that holds the ids of all files: the first one may have few.
+    labels = np.zeros(shape, np.result_type(*planes))
     slices = np.arange(int(np.prod(shape[:-2]))).reshape(shape[:-2])
     annotated: set[int] = set()
     for ((time, z), file), plane in zip(files.items(), planes):
-        if time not in sequence.times:
-            raise DataSetError(
-                f"{file} has no frame t{time:03d} in sequence {sequence.number}: the folders "
-                f"{folder} and {sequence.number} do not belong together, copy them again."
-            )
         where = (sequence.times[time],) if z is None else (sequence.times[time], z)
-        if plane.shape != labels[where].shape:
+        if (z is not None and z >= shape[1]) or plane.shape != labels[where].shape:
             raise DataSetError(
-                f"{file} has shape {plane.shape}, but its frame has {labels[where].shape}: the "
-                "data set is damaged, fetch it again."
+                f"{file} has shape {plane.shape}, but there is no such part of a frame of shape "
+                f"{shape[1:]}: the data set is damaged, fetch it again."
             )
         labels[where] = plane
         annotated |= set(np.atleast_1d(slices[where]).ravel().tolist())
     return labels, tuple(sorted(annotated))
+
+
+def _read_plane(file: Path) -> NDArray[Any]:
+    return np.asarray(read_label_file(file).array)
 
 
 def _truth_files(
@@ -246,7 +254,7 @@ def _truth_files(
     folder = sequence.root / TRUTH[truth].format(sequence.number)
     files: dict[tuple[int, int | None], Path] = {}
     for file in sorted(folder.glob("man_*.tif")):
-        match = re.fullmatch(r"man_(?:seg|track)_?(\d{3,})(?:_(\d+))?", file.stem)
+        match = re.fullmatch(r"man_(?:seg|track)_?([0-9]{3,})(?:_([0-9]+))?", file.stem)
         if match:
             files[int(match[1]), None if match[2] is None else int(match[2])] = file
     if not files:
@@ -258,34 +266,6 @@ def _truth_files(
             f"{' or '.join(there) if there else 'another data set, or truth=None for the frames'}."
         )
     return folder, files
-
-
-def _read_all(files: Sequence[Path], lazy_above: int) -> Any:
-    """(T, ...) array of equally shaped frames, as a dask array when it would be too large."""
-    first = read_plane(files[0])
-    if first.nbytes * len(files) <= lazy_above:
-        return _stack_up(files, [first, *_read_parallel(files[1:])])
-    import dask
-    import dask.array as da
-
-    read = dask.delayed(read_plane, pure=True)
-    frames = [da.from_delayed(read(f), first.shape, dtype=first.dtype) for f in files]
-    return da.stack(frames)
-
-
-def _stack_up(files: Sequence[Path], planes: list[NDArray[Any]]) -> NDArray[Any]:
-    for file, plane in zip(files, planes):
-        if plane.shape != planes[0].shape:
-            raise DataSetError(
-                f"{file} has shape {plane.shape}, but {files[0].name} has {planes[0].shape}: all "
-                "images of a series must have one size, take the others out of the folder."
-            )
-    return np.stack(planes)
-
-
-def _read_parallel(files: Sequence[Path]) -> list[NDArray[Any]]:
-    with ThreadPoolExecutor(8) as pool:  # decompression releases the interpreter's lock
-        return list(pool.map(read_plane, files))
 
 
 def _join(stacks: tuple[Stack, ...], name: str) -> Stack:

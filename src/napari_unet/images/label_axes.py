@@ -42,9 +42,7 @@ def find_label_axes(
         When they fit in no way.
     """
     if np.dtype(labels.dtype).kind not in "biuf":
-        raise InputError(
-            f"labels must hold whole numbers, got dtype {labels.dtype}: convert them."
-        )
+        raise InputError(f"labels must hold whole numbers, got dtype {labels.dtype}: convert them.")
     shape = tuple(int(n) for n in labels.shape)
     own = axes.replace("c", "")
     if shape == lengths_without_channels(axes, image_shape):

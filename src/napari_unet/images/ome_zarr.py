@@ -1,21 +1,28 @@
 """OME-Zarr images, versions 0.4 and 0.5, from a folder or a web address.
 
 Reads the "multiscales" metadata of the specification (ngff.openmicroscopy.org)
-on top of zarr; pixels are read crop by crop, never all at once.
+on top of zarr; pixels are read crop by crop, never all at once. Metadata are
+taken as strangers' words: of another type than they should be, they count as absent.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 import re
 from pathlib import Path
 from typing import Any
 
 from napari_unet.base.errors import DataSetError, InputError
-from napari_unet.images.stack import Stack, guess_axes
+from napari_unet.base.quantities import size
+from napari_unet.base.units import canonical_unit
+from napari_unet.images.axes import guess_axes, lengths_without_channels
+from napari_unet.images.stack import Stack
 
-__all__ = ["is_zarr", "open_zarr"]
+__all__ = ["is_url", "is_zarr", "open_zarr"]
 
 MARKERS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+LARGEST_CHUNK = 2**31  # bytes in memory: a chunk is always read as a whole
 
 
 def is_zarr(path: str | Path) -> bool:
@@ -23,17 +30,25 @@ def is_zarr(path: str | Path) -> bool:
     if is_url(path):
         return True
     path = Path(path)
-    marked = path.suffix.lower() == ".zarr" or any((path / name).is_file() for name in MARKERS)
-    return marked and path.is_dir()
+    try:
+        marked = path.suffix.lower() == ".zarr" or any((path / n).is_file() for n in MARKERS)
+        return marked and path.is_dir()
+    except (OSError, ValueError):  # such as a name that is too long
+        return False
 
 
 def is_url(path: str | Path) -> bool:
     """Tell a web address from a path."""
-    return isinstance(path, str) and re.match(r"[a-z0-9+]{2,}://", path) is not None
+    return isinstance(path, str) and re.match(r"[A-Za-z0-9+]{2,}://", path) is not None
 
 
 def open_zarr(
-    path: str | Path, *, level: int = 0, axes: str | None = None, labels: str | None = None
+    path: str | Path,
+    *,
+    level: int = 0,
+    series: int = 0,
+    axes: str | None = None,
+    labels: str | None = None,
 ) -> Stack:
     """Open an OME-Zarr image, or a bare zarr array.
 
@@ -43,11 +58,13 @@ def open_zarr(
         Folder or http(s) address of the image.
     level
         Which resolution, 0 the finest.
+    series
+        Which of several images that were converted from one file.
     axes
         One letter per axis, for a bare array whose axes are not known.
     labels
         Name of a label image inside ("labels/<name>"). None: the only one if
-        there is just one, otherwise none.
+        there is just one, otherwise none, which is said.
 
     Returns
     -------
@@ -57,45 +74,54 @@ def open_zarr(
     Raises
     ------
     DataSetError
-        When there is no image, or the metadata names an array that is absent.
+        When there is no image, it cannot be reached, or the metadata do not describe it.
     """
+    import zarr
+
     path = str(path).rstrip("/")
     node = _open_node(path)
     name = re.sub(r"(\.ome)?\.zarr$", "", path.replace("\\", "/").rsplit("/", 1)[-1])
-    import zarr
-
     if isinstance(node, zarr.Array):
+        _check_chunks(node, path)
         return Stack(name, node, axes or guess_axes(node.shape, node.dtype)[0])
-    described = _metadata(node)
+    described = _metadata(node, path)
+    notes: tuple[str, ...] = ()
     if "multiscales" not in described and "bioformats2raw.layout" in described:
-        node = _child(node, "0", path)
-        described = _metadata(node)
+        node, notes = _one_of_several(node, series, path)
+        described = _metadata(node, path)
+    elif series:
+        raise InputError(f"{path} holds one image, series 0, got {series}: leave the series out.")
     multiscale = _multiscale(described, path)
     image = _level(node, multiscale, level, path)
     letters = axes or _letters(multiscale, image.ndim)
-    scale, translate = _transform(multiscale, level, image.ndim)
-    keep = [k for k, a in enumerate(letters) if a != "c"]
-    units = [str(one.get("unit", "pixel")) for one in _axes(multiscale, image.ndim)]
+    scale, translate = _transform(multiscale, level, image.ndim, path)
+    units, unknown = _units(multiscale, image.ndim)
+    keep = [k for k, a in enumerate(letters) if a != "c"] if len(letters) == image.ndim else []
+    found, said = _labels(node, labels, image, letters, path)
     return Stack(
         name,
         image,
         letters,
-        labels=_labels(node, labels, image, letters, path),
+        labels=found,
         scale=tuple(scale[k] for k in keep),
         translate=tuple(translate[k] for k in keep),
         units=tuple(units[k] for k in keep),
         channel_names=_channel_names(described, image.shape, letters),
+        notes=(*notes, *(f"{name}: {one}" for one in unknown), *said),
     )
+
+
+# -- nodes ----------------------------------------------------------------------------------
 
 
 def _open_node(path: str) -> Any:
     import zarr
 
     store: Any = path
-    if path.startswith(("http://", "https://")):
-        from napari_unet.images.web_store import WebStore
+    if path.lower().startswith(("http://", "https://")):
+        from napari_unet.images.web import web_store
 
-        store = WebStore(path)
+        store = web_store(path)
     elif is_url(path):
         store = path  # zarr opens s3:// and the like if fsspec is installed for them
     elif not Path(path).is_dir():
@@ -122,22 +148,64 @@ def _child(node: Any, name: str, path: str) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0] or type(error).__name__
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return "no answer in time"
+    status = getattr(error, "status", None)
+    if status:
+        return f"{status} {getattr(error, 'message', '')}".strip()
+    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
 
 
-def _metadata(node: Any) -> dict[str, Any]:
+def _one_of_several(node: Any, series: int, path: str) -> tuple[Any, tuple[str, ...]]:
+    """An image of a folder that was converted from a file of several."""
+    there = 0
+    while there <= max(series, 1) and str(there) in node:
+        there += 1
+    if not 0 <= series < max(there, 1):
+        raise InputError(f"series must be below {there} for {path}, got {series}: choose another.")
+    said = f"{path} holds several images, of which the first is read (series 0)."
+    return _child(node, str(series), path), (said,) if there > 1 and series == 0 else ()
+
+
+def _check_chunks(array: Any, path: str) -> None:
+    shards = getattr(array, "shards", None) or ()
+    needed = max(math.prod(array.chunks), math.prod(shards) if shards else 0)
+    needed *= array.dtype.itemsize
+    if (needed > LARGEST_CHUNK and needed > 2 * array.nbytes) or needed > 8 * LARGEST_CHUNK:
+        raise DataSetError(
+            f"{path} is stored in chunks of {size(needed)}, each of which has to be read as a "
+            "whole: store it in smaller chunks."
+        )
+
+
+# -- metadata -------------------------------------------------------------------------------
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _metadata(node: Any, path: str) -> dict[str, Any]:
     """OME metadata: under "ome" since 0.5, at the top before."""
-    attributes = dict(node.attrs)
+    try:
+        attributes = dict(node.attrs)
+    except Exception as error:
+        raise DataSetError(
+            f"{path} has metadata that cannot be read ({_reason(error)}): copy it again."
+        ) from error
     ome = attributes.get("ome")
     return dict(ome) if isinstance(ome, dict) else attributes
 
 
 def _multiscale(described: dict[str, Any], path: str) -> dict[str, Any]:
-    multiscales = described.get("multiscales")
-    if isinstance(multiscales, list) and multiscales and isinstance(multiscales[0], dict):
-        datasets = multiscales[0].get("datasets")
-        if isinstance(datasets, list) and all("path" in one for one in datasets) and datasets:
-            return multiscales[0]
+    first = _dict((_list(described.get("multiscales")) or [None])[0])
+    datasets = _list(first.get("datasets"))
+    if datasets and all(isinstance(_dict(one).get("path"), str | int) for one in datasets):
+        return first
     kind = "a plate" if "plate" in described else "a group"
     kind = "a well" if "well" in described else kind
     raise DataSetError(
@@ -157,13 +225,14 @@ def _level(node: Any, multiscale: dict[str, Any], level: int, path: str) -> Any:
     image = _child(node, str(datasets[level]["path"]), path)
     if not isinstance(image, zarr.Array):
         raise DataSetError(f"{path} has a group where level {level} should be: copy it again.")
+    _check_chunks(image, path)
     return image
 
 
 def _axes(multiscale: dict[str, Any], ndim: int) -> list[dict[str, Any]]:
-    axes = multiscale.get("axes")
-    if not isinstance(axes, list) or len(axes) != ndim:
-        axes = list("tczyx"[-ndim:])  # before 0.3 always these
+    axes = _list(multiscale.get("axes"))
+    if len(axes) != ndim:
+        axes = list("tczyx"[-ndim:]) if ndim <= 5 else ["q"] * ndim  # before 0.3 always these
     return [one if isinstance(one, dict) else {"name": str(one)} for one in axes]
 
 
@@ -172,60 +241,89 @@ def _letters(multiscale: dict[str, Any], ndim: int) -> str:
     by_type = {"channel": "c", "time": "t"}
     letters = ""
     for one in _axes(multiscale, ndim):
-        letter = by_type.get(one.get("type", ""), str(one.get("name", "q"))[:1].lower())
-        free = [a for a in letter + "pqruvw" if a not in letters]
+        kind, name = one.get("type"), str(one.get("name") or "q")[:1].lower()
+        letter = by_type.get(kind, name) if isinstance(kind, str) else name
+        free = [a for a in letter + "pqruvwabdefg" if a not in letters and "a" <= a <= "z"]
         letters += free[0]
     return letters
 
 
+def _units(multiscale: dict[str, Any], ndim: int) -> tuple[list[str], tuple[str, ...]]:
+    """Unit of each axis, and what to say about those that nobody knows."""
+    said = [str(one.get("unit") or "pixel") for one in _axes(multiscale, ndim)]
+    unknown = dict.fromkeys(one for one in said if canonical_unit(one) is None)
+    notes = (f"the unit {one!r} is not known, so pixels are taken as the unit." for one in unknown)
+    return [canonical_unit(one) or "pixel" for one in said], tuple(notes)
+
+
 def _transform(
-    multiscale: dict[str, Any], level: int, ndim: int
+    multiscale: dict[str, Any], level: int, ndim: int, path: str
 ) -> tuple[list[float], list[float]]:
     """Scale and translation of a level: its own transformations, then those of all levels."""
     scale, translate = [1.0] * ndim, [0.0] * ndim
-    own = multiscale["datasets"][level].get("coordinateTransformations") or []
-    for one in [*own, *(multiscale.get("coordinateTransformations") or [])]:
-        values = one.get(one.get("type"))
+    own = _list(_dict(multiscale["datasets"][level]).get("coordinateTransformations"))
+    for one in [*own, *_list(multiscale.get("coordinateTransformations"))]:
+        kind = _dict(one).get("type")
+        values = _dict(one).get(kind) if isinstance(kind, str) else None
         if not isinstance(values, list) or len(values) != ndim:
             continue  # "identity", or a path to an array
-        if one["type"] == "scale":
-            scale = [a * float(b) for a, b in zip(scale, values)]
-            translate = [a * float(b) for a, b in zip(translate, values)]
-        elif one["type"] == "translation":
-            translate = [a + float(b) for a, b in zip(translate, values)]
+        numbers = [_number(value, kind, path) for value in values]
+        if kind == "scale":
+            scale = [a * b for a, b in zip(scale, numbers)]
+            translate = [a * b for a, b in zip(translate, numbers)]
+        elif kind == "translation":
+            translate = [a + b for a, b in zip(translate, numbers)]
     return scale, translate
 
 
+def _number(value: Any, what: str | None, path: str) -> float:
+    usable = isinstance(value, int | float) and not isinstance(value, bool)
+    if not usable or not abs(value) < 1e300 or (what == "scale" and not value > 0):
+        raise DataSetError(
+            f"{path} has a {what} of {str(value)[:40]} in its metadata (coordinateTransformations),"
+            " where a number is expected: write it anew."
+        )
+    return float(value)
+
+
 def _channel_names(described: dict[str, Any], shape: tuple[int, ...], axes: str) -> tuple[str, ...]:
-    channels = (described.get("omero") or {}).get("channels") or []
-    names = tuple(str(c.get("label", "")) for c in channels)
-    count = shape[axes.index("c")] if "c" in axes else 1
+    channels = _list(_dict(described.get("omero")).get("channels"))
+    names = tuple(str(_dict(c).get("label", "")) for c in channels)
+    count = shape[axes.index("c")] if "c" in axes and len(axes) == len(shape) else 1
     return names if len(names) == count and all(names) else ()
 
 
-def _labels(node: Any, name: str | None, image: Any, axes: str, path: str) -> Any:
-    """Array of a label image whose shape is the image's, up to the channels."""
+def _labels(
+    node: Any, name: str | None, image: Any, axes: str, path: str
+) -> tuple[Any, tuple[str, ...]]:
+    """Array of a label image whose shape is the image's, up to the channels; and what to say."""
     if "labels" not in node:
         if name is not None:
             raise DataSetError(f"{path} has no labels, got {name!r}: leave the name out.")
-        return None
-    group = node["labels"]
-    names = _metadata(group).get("labels") or []
-    if name is None and len(names) != 1:
-        return None
+        return None, ()
+    group = _child(node, "labels", path)
+    names = [one for one in _list(_metadata(group, path).get("labels")) if isinstance(one, str)]
+    if name is None and len(names) > 1:
+        way = f"name one of them as the labels, such as {path}/labels/{names[0]}."
+        return None, (f"{path} holds the label images {', '.join(names)}: {way}",)
+    if name is None and not names:
+        return None, ()
     chosen = name or names[0]
     if chosen not in names:
         raise DataSetError(f"{path} has the labels {', '.join(names)}, got {chosen!r}: name one.")
     labels = _child(group, chosen, path)
-    multiscale = _multiscale(_metadata(labels), f"{path}/labels/{chosen}")
+    inside = f"{path}/labels/{chosen}"
+    multiscale = _multiscale(_metadata(labels, inside), inside)
     wanted = tuple(1 if a == "c" else n for a, n in zip(axes, image.shape))
-    without = tuple(n for a, n in zip(axes, image.shape) if a != "c")
+    without = lengths_without_channels(axes, image.shape)
     for level in range(len(multiscale["datasets"])):
-        array = _level(labels, multiscale, level, path)
+        array = _level(labels, multiscale, level, inside)
         if array.shape in (wanted, without):
-            return array
+            return array, ()
     if name is None:
-        return None
+        return None, (
+            f"{path}: the labels {chosen!r} have no level of the image's shape {without}.",
+        )
     raise InputError(
         f"labels {chosen!r} of {path} have no level of the image's shape {without}: choose "
         "another level of the image."

@@ -11,16 +11,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-__all__ = ["Pairing", "pair_by_name"]
+__all__ = ["Pairing", "natural_key", "pair_by_name", "split_by_kind"]
 
 # Words that say what a file is, not which one it is.
-KIND = frozenset(
+LABELS = frozenset(
     (
-        *("image", "images", "img", "imgs", "raw", "volume", "vol", "data", "input"),
-        *("label", "labels", "mask", "masks", "seg", "segmentation", "gt", "truth", "groundtruth"),
-        *("target", "targets", "annotation", "annotations", "man", "manual", "cp", "instances"),
+        *("label", "labels", "labelled", "labeled", "mask", "masks", "seg", "segmentation"),
+        *("gt", "truth", "groundtruth", "target", "targets", "annotation", "annotations"),
+        *("instances", "labelmap", "lbl"),
     )
 )
+KIND = LABELS | frozenset(
+    (
+        *("image", "images", "img", "imgs", "raw", "volume", "vol", "data", "input"),
+        *("man", "manual", "cp"),
+    )
+)
+DIGITS = frozenset("0123456789")
+CHANNEL = re.compile(r"_([0-9]{4})$")  # of nnU-Net's images: case_000_0000 of case_000
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,15 @@ def pair_by_name(images: Iterable[str | Path], labels: Iterable[str | Path]) -> 
     left = sorted((Path(p) for p in images), key=natural_key)
     right = sorted((Path(p) for p in labels), key=natural_key)
     certain: list[tuple[Path, Path]] = []
-    for key in (_stem, _without_kind, _WithoutShared(left, right)):
+    left_names = frozenset(left)
+    channels = {CHANNEL.findall(_stem(p))[0] for p in left if CHANNEL.search(_stem(p))}
+
+    def without_channel(path: Path) -> str:
+        """The name that nnU-Net gives to labels, where all images are of one channel."""
+        one = len(channels) == 1 and path in left_names
+        return CHANNEL.sub("", _stem(path)) if one else _stem(path)
+
+    for key in (_stem, without_channel, _without_kind, _WithoutShared(left, right)):
         found = _unique_matches(left, right, key)
         certain += found
         left = [p for p in left if p not in {a for a, _ in found}]
@@ -94,10 +110,28 @@ def pair_by_name(images: Iterable[str | Path], labels: Iterable[str | Path]) -> 
     )
 
 
+def split_by_kind(files: Iterable[str | Path]) -> tuple[list[Path], list[Path]]:
+    """Tell images from labels in one folder, by words in their names such as "mask".
+
+    A word that all files share says nothing.
+
+    Returns
+    -------
+    list of Path, list of Path
+        Images and labels, in the order given.
+    """
+    paths = [Path(p) for p in files]
+    marks = [LABELS & set(_words(p)) for p in paths]
+    shared = frozenset.intersection(*map(frozenset, marks)) if marks else frozenset()
+    images = [p for p, words in zip(paths, marks) if not words - shared]
+    labels = [p for p, words in zip(paths, marks) if words - shared]
+    return images, labels
+
+
 def natural_key(path: Path) -> tuple[tuple[int, int, str], ...]:
-    """Sort key by which 2 comes before 10."""
-    parts = re.findall(r"\d+|\D+", path.name.lower())
-    return tuple((0, int(p), p) if p.isdigit() else (1, 0, p) for p in parts)
+    """Sort key by which 2 comes before 10; a digit is one of 0 to 9, whatever else is called so."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", path.name.lower())
+    return tuple((0, int(p), p) if p[0] in DIGITS else (1, 0, p) for p in parts)
 
 
 def _unique_matches(
@@ -122,8 +156,8 @@ def _stem(path: Path) -> str:
 
 
 def _words(path: Path) -> tuple[str | int, ...]:
-    found = re.findall(r"\d+|[^\W\d_]+", _stem(path))
-    return tuple(int(w) if w.isdigit() else w for w in found)
+    found = re.findall(r"[0-9]+|[^\W0-9_]+", _stem(path))
+    return tuple(int(w) if w[0] in DIGITS else w for w in found)
 
 
 def _without_kind(path: Path) -> tuple[str | int, ...]:

@@ -1,4 +1,4 @@
-"""TIFF files as stacks, and label stacks as TIFF files.
+"""TIFF files: what they hold, and label stacks as TIFF files.
 
 A file that does not fit comfortably in memory is mapped or read plane by plane.
 Where its pixels lie in the world is the matter of `tiff_metadata`.
@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import imagecodecs
 import numpy as np
 import tifffile
 
 from napari_unet.base.errors import DataSetError, InputError
-from napari_unet.images.stack import Stack
+from napari_unet.base.quantities import count
+from napari_unet.images.pixels import LAZY_ABOVE, Pixels, check_file, file_errors
 from napari_unet.images.tiff_metadata import describe, places_of, read_places
 
 if TYPE_CHECKING:
@@ -29,112 +29,154 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.config.split import Region
+    from napari_unet.images.stack import Stack
 
-__all__ = ["TIFF_SUFFIXES", "read_plane", "read_tiff", "write_labels"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["LAZY_ABOVE", "TIFF_SUFFIXES", "read_tiff", "tiff_form", "write_labels"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2", ".lsm")
-LAZY_ABOVE = 2**29  # bytes; a larger image is not loaded but read where it is needed
+ADVICE = "it is damaged or incomplete, copy or download it again"
+# What tifffile only logs about planes that it then leaves out or fills with zeros.
+LOST = (
+    *("invalid page offset", "failed to reshape", "corrupted", "invalid value offset"),
+    *("Missing data are zeroed", "contains index out of range", "is missing files"),
+)
+LOSSY = (6, 7, 34892)  # JPEG
 
 
-def read_tiff(path: str | Path, *, axes: str | None = None, lazy_above: int = LAZY_ABOVE) -> Stack:
-    """Open the first series of a TIFF file.
+def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE) -> Pixels:
+    """Read one series of a TIFF file, whatever its layout and compression.
 
     Parameters
     ----------
     path
-        TIFF, OME-TIFF, ImageJ hyperstack or BigTIFF with any compression that
-        imagecodecs knows.
-    axes
-        One letter per axis when the file does not say or says it wrong.
+        TIFF, OME-TIFF (also of several files), ImageJ hyperstack or BigTIFF with any compression
+        that imagecodecs knows.
+    series
+        Which of several images or positions.
     lazy_above
-        Bytes of the image from which on it is not loaded: memory-mapped when
-        uncompressed, else a zarr array over the file.
+        Bytes from which on pixels are not loaded: memory-mapped when uncompressed, else a zarr
+        array over the file.
 
     Raises
     ------
     DataSetError
-        When the file is missing, truncated or no TIFF.
+        When the file is missing, truncated, no TIFF, or one of several that are missing.
+    InputError
+        When there is no such series.
     """
     path = Path(path)
-    with _tiff_errors(path):
-        tif = tifffile.TiffFile(path)
+    with _opened(path) as tif:
         keep_open = False
         try:
-            series = tif.series[0]
-            if series.nbytes > lazy_above:
-                image = _lazy(path, tif, series)
-                if not isinstance(image, np.ndarray):
-                    weakref.finalize(image, tif.close)
-                    keep_open = True
+            chosen, notes = _series(path, tif, series)
+            if chosen.nbytes > lazy_above:
+                array = _lazy(path, tif, chosen)
+                keep_open = not isinstance(array, np.ndarray)
             else:
-                image = series.asarray(maxworkers=None)
-            names = axes or _letters(series.axes)
-            places, channels = read_places(tif, names)
+                _check_within(tif, chosen)
+                array = chosen.asarray(maxworkers=None)
         finally:
-            if not keep_open:
+            if keep_open:
+                weakref.finalize(array, tif.close)
+            else:
                 tif.close()
-    return Stack(
+        axes = _letters(chosen.axes)
+        places, channels, more = read_places(tif, axes, series)
+        page = chosen.keyframe
+        orientation = _tag(page, "Orientation", 1)
+        white_is_zero = page.photometric == 0 and not _by_imagej(tif)
+    if orientation != 1:
+        said = f"{path.name} has the TIFF orientation {orientation}, which is not followed"
+        notes += (f"{said}: rows and columns are as stored, as Fiji and napari show them.",)
+    if white_is_zero:
+        said = f"{path.name} is stored with 0 as white"
+        notes += (f"{said}: its values are taken as stored, as Fiji and napari read them.",)
+    return Pixels(
         _stem(path),
-        image,
-        names,
-        scale=tuple(one.size for one in places.values()),
-        translate=tuple(one.start for one in places.values()),
-        units=tuple(one.unit for one in places.values()),
-        channel_names=channels,
+        array,
+        axes,
+        places,
+        channels,
+        notes=(*notes, *(f"{path.name}: {note}" for note in more)),
+        samples="S" in chosen.axes,
+        lossy=int(page.compression) in LOSSY,
+        white_is_zero=white_is_zero,
+        orientation=orientation if 2 <= orientation <= 8 else 1,
+        parts=_parts(path, chosen),
     )
 
 
-def read_plane(path: str | Path) -> NDArray[Any]:
-    """Read a small TIFF whole, as an array.
+def tiff_form(path: Path) -> tuple[Any, ...]:
+    """Return shape, dtype and meaning of 0 of a TIFF's first series; no pixel is read."""
+    with _opened(path) as tif, tif:
+        series = _series(path, tif, 0)[0]
+        return tuple(series.shape), str(series.dtype), series.keyframe.photometric == 0
 
-    Raises
-    ------
-    DataSetError
-        When the file is missing, truncated or no TIFF.
-    """
-    plane: NDArray[Any]
-    try:  # libtiff decodes six times as many small files a second as tifffile does
-        plane = imagecodecs.tiff_decode(Path(path).read_bytes(), index=None)
-        if plane.ndim == 2:
-            return plane
-    except Exception as error:
-        logger.debug("%s is left to tifffile: %s", path, error)
-    with _tiff_errors(Path(path)), tifffile.TiffFile(path) as tif:
-        plane = tif.series[0].asarray(maxworkers=1)
-    return plane
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a TIFF; what goes wrong with it, or is only logged about it, is one sentence."""
+    check_file(path, "a TIFF file")
+    with file_errors(path, "TIFF", ADVICE), _complaints() as said:
+        yield tifffile.TiffFile(path)
+        if said:
+            raise DataSetError(f"{path} cannot be read as TIFF ({said[0]}): {ADVICE}.")
+
+
+def _series(path: Path, tif: Any, index: int) -> tuple[Any, tuple[str, ...]]:
+    """The series asked for, and what to say about the others: thumbnails are none."""
+    every = list(tif.series)
+    if not 0 <= index < len(every):
+        raise InputError(
+            f"series must be one of 0 … {len(every) - 1} of {path}, got {index}: choose another."
+        )
+    size = every[0].nbytes
+    others = [one for one in every[1:] if 4 * one.nbytes >= size]
+    if index > 0 or not others:
+        return every[index], ()
+    named = ", ".join(one.name for one in others[:3] if one.name)
+    said = f"{path.name} holds {count(len(others) + 1, 'image')}, of which the first is read"
+    return every[0], (f"{said}; others {f'({named}) ' if named else ''}are series 1 and so on.",)
+
+
+def _by_imagej(tif: Any) -> bool:
+    """ImageJ writes masks as they are, and says 0 is white because of their look-up table."""
+    return bool(tif.is_imagej) or "ImageJ" in str(_tag(tif.pages[0], "ImageDescription", ""))
+
+
+def _tag(page: Any, name: str, otherwise: Any) -> Any:
+    tag = page.tags.get(name)
+    return otherwise if tag is None or tag.value is None else tag.value
+
+
+def _parts(path: Path, series: Any) -> tuple[Path, ...]:
+    if not getattr(series, "is_multifile", False):
+        return ()
+    names = {page.parent.filehandle.path for page in series.pages if page is not None}
+    return tuple(sorted(Path(name) for name in {*names, str(path)}))
+
+
+def _check_within(tif: Any, series: Any) -> None:
+    """Refuse pixels that lie beyond the end of their file, before room is made for them."""
+    if series.dataoffset is not None and not getattr(series, "is_multifile", False):
+        end = series.dataoffset + series.nbytes
+        if series.keyframe.compression == 1 and end > tif.filehandle.size:
+            raise ValueError("the file ends before its last plane")
 
 
 def _lazy(path: Path, tif: Any, series: Any) -> Any:
     last = series.pages[-1] if len(series.pages) else None
     if last is not None and last.dataoffsets:
         end = max(a + n for a, n in zip(last.dataoffsets, last.databytecounts))
-        if end > tif.filehandle.size:
+        if end > last.parent.filehandle.size:
             raise ValueError("the file ends before its last plane")
-    if series.dataoffset is not None:
-        return tifffile.memmap(path, series=0, mode="r")
+    if series.dataoffset is not None and not getattr(series, "is_multifile", False):
+        dtype = series.dtype.newbyteorder(tif.byteorder)
+        return np.memmap(path, dtype, "r", series.dataoffset, series.shape)
     import zarr
 
     opened = zarr.open(series.aszarr(), mode="r")
     return opened["0"] if isinstance(opened, zarr.Group) else opened
-
-
-@contextmanager
-def _tiff_errors(path: Path) -> Iterator[None]:
-    """Turn whatever a broken file raises, or is only logged about it, into one sentence."""
-    advice = "it is damaged or incomplete, copy or download it again"
-    if not path.is_file():
-        raise DataSetError(f"expected a TIFF file, but {path} does not exist: check its name.")
-    try:
-        with _complaints() as said:
-            yield
-    except (InputError, DataSetError):
-        raise
-    except Exception as error:
-        raise DataSetError(f"{path} cannot be read as TIFF ({error}): {advice}.") from error
-    if said:
-        raise DataSetError(f"{path} cannot be read as TIFF ({said[0]}): {advice}.")
 
 
 @contextmanager
@@ -146,8 +188,7 @@ def _complaints() -> Iterator[list[str]]:
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             text = record.getMessage()
-            lost = ("invalid page offset", "failed to reshape", "corrupted", "invalid value offset")
-            if record.thread == here and any(words in text for words in lost):
+            if record.thread == here and any(words in text for words in LOST):
                 said.append(text.split("> ", 1)[-1])
 
     listener = Listener(logging.WARNING)

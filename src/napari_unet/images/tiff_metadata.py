@@ -7,13 +7,13 @@ of it. A *place* is what one axis has of it: size of a pixel, position of the fi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 
-from napari_unet.base.units import ratio
+from napari_unet.base.units import SECONDS, SYMBOLS, canonical_unit, ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,39 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Place", "describe", "places_of", "read_places"]
 
 LARGEST_PIXEL = 20.0  # µm; a coarser resolution tag speaks of paper (1200 dpi), not of a sample
-
-UNITS = {
-    "µm": "micrometer",
-    "μm": "micrometer",
-    "um": "micrometer",
-    "micron": "micrometer",
-    "microns": "micrometer",
-    "\\u00b5m": "micrometer",
-    "nm": "nanometer",
-    "pm": "picometer",
-    "å": "angstrom",
-    "mm": "millimeter",
-    "cm": "centimeter",
-    "m": "meter",
-    "in": "inch",
-    "ms": "millisecond",
-    "s": "second",
-    "sec": "second",
-    "min": "minute",
-    "h": "hour",
-}
-SECONDS = {"hour": 3600.0, "minute": 60.0, "second": 1.0, "millisecond": 1e-3}
-OME_SYMBOLS = {
-    "micrometer": "µm",
-    "nanometer": "nm",
-    "picometer": "pm",
-    "angstrom": "Å",
-    "millimeter": "mm",
-    "centimeter": "cm",
-    "meter": "m",
-    "inch": "in",
-    "pixel": "pixel",
-}
 
 
 @dataclass(frozen=True)
@@ -105,7 +72,9 @@ def places_of(stack: Stack | None, region: Region | None = None) -> Places:
 # -- reading --------------------------------------------------------------------------------
 
 
-def read_places(tif: Any, axes: str) -> tuple[Places, tuple[str, ...]]:
+def read_places(
+    tif: Any, axes: str, series: int = 0
+) -> tuple[Places, tuple[str, ...], tuple[str, ...]]:
     """Read what an open TIFF says about its axes.
 
     Parameters
@@ -113,7 +82,9 @@ def read_places(tif: Any, axes: str) -> tuple[Places, tuple[str, ...]]:
     tif
         ``tifffile.TiffFile``.
     axes
-        One letter per axis of its first series.
+        One letter per axis of the series.
+    series
+        Which one.
 
     Returns
     -------
@@ -121,41 +92,50 @@ def read_places(tif: Any, axes: str) -> tuple[Places, tuple[str, ...]]:
         By axis; every axis but "c" is in it.
     tuple of str
         Names of the channels, or ().
+    tuple of str
+        What is to be said: of units that nobody knows, and of sizes that cannot be.
     """
     channels: tuple[str, ...] = ()
     if tif.is_ome:
-        found, channels = _from_ome(tif.ome_metadata)
+        found, channels = _from_ome(tif.ome_metadata, series)
     elif tif.is_imagej:
         found = _from_imagej(tif)
     else:
         found = _from_shaped(tif) or _from_resolution(tif)
     places = {a: found.get(a, Place()) for a in axes if a != "c"}
-    places = {a: one if _usable(one) else Place() for a, one in places.items()}
-    count = int(tif.series[0].shape[axes.index("c")]) if "c" in axes else 1
-    return places, channels if len(channels) == count else ()
+    notes = []
+    for axis, one in places.items():
+        unit = canonical_unit(one.unit)
+        if unit is None:
+            notes.append(f"the unit {one.unit!r} is not known, so pixels are taken as the unit")
+        if not _usable(one):
+            notes.append(f"a pixel of size {one.size:g} at {one.start:g} cannot be, so it is 1")
+        places[axis] = replace(one, unit=unit) if unit and _usable(one) else Place()
+    count = int(tif.series[series].shape[axes.index("c")]) if "c" in axes else 1
+    return places, channels if len(channels) == count else (), tuple(dict.fromkeys(notes))
 
 
 def _usable(place: Place) -> bool:
     return math.isfinite(place.size) and place.size > 0 and math.isfinite(place.start)
 
 
-def _from_ome(xml: str) -> tuple[Places, tuple[str, ...]]:
+def _from_ome(xml: str, series: int) -> tuple[Places, tuple[str, ...]]:
     images = tifffile.xml2dict(xml).get("OME", {}).get("Image", {})
-    pixels = _first(images).get("Pixels", {})
+    images = images if isinstance(images, list) else [images]
+    pixels = _first(images[series : series + 1]).get("Pixels", {})
     plane = _first(pixels.get("Plane", {}))
     places: Places = {}
     for letter in "xyz":
         key = f"PhysicalSize{letter.upper()}"
-        unit = _unit(pixels.get(f"{key}Unit", "µm")) if key in pixels else "pixel"
-        places[letter] = Place(
-            float(pixels.get(key, 1.0)), _position(plane, letter.upper(), unit), unit
-        )
+        unit = str(pixels.get(f"{key}Unit", "µm")) if key in pixels else "pixel"
+        start = _position(plane, letter.upper(), unit)
+        places[letter] = Place(_number(pixels.get(key, 1.0)), start, unit)
     if "TimeIncrement" in pixels:
-        unit = _unit(pixels.get("TimeIncrementUnit", "s"))
-        places["t"] = Place(float(pixels["TimeIncrement"]), 0.0, unit)
+        unit = str(pixels.get("TimeIncrementUnit", "s"))
+        places["t"] = Place(_number(pixels["TimeIncrement"]), 0.0, unit)
     channels = pixels.get("Channel", [])
     channels = channels if isinstance(channels, list) else [channels]
-    names = tuple(str(c["Name"]) for c in channels if "Name" in c)
+    names = tuple(str(c["Name"]) for c in channels if isinstance(c, dict) and "Name" in c)
     return places, names if len(names) == len(channels) else ()
 
 
@@ -164,31 +144,39 @@ def _first(entry: Any) -> dict[str, Any]:
     return entry if isinstance(entry, dict) else {}
 
 
+def _number(value: Any) -> float:
+    """A number that somebody wrote, or one that cannot be."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
 def _position(plane: dict[str, Any], letter: str, unit: str) -> float:
     """Position of a plane; 0 where it is in another, unknown frame of reference."""
     said = plane.get(f"Position{letter}Unit")
-    per_unit = None if said is None else ratio(_unit(said), unit)
-    return 0.0 if per_unit is None else float(plane.get(f"Position{letter}", 0.0)) * per_unit
+    per_unit = None if said is None else ratio(str(said), unit)
+    return 0.0 if per_unit is None else _number(plane.get(f"Position{letter}", 0.0)) * per_unit
 
 
 def _from_imagej(tif: Any) -> Places:
     metadata = tif.imagej_metadata or {}
-    unit = _unit(str(metadata.get("unit", "pixel")))
+    unit = str(metadata.get("unit", "pixel"))
     places: Places = {}
     if "unit" in metadata:  # else the resolution tags mean nothing
         for letter, tag in (("x", "XResolution"), ("y", "YResolution")):
             per_unit = _resolution(tif, tag)
             if per_unit:
                 places[letter] = _imagej_place(metadata, letter, 1 / per_unit, unit)
-        places["z"] = _imagej_place(metadata, "z", float(metadata.get("spacing", 1.0)), unit)
+        places["z"] = _imagej_place(metadata, "z", _number(metadata.get("spacing", 1.0)), unit)
     if metadata.get("finterval"):
-        places["t"] = Place(float(metadata["finterval"]), 0.0, "second")
+        places["t"] = Place(_number(metadata["finterval"]), 0.0, "second")
     return places
 
 
 def _imagej_place(metadata: dict[str, Any], letter: str, size: float, unit: str) -> Place:
     """ImageJ's origin is the pixel, counted from the first one, whose position is 0."""
-    return Place(size, -float(metadata.get(f"{letter}origin", 0.0)) * size, unit)
+    return Place(size, -_number(metadata.get(f"{letter}origin", 0.0)) * size, unit)
 
 
 def _from_shaped(tif: Any) -> Places:
@@ -207,7 +195,7 @@ def _from_shaped(tif: Any) -> Places:
 def _from_resolution(tif: Any) -> Places:
     """Pixel size in µm from pixels per centimetre, as microscopes write it."""
     unit = tif.pages[0].tags.get("ResolutionUnit")
-    micrometres = {2: 25400.0, 3: 10000.0}.get(int(unit.value) if unit else 0)
+    micrometres = {2: 25400.0, 3: 10000.0}.get(unit.value if unit else 0)
     places: Places = {}
     for letter, tag in (("x", "XResolution"), ("y", "YResolution")):
         per_unit = _resolution(tif, tag)
@@ -217,13 +205,10 @@ def _from_resolution(tif: Any) -> Places:
 
 
 def _resolution(tif: Any, tag: str) -> float:
-    value = tif.pages[0].tags.get(tag)
-    numerator, denominator = value.value if value else (0, 1)
-    return numerator / denominator if denominator else 0.0
-
-
-def _unit(text: str) -> str:
-    return UNITS.get(text.strip().lower(), text.strip().lower() or "pixel")
+    value = getattr(tif.pages[0].tags.get(tag), "value", None)
+    if not isinstance(value, tuple) or len(value) != 2 or not value[1]:
+        return 0.0
+    return _number(value[0]) / _number(value[1])
 
 
 # -- writing --------------------------------------------------------------------------------
@@ -252,7 +237,7 @@ def describe(
     imagej = imagej and known and len(set(lengths)) <= 1 and "c" not in axes
     if imagej and np.dtype(dtype) in (np.dtype(np.uint8), np.dtype(np.uint16)):
         return _imagej_keywords(axes, places)
-    ome = known and all(unit in OME_SYMBOLS for unit in lengths)
+    ome = known and all(unit in SYMBOLS for unit in lengths)
     metadata: dict[str, Any] = {"axes": axes.upper()}
     if ome:
         metadata |= _ome_sizes(places) | _ome_positions(axes, shape, places)
@@ -287,7 +272,7 @@ def _ome_sizes(places: Places) -> dict[str, Any]:
         place = places.get(letter, Place())
         if place.unit != "pixel" or place.size != 1:
             key = f"PhysicalSize{letter.upper()}"
-            said |= {key: place.size, f"{key}Unit": OME_SYMBOLS[place.unit]}
+            said |= {key: place.size, f"{key}Unit": SYMBOLS[place.unit]}
     time = places.get("t", Place())
     if time.unit in SECONDS:
         said |= {"TimeIncrement": time.size * SECONDS[time.unit], "TimeIncrementUnit": "s"}
@@ -307,7 +292,7 @@ def _ome_positions(axes: str, shape: Sequence[int], places: Places) -> dict[str,
             place = places[letter]
             steps: Iterable[Any] = index[leading.index("z")] if letter == "z" else [0] * count
             said[f"Position{letter.upper()}"] = [place.start + place.size * int(k) for k in steps]
-            said[f"Position{letter.upper()}Unit"] = [OME_SYMBOLS[place.unit]] * count
+            said[f"Position{letter.upper()}Unit"] = [SYMBOLS[place.unit]] * count
     return {"Plane": said}
 
 

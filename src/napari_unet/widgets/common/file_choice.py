@@ -105,4 +105,4 @@ class FileChoice(QWidget):
 
 
 def _read(image: str, labels: str) -> tuple[Stack, ...]:
-    return files.open_pairs(image, labels) if labels else (files.open_image(image),)
+    return files.open_images(image, labels or None)

@@ -1,0 +1,287 @@
+"""Folders of single images, alone or with a folder of labels, as stacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.base.errors import DataSetError
+from napari_unet.base.quantities import count
+from napari_unet.images.image_file import (
+    SUFFIXES,
+    image_form,
+    read_image_file,
+    read_label_file,
+    stack_of,
+)
+from napari_unet.images.label_values import joined_masks
+from napari_unet.images.pairing import natural_key, pair_by_name, split_by_kind
+from napari_unet.images.pixels import LAZY_ABOVE, Pixels
+from napari_unet.images.series import read_series
+from napari_unet.images.tiff import TIFF_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.images.stack import Stack
+
+__all__ = ["Labelling", "image_files", "open_folder", "read_label_folder"]
+
+Pairs = tuple[tuple["Path", "Path"], ...]
+
+
+@dataclass(frozen=True)
+class Labelling:
+    """Where the labels of a folder of images are.
+
+    Attributes
+    ----------
+    folder
+        Of the label files; may be that of the images.
+    scheme
+        What label values mean; None proposes it.
+    pairs
+        (image, labels), where names do not tell it for certain; None: by name.
+    """
+
+    folder: Path
+    scheme: LabelScheme | None = None
+    pairs: Pairs | None = None
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the files of known formats in a folder, in natural order: 2 before 10."""
+    try:
+        found = [p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file()]
+    except OSError as error:
+        raise DataSetError(
+            f"{folder} cannot be read ({error.strerror}): choose another folder."
+        ) from error
+    return sorted((p for p in found if not p.name.startswith(".")), key=natural_key)
+
+
+def open_folder(
+    folder: Path,
+    labelling: Labelling | None = None,
+    *,
+    axes: str | None = None,
+    lazy_above: int = LAZY_ABOVE,
+) -> tuple[Stack, ...]:
+    """Open a folder of images: those of one size become one stack.
+
+    Parameters
+    ----------
+    folder
+        Of images, each of which may have slices of its own.
+    labelling
+        Where labels are. Images without are slices without labels; sizes of which no image has
+        labels are left out.
+    axes
+        Of a whole stack, one letter per axis, where the files do not say them.
+    lazy_above
+        Bytes from which on a stack is read when needed.
+
+    Raises
+    ------
+    DataSetError
+        When there is nothing, something damaged or doubtful, or grey values of several dtypes.
+    """
+    files, pairs = image_files(folder), None
+    if labelling is not None:
+        files, pairs = _paired(files, folder, labelling)
+    files = _one_per_dataset(files)
+    if not files:
+        raise DataSetError(
+            f"expected images in {folder}, but there is none of {', '.join(SUFFIXES)}: choose "
+            "another folder."
+        )
+    stacks = []
+    groups = _groups(files, folder, alone=pairs is None)
+    for shape, members in groups.items():
+        name = folder.name if len(groups) == 1 else f"{folder.name} {' × '.join(map(str, shape))}"
+        if pairs is None:
+            stacks.append(_open_series(name, members, axes, lazy_above))
+            continue
+        chosen = {image: labels for image, labels in pairs.items() if image in members}
+        if chosen:
+            assert labelling is not None
+            stacks.append(_labelled(name, members, chosen, labelling.scheme, axes, lazy_above))
+    return tuple(stacks)
+
+
+def read_label_folder(folder: Path, *, lazy_above: int = LAZY_ABOVE) -> Pixels:
+    """Read a folder of label files of one size as one array; its axes are not said."""
+    files = image_files(folder)
+    if not files:
+        raise DataSetError(
+            f"expected labels in {folder}, but there are none: choose another folder."
+        )
+    if len(files) == 1:
+        return read_label_file(files[0], lazy_above=lazy_above)
+    array, notes = _read_labels(files, lazy_above)
+    return Pixels(folder.name, array, notes=notes)
+
+
+# -- series ---------------------------------------------------------------------------------
+
+
+def _groups(
+    files: Sequence[Path], folder: Path, *, alone: bool
+) -> dict[tuple[int, ...], list[Path]]:
+    """Files by the shape of what they hold, all of one kind of grey values."""
+    kinds = sorted({p.suffix.lower() for p in files})
+    if len(kinds) > 1 and alone:
+        raise DataSetError(
+            f"{folder} holds images of different kinds ({', '.join(kinds)}): leave only those of "
+            "one series in the folder."
+        )
+    groups: dict[tuple[int, ...], list[Path]] = {}
+    first: dict[str, tuple[Any, ...]] = {}
+    for file in files:
+        shape, *rest = image_form(file)
+        suffix = file.suffix.lower()
+        known = first.setdefault(suffix, (file.name, *rest))
+        if known[1:] != tuple(rest):
+            raise DataSetError(
+                f"{file} is {_said(rest)}, but {known[0]} is {_said(known[1:])}: images of a "
+                "folder must have one dtype, or their grey values cannot be compared."
+            )
+        groups.setdefault(tuple(shape), []).append(file)
+    return groups
+
+
+def _said(form: Sequence[Any]) -> str:
+    depth = ", 16 bit a channel" if form[-1] is True and form[0] in ("LA", "RGB", "RGBA") else ""
+    white = ", 0 is white" if form[-1] is True and not depth else ""
+    return f"{form[0]}{depth}{white}"
+
+
+def _one_per_dataset(files: list[Path]) -> list[Path]:
+    """Leave out the files of an OME-TIFF of several that its first one opens as well."""
+    if len(files) < 2 or files[0].suffix.lower() not in TIFF_SUFFIXES:
+        return files
+    kept, seen = [], set()
+    several = bool(read_image_file(files[0], lazy_above=-1).parts)
+    for file in files:
+        if file.resolve() in seen:
+            continue
+        kept.append(file)
+        if several:
+            parts = read_image_file(file, lazy_above=-1).parts
+            seen |= {part.resolve() for part in parts}
+    return kept
+
+
+def _open_series(name: str, files: Sequence[Path], axes: str | None, lazy_above: int) -> Stack:
+    first = read_image_file(files[0], lazy_above=lazy_above)
+    if len(files) == 1:
+        return stack_of(first, axes)
+    one = stack_of(first)
+    array = read_series(files, lambda file: read_image_file(file).array, lazy_above=lazy_above)
+    lead = "z" if "z" not in one.axes else "t" if "t" not in one.axes else "p"
+    return stack_of(
+        Pixels(
+            name,
+            array,
+            lead + one.axes,
+            first.places,
+            first.channel_names,
+            notes=_gathered([first.notes] * len(files)),
+        ),
+        axes,
+    )
+
+
+def _read_labels(files: Sequence[Path], lazy_above: int) -> tuple[Any, tuple[str, ...]]:
+    notes: list[tuple[str, ...]] = []
+
+    def read(file: Path) -> NDArray[Any]:
+        pixels = read_label_file(file)
+        notes.append(pixels.notes)
+        return np.asarray(pixels.array)
+
+    array = read_series(files, read, labels=True, lazy_above=lazy_above)
+    if isinstance(array, np.ndarray):
+        joined = joined_masks(array)
+        if joined is not array:
+            notes.append(("masks of 0 and 1 and of 0 and 255 are taken as the same.",))
+            array = joined
+    return array, _gathered(notes)
+
+
+def _gathered(notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """What is said of several files, once."""
+    said = [one for one in notes if one]
+    if len(said) < 2:
+        return said[0] if said else ()
+    first, more = said[0], count(len(said) - 1, "other file")
+    return (*first[:-1], f"{first[-1].removesuffix('.')} (and likewise for {more}).")
+
+
+# -- pairs ----------------------------------------------------------------------------------
+
+
+def _paired(
+    files: list[Path], folder: Path, labelling: Labelling
+) -> tuple[list[Path], dict[Path, Path]]:
+    """The images, and the labels of those that have some."""
+    if labelling.pairs is not None:
+        by_name = {file.name: file for file in files}
+        return files, {by_name[a.name]: b for a, b in labelling.pairs if a.name in by_name}
+    if folder.resolve() == labelling.folder.resolve():
+        files, labels = split_by_kind(files)
+        if not files or not labels:
+            raise DataSetError(
+                f"images and labels are both to be found in {folder}, but the names do not say "
+                "which are labels: end the names of these with _mask or _labels, or put them into "
+                "a folder of their own."
+            )
+    else:
+        labels = image_files(labelling.folder)
+    if not labels:
+        raise DataSetError(
+            f"expected labels in {labelling.folder}, but there are none: choose another folder."
+        )
+    pairing = pair_by_name(files, labels)
+    # Labels without an image are a sign of wrong folders; images without labels are usual.
+    if pairing.doubtful or pairing.labels_alone or not pairing.certain:
+        raise DataSetError(
+            f"{len(pairing.certain)} of {count(len(files), 'image')} in {folder} have labels in "
+            f"{labelling.folder} for certain, but {pairing.describe()}: rename the files alike, "
+            "or name each image with its labels."
+        )
+    for image, own in pairing.certain:
+        if image.resolve() == own.resolve():
+            raise DataSetError(
+                f"{image} cannot be its own labels: choose a folder that holds labels."
+            )
+    return files, dict(pairing.certain)
+
+
+def _labelled(
+    name: str,
+    files: Sequence[Path],
+    partner: dict[Path, Path],
+    scheme: LabelScheme | None,
+    axes: str | None,
+    lazy_above: int,
+) -> Stack:
+    """Images of one size as slices, with the labels of those that have a partner."""
+    stack = _open_series(name, files, axes, lazy_above)
+    chosen = [i for i, file in enumerate(files) if file in partner]
+    array, notes = _read_labels([partner[files[i]] for i in chosen], lazy_above)
+    stack = replace(stack, notes=(*stack.notes, *notes))
+    if len(files) == 1:
+        return stack.with_labels(array[0], scheme)
+    if len(chosen) == len(files):
+        return stack.with_labels(array, scheme)
+    per_file = stack.n_slices // len(files)
+    annotated = [i * per_file + k for i in chosen for k in range(per_file)]
+    flat = array.reshape(len(annotated), *array.shape[-2:])
+    return stack.with_labels(flat, scheme, tuple(annotated))

@@ -1,0 +1,186 @@
+"""Label values out of pixels: what was meant by a mask that a picture format has changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import ndimage
+
+from napari_unet.base.errors import DataSetError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_unet.images.pixels import Pixels
+
+__all__ = ["joined_masks", "label_values"]
+
+JPEG_NOISE = 64  # of 255; at sharp edges a low quality reaches further than that
+JPEG_BLURRED = 0.05  # share of the pixels beyond it from which on it is no mask
+FLAT_NOISE = 16  # of 255; as far from 0 and 255 no flat part of a mask is
+FLAT = 8  # range of values within 5 × 5 pixels of a flat part
+FEWEST = 9  # pixels of a flat part that are no accident
+MASK_TOPS = (1, 255, 65535)  # foreground of masks, depending on the program
+
+NotedLabels = tuple["NDArray[Any]", tuple[str, ...]]
+
+
+def label_values(pixels: Pixels, name: str, *, probabilities: bool = False) -> NotedLabels:
+    """Return label values, one per pixel, and what is to be said about how they were read.
+
+    Parameters
+    ----------
+    pixels
+        Of a file, in memory.
+    name
+        Of the file, for errors and notes.
+    probabilities
+        Whether fractions are probabilities, which stay as they are.
+
+    Returns
+    -------
+    numpy.ndarray
+        Without a channel axis of colour; values as stored wherever they can be labels as they
+        are. Not yet checked to be whole numbers, see `annotation.labels.integer_labels`.
+    tuple of str
+
+    Raises
+    ------
+    DataSetError
+        When values were changed so that labels cannot be told any more: several colours, grey
+        values of a JPEG, objects or classes whose edges were blurred.
+    """
+    array, notes = _without_colour(pixels, name)
+    more: tuple[str, ...] = ()
+    if pixels.lossy and array.dtype == np.uint8:
+        array, more = _mask_of_jpeg(array, name)
+    elif not (probabilities and array.dtype.kind == "f"):
+        array, more = _sharpened(array, name)
+    return array, (*notes, *more)
+
+
+def joined_masks(labels: NDArray[Any]) -> NDArray[Any]:
+    """Return a series of masks of which some are of 0 and 1, others of 0 and 255, as one.
+
+    Parameters
+    ----------
+    labels
+        (N, ..., Y, X).
+
+    Returns
+    -------
+    numpy.ndarray
+        With one foreground value, the greatest; the same array where it is no such series.
+    """
+    if labels.ndim < 3 or labels.dtype.kind not in "bui" or not labels.size:
+        return labels
+    tops = labels.max(axis=(-2, -1))
+    found = sorted({int(top) for top in np.unique(tops)} - {0})
+    if len(found) < 2 or not set(found) <= set(MASK_TOPS):
+        return labels
+    if np.any((labels != 0) & (labels != tops[..., None, None])):
+        return labels
+    joined: NDArray[Any] = np.where(labels != 0, labels.dtype.type(found[-1]), 0)
+    return joined.astype(labels.dtype, copy=False)
+
+
+def _without_colour(pixels: Pixels, name: str) -> NotedLabels:
+    array: NDArray[Any] = pixels.array
+    if pixels.palette is not None:
+        used = pixels.palette[np.unique(array)]
+        grey = len(used) > 0 and bool((used == used[:, :1]).all())
+        indices: NDArray[Any] = pixels.palette[:, 0][array] if grey else array
+        return indices, ()
+    if not pixels.samples:
+        return array, ()
+    array = np.moveaxis(array, pixels.axes.index("c"), -1)
+    alpha = array[..., -1] if array.shape[-1] in (2, 4) else None
+    colours: NDArray[Any] = array if alpha is None else array[..., :-1]
+    if alpha is not None and np.ptp(alpha) and not np.ptp(colours, axis=(-3, -2)).any():
+        return alpha, (f"{name}: the mask is taken from the alpha channel, the rest is empty.",)
+    tolerance = JPEG_NOISE if pixels.lossy else 0
+    spread = colours.max(axis=-1).astype(np.float64) - colours.min(axis=-1)
+    if spread.max() > tolerance:
+        raise DataSetError(
+            f"{name} is a colour picture, but labels must be one whole number per pixel: save them "
+            "as a grey or indexed image."
+        )
+    one_channel: NDArray[Any] = colours[..., 0]
+    return one_channel, ()
+
+
+def _mask_of_jpeg(array: NDArray[np.uint8], name: str) -> NotedLabels:
+    """0 and 255 again, which the compression scatters; anything else cannot be told."""
+    if len(np.unique(array)) <= 2:
+        return array, ()
+    values = array.astype(np.int16)
+    far = np.minimum(values, 255 - values)
+    window = (1,) * (array.ndim - 2) + (5, 5)
+    ranges = ndimage.maximum_filter(values, window) - ndimage.minimum_filter(values, window)
+    plateau = (ranges <= FLAT) & (far > FLAT_NOISE)
+    blurred = (far > JPEG_NOISE).mean() > JPEG_BLURRED
+    if blurred or np.count_nonzero(plateau) >= FEWEST or values.max() < 128:
+        raise DataSetError(
+            f"{name} cannot hold labels, because JPEG compression changes their values: save them "
+            "as PNG or TIFF."
+        )
+    mask = np.where(values >= 128, np.uint8(255), np.uint8(0))
+    return mask, (f"{name}: the values of a JPEG mask are taken as 0 below 128, else as 255.",)
+
+
+def _sharpened(array: NDArray[Any], name: str) -> NotedLabels:
+    """A mask whose edges were blurred by resizing, thresholded; other labels as they are."""
+    plateaus = _plateaus_of_blurred(array)
+    if plateaus is None:
+        return array, ()
+    if len(plateaus) > 1:
+        raise DataSetError(
+            f"{name} has been resized with interpolation, which invents label values along every "
+            "edge: resize the labels with nearest neighbours."
+        )
+    top = plateaus[0]
+    mask = np.where(array >= top / 2, top, 0).astype(array.dtype)
+    said = f"whose values are taken as {top:g} from {top / 2:g} on, else as 0."
+    return mask, (f"{name}: a mask with blurred edges, {said}",)
+
+
+def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
+    """Values that fill areas, where all others only line their edges; None for usual labels.
+
+    A value *lines an edge* when hardly any of its pixels has its like above and to the left. Ids
+    of objects fill areas; so do classes. Three such values beside areas that hold most of what is
+    marked, and next to these areas, are the work of interpolation.
+    """
+    if array.dtype.kind not in "uif" or array.ndim < 2 or min(array.shape[-2:]) < 3:
+        return None
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or array.min() < 0 or not (array % 1).any():
+            return None
+        # Interpolation leaves rounding errors on the areas.
+        array = np.rint(array * (255 / array.max())) * (float(array.max()) / 255)
+    values, where = np.unique(array, return_inverse=True)
+    if len(values) < 5 or values[0] < 0:
+        return None
+    where = where.reshape(array.shape)
+    counts = np.bincount(where.ravel(), minlength=len(values))
+    here = where[..., 1:, 1:]
+    flat = (here == where[..., :-1, 1:]) & (here == where[..., 1:, :-1])
+    flats = np.bincount(here[flat], minlength=len(values))
+    filling = flats > 0.2 * counts
+    filling[0] = True  # the background, whatever is left of it
+    lining = ~filling & (flats <= 0.05 * counts)
+    marked = counts[1:].sum()
+    areas = counts[1:][filling[1:]].sum()
+    if lining.sum() < 3 or not filling[-1] or areas < 0.25 * marked:
+        return None
+    if lining.sum() < 0.5 * (len(values) - 1):
+        return None
+    full = filling & (np.arange(len(values)) > 0)
+    near = ndimage.binary_dilation(
+        full[where], np.ones((1,) * (array.ndim - 2) + (3, 3), bool), iterations=4
+    )
+    edges = lining[where]
+    if np.count_nonzero(edges & near) < 0.6 * np.count_nonzero(edges):
+        return None
+    return [float(v) for v in values[full]]
