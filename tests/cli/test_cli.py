@@ -240,11 +240,11 @@ def test_evaluate_counts_pixels(tmp_path, capsys):
     tifffile.imwrite(tmp_path / "r.tif", reference)
     tifffile.imwrite(tmp_path / "p.tif", prediction)
     said = call(capsys, "evaluate", tmp_path / "p.tif", tmp_path / "r.tif")
-    assert said["iou"] == pytest.approx(80 / 120)
-    assert said["pixel_accuracy"] == pytest.approx(160 / 200)
+    assert said["scores"]["IoU"] == pytest.approx(80 / 120)
+    assert said["scores"]["pixel accuracy"] == pytest.approx(160 / 200)
     assert said["pixels"] == 200
     same = call(capsys, "evaluate", tmp_path / "r.tif", tmp_path / "r.tif")
-    assert (same["iou"], same["pixel_accuracy"]) == (1.0, 1.0)
+    assert (same["scores"]["IoU"], same["scores"]["pixel accuracy"]) == (1.0, 1.0)
 
 
 def test_evaluate_takes_all_that_predict_writes(tmp_path, capsys):
@@ -261,7 +261,7 @@ def test_evaluate_takes_all_that_predict_writes(tmp_path, capsys):
     for name, array in files.items():
         tifffile.imwrite(tmp_path / f"{name}.tif", array, photometric="minisblack")
         said = call(capsys, "evaluate", tmp_path / f"{name}.tif", tmp_path / "reference.tif")
-        assert (said["iou"], said["pixel_accuracy"]) == (1.0, 1.0), name
+        assert (said["scores"]["IoU"], said["scores"]["pixel accuracy"]) == (1.0, 1.0), name
 
 
 def test_evaluate_gives_the_challenges_own_values(tmp_path, capsys):
@@ -271,7 +271,7 @@ def test_evaluate_gives_the_challenges_own_values(tmp_path, capsys):
     tifffile.imwrite(tmp_path / "p.tif", arrays["prob"][1], photometric="minisblack")
     tifffile.imwrite(tmp_path / "r.tif", arrays["labels"][1].astype(np.uint8) * 255)
     files = (tmp_path / "p.tif", tmp_path / "r.tif")
-    found = call(capsys, "evaluate", *files, "--metric", "isbi2012")["metrics"]
+    found = call(capsys, "evaluate", *files, "--metric", "isbi2012")["scores"]
     assert found["Rand error"] == pytest.approx(official["official_rand_error"], abs=1e-9)
     assert found["V_Rand"] == pytest.approx(official["official_VRand_thinned"], abs=1e-9)
     assert found["V_Info"] == pytest.approx(official["official_VInfo_thinned"], abs=1e-9)
@@ -288,7 +288,7 @@ def test_evaluate_counts_cells_and_objects(tmp_path, capsys):
     tifffile.imwrite(tmp_path / "r.tif", reference)
     tifffile.imwrite(tmp_path / "p.tif", found)
     files = (tmp_path / "p.tif", tmp_path / "r.tif")
-    said = call(capsys, "evaluate", *files, "--metric", "ctc", "--metric", "objects")["metrics"]
+    said = call(capsys, "evaluate", *files, "--metric", "ctc", "--metric", "objects")["scores"]
     assert said["SEG"] == pytest.approx((1 + 2 / 3 + 0) / 3)
     assert said["DET"] == pytest.approx(1 - 10 / 30)
     assert said["AP 0.5"] == pytest.approx(2 / 3)
@@ -304,8 +304,8 @@ def test_evaluate_leaves_out_what_is_not_annotated(tmp_path, capsys):
     tifffile.imwrite(tmp_path / "p.tif", prediction)
     said = call(capsys, "evaluate", tmp_path / "p.tif", tmp_path / "r.tif", "--sparse")
     assert said["pixels"] == 40
-    assert said["pixel_accuracy"] == pytest.approx(30 / 40)
-    assert said["iou"] == pytest.approx(20 / 30)
+    assert said["scores"]["pixel accuracy"] == pytest.approx(30 / 40)
+    assert said["scores"]["IoU"] == pytest.approx(20 / 30)
 
 
 def test_info_tells_what_was_trained(trained, capsys):

@@ -56,14 +56,14 @@ def challenge(tmp_path):
 
 
 def test_slices_that_count_can_be_named(files, capsys):
-    assert call(capsys, *files)["iou"] < 0.5
+    assert call(capsys, *files)["scores"]["IoU"] < 0.5
     first = call(capsys, *files, "--slices", "0", "--metric", "ctc")
-    assert first["iou"] == first["metrics"]["SEG"] == first["metrics"]["DET"] == 1
+    assert first["scores"]["IoU"] == first["scores"]["SEG"] == first["scores"]["DET"] == 1
     assert first["slices"] == [0]
     assert call(capsys, *files, "--slices", "0,1-2")["slices"] == [0, 1, 2]
     labelled = call(capsys, *files, "--slices", "labelled", "--metric", "ctc")
     assert labelled["slices"] == [0, 2]
-    assert labelled["metrics"]["SEG"] == labelled["metrics"]["DET"] == 0.5
+    assert labelled["scores"]["SEG"] == labelled["scores"]["DET"] == 0.5
 
 
 @pytest.mark.parametrize("which", ["3", "x", "2-1", "-1"])
@@ -76,14 +76,14 @@ def test_slices_that_do_not_exist_are_refused(files, capsys, which):
 def test_annotated_frames_of_a_data_set_count(challenge, capsys):
     said = call(capsys, challenge / "p.tif", challenge / "set", "--metric", "ctc")
     assert said["slices"] == [1, 3]
-    assert said["iou"] == said["metrics"]["SEG"] == said["metrics"]["DET"] == 1
+    assert said["scores"]["IoU"] == said["scores"]["SEG"] == said["scores"]["DET"] == 1
 
 
 def test_a_prediction_of_the_annotated_frames_alone_will_do(challenge, capsys):
     only = tifffile.imread(challenge / "p.tif")[[1, 3]]
     write(challenge / "only.tif", only)
     said = call(capsys, challenge / "only.tif", challenge / "set", "--metric", "objects")
-    assert said["metrics"]["AP mean"] == 1
+    assert said["scores"]["AP mean"] == 1
 
 
 def test_a_sequence_of_a_plain_file_is_refused(files, capsys):
@@ -92,9 +92,9 @@ def test_a_sequence_of_a_plain_file_is_refused(files, capsys):
 
 def test_overlap_and_the_reproductions_score_have_names_of_their_own(files, capsys):
     arguments = (*files, "--slices", "0,2", "--metric", "overlap", "--metric", "thresholded-iou")
-    found = call(capsys, *arguments)["metrics"]
-    assert found["IoU foreground"] == 0.5
-    assert found["Dice foreground"] == pytest.approx(2 / 3)
+    found = call(capsys, *arguments)["scores"]
+    assert found["IoU"] == 0.5
+    assert found["Dice"] == pytest.approx(2 / 3)
     assert found["thresholded IoU"] == 0.5  # one slice perfect, one missed
 
 

@@ -17,8 +17,8 @@ from napari_unet.evaluation.comparison import (
     Doing,
     ErrorPlane,
     EvaluationRequest,
-    Row,
-    evaluate,
+    Score,
+    compare,
     guess_kind,
     offered_metrics,
 )
@@ -28,7 +28,7 @@ TOUCHING = np.repeat([[1, 1, 1, 2, 2, 2, 0, 0]], 4, axis=0)
 
 
 def rows_of(request):
-    return {event.name: event.value for event in evaluate(request) if isinstance(event, Row)}
+    return {event.name: event.value for event in compare(request) if isinstance(event, Score)}
 
 
 def test_scores_of_a_hand_checked_pair():
@@ -36,9 +36,9 @@ def test_scores_of_a_hand_checked_pair():
     prediction = np.array([[1, 0, 1, 0]])
     scheme = LabelScheme(kind="classes", values=(0, 1))
     rows = rows_of(EvaluationRequest(prediction, reference, scheme=scheme))
-    assert rows["IoU foreground"] == pytest.approx(1 / 3)
-    assert rows["IoU mean"] == pytest.approx(1 / 3)
-    assert rows["Dice foreground"] == pytest.approx(1 / 2)
+    assert rows["IoU"] == pytest.approx(1 / 3)
+    assert rows["mean IoU"] == pytest.approx(1 / 3)
+    assert rows["Dice"] == pytest.approx(1 / 2)
     assert rows["pixel accuracy"] == pytest.approx(1 / 2)
 
 
@@ -48,9 +48,9 @@ def test_only_the_slices_asked_for_count():
     prediction = reference.copy()
     prediction[0] = 1 - prediction[0]
     scheme = LabelScheme(kind="classes", values=(0, 1))
-    events = list(evaluate(EvaluationRequest(prediction, reference, scheme=scheme, slices=(1, 2))))
-    rows = {event.name: event.value for event in events if isinstance(event, Row)}
-    assert rows["IoU foreground"] == 1
+    events = list(compare(EvaluationRequest(prediction, reference, scheme=scheme, slices=(1, 2))))
+    rows = {event.name: event.value for event in events if isinstance(event, Score)}
+    assert rows["IoU"] == 1
     assert [e.index for e in events if isinstance(e, ErrorPlane)] == [(1,), (2,)]
     assert any(isinstance(event, Doing) for event in events)
 
@@ -63,7 +63,7 @@ def test_a_merge_and_an_invented_object_are_found_where_they_are():
     prediction[1, 2:8, 2:20] = 1
     prediction[1, 12:18, 2:10] = 1
     scheme = LabelScheme(kind="objects")
-    events = evaluate(EvaluationRequest(prediction, reference, scheme=scheme))
+    events = compare(EvaluationRequest(prediction, reference, scheme=scheme))
     first, second = (event for event in events if isinstance(event, ErrorPlane))
     assert first.errors == ()
     assert not first.values.any()
@@ -105,7 +105,7 @@ def test_instances_of_id_one_are_foreground_for_sparse_references_too():
     instances = np.array([[1, 1, 0, 0]])
     scheme = LabelScheme(kind="objects", annotation="sparse", gap=False)
     rows = rows_of(EvaluationRequest(instances, reference, kind="objects", scheme=scheme))
-    assert rows["IoU foreground"] == 1
+    assert rows["IoU"] == 1
 
 
 def test_probabilities_above_a_half_are_foreground():
@@ -119,7 +119,7 @@ def test_probabilities_above_a_half_are_foreground():
 def test_layers_of_different_shape_are_refused_in_one_sentence():
     request = EvaluationRequest(np.zeros((2, 3, 3)), np.zeros((3, 3), int))
     with pytest.raises(InputError, match="same shape"):
-        list(evaluate(request))
+        list(compare(request))
 
 
 def test_the_challenge_metrics_of_a_perfect_segmentation():
@@ -150,7 +150,7 @@ def test_a_long_metric_ends_when_it_is_closed():
         scheme=LabelScheme(kind="classes", values=(0, 1)),
         metrics=("overlap", "isbi2012"),
     )
-    events = evaluate(request)
+    events = compare(request)
     for event in events:
         if isinstance(event, Doing) and event.text.startswith("computing"):
             break
@@ -163,7 +163,7 @@ def test_touching_cells_count_as_they_were_drawn():
     )
     rows = rows_of(request)
     assert rows["SEG"] == rows["DET"] == rows["AP 0.9"] == rows["AP mean"] == 1
-    assert rows["IoU foreground"] == rows["pixel accuracy"] == 1
+    assert rows["IoU"] == rows["pixel accuracy"] == 1
 
 
 def test_touching_cells_are_two_to_the_challenge_of_membranes():
@@ -221,11 +221,11 @@ def test_curves_belong_to_probabilities_alone():
     scheme = LabelScheme(kind="classes", values=(0, 1))
     for prediction, number in ((reference * 0.7, 1), (reference, 0)):
         request = EvaluationRequest(prediction, reference, None, scheme, metrics=("isbi2012",))
-        curves = [event for event in evaluate(request) if isinstance(event, Curves)]
+        curves = [event for event in compare(request) if isinstance(event, Curves)]
         assert len(curves) == number
     (found,) = [
         event
-        for event in evaluate(
+        for event in compare(
             EvaluationRequest(reference * 0.7, reference, None, scheme, metrics=("isbi2012",))
         )
         if isinstance(event, Curves)
@@ -254,7 +254,7 @@ def test_what_is_not_annotated_changes_no_metric(metric):
 
     assert of(good) == of(wild)
     assert of(good)
-    regions = evaluate(EvaluationRequest(wild, reference, "objects", scheme))
+    regions = compare(EvaluationRequest(wild, reference, "objects", scheme))
     planes = [event for event in regions if isinstance(event, ErrorPlane)]
     assert len(planes) == 3
     assert not any(plane.values.any() or plane.errors for plane in planes)
@@ -272,7 +272,7 @@ def test_closing_does_not_wait_for_a_metric(monkeypatch):
         return []
 
     monkeypatch.setitem(evaluation.GROUPS, "ctc", slow)
-    events = evaluate(EvaluationRequest(TOUCHING, TOUCHING, "objects", OBJECTS, metrics=("ctc",)))
+    events = compare(EvaluationRequest(TOUCHING, TOUCHING, "objects", OBJECTS, metrics=("ctc",)))
     for event in events:
         if isinstance(event, Doing) and event.text.startswith("computing"):
             break

@@ -95,7 +95,7 @@ def test_its_scores_are_those_of_the_written_prediction(tiny, no_network, tmp_pa
     n = said["validation"]["slices"]
     found = tifffile.imread(tmp_path / "prediction.tif")[-n:] > 0
     true = np.asarray(stack.labels)[-n:] > 0
-    assert said["validation"]["iou"] == pytest.approx((found & true).sum() / (found | true).sum())
+    assert said["validation"]["IoU"] == pytest.approx((found & true).sum() / (found | true).sum())
     assert said["validation"]["pixel_accuracy"] == pytest.approx((found == true).mean())
 
 

@@ -24,10 +24,10 @@ def test_a_perfect_em_prediction():
     foreground = {i: (stack.label_plane(i) > 0).astype(np.float32) for i in (0, 1)}
     found = field_metrics(ExperimentData(stack), foreground)
     assert found["slices"] == 2
-    assert found["rand_error"] == pytest.approx(0, abs=1e-12)
-    assert found["warping_error"] == 0
-    assert found["pixel_error"] == 0
-    assert found["v_rand"] > 0.99  # thinning moves borders by a pixel
+    assert found["Rand error"] == pytest.approx(0, abs=1e-12)
+    assert found["warping error"] == 0
+    assert found["pixel error"] == 0
+    assert found["V_Rand"] > 0.99  # thinning moves borders by a pixel
 
 
 def test_cells_count_where_there_is_gold_truth():
@@ -38,7 +38,7 @@ def test_cells_count_where_there_is_gold_truth():
     found = field_metrics(
         ExperimentData(gold, gold, markers), {0: right, 1: np.zeros_like(right), 2: half}
     )
-    assert found == {"frames": 2, "seg": 0.75, "det": 0.75}
+    assert found == {"frames": 2, "SEG": 0.75, "DET": 0.75}
 
 
 def test_nothing_to_measure_on():

@@ -36,9 +36,9 @@ def make(output, name, seed=0, steps=4000, width=64, score=0.5, diverged="", tri
     readings = [Reading(loss, 0.07, iou, thresholded, 6) for loss, iou, thresholded in
                 ((0.31, 0.91, score), (0.32, 0.92, 0.62), (0.33, 0.93, 0.63))]  # fmt: skip
     everything = Reading(float("nan"), float("nan"), trivial, 0.55, 6)
-    names = ("rand_error", "warping_error", "pixel_error", "v_rand", "v_info")
+    names = ("Rand error", "warping error", "pixel error", "V_Rand", "V_Info")
     em = {"slices": 6, **dict.fromkeys(names, score / 10)}
-    field = em if one.data == "em" else {"frames": 5, "seg": score, "det": 0.8}
+    field = em if one.data == "em" else {"frames": 5, "SEG": score, "DET": 0.8}
     folder = output / "runs" / name / f"seed-{seed}"
     write_result(folder, Result(name, seed, training, Scores(*readings, field, everything)))
     log = LossLog(folder / "losses.csv")

@@ -84,15 +84,15 @@ def rate(per_second: float) -> str:
     return f"{per_second:.0f}/s" if per_second >= 9.95 else f"{per_second:.1f}/s"
 
 
-def score(value: float) -> str:
-    """Return a score between 0 and 1 with three digits; a dash where there is none.
+def score(value: float, digits: int = 3) -> str:
+    """Return a score between 0 and 1 with three digits, or that there is nothing to measure.
 
     Examples
     --------
     >>> score(0.94712), score(float("nan"))
-    ('0.947', '–')
+    ('0.947', 'not measurable')
     """
-    return f"{value:.3f}" if math.isfinite(value) else "–"
+    return f"{value:.{digits}f}" if math.isfinite(value) else "not measurable"
 
 
 def count(n: int, one: str, many: str | None = None) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.base.quantities import count, duration, score
+from napari_unet.base.quantities import count, duration
 from napari_unet.cli.predict import predict_to_file
 from napari_unet.cli.progress import say, show_result
 from napari_unet.cli.train import train_to_end
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_unet.evaluation.scores import Scores
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.pieces import Piece
     from napari_unet.report.page import Curves, Report
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "report": str(page),
         "prediction": predicted["file"],
         **trained,
-        "validation": found,
+        "validation": {"slices": len(found.slices), **found.to_dict()},
         "window": opened,
     }
 
@@ -96,27 +97,23 @@ def _report(
     planes: dict[int, NDArray[np.float32]],
     trained: dict[str, Any],
     predicted: dict[str, Any],
-    found: dict[str, Any],
+    found: Scores,
 ) -> Report:
     from napari_unet.report.page import Report, overview, slice_panels, tile_panel
 
     shown = next(iter(planes))
     panels = slice_panels(stack, shown, trainer.model, planes[shown])
     panels.append(tile_panel([trainer.sampler.tile(step, 0) for step in range(4)]))
+    slices = count(len(found.slices), "slice")
+    texts = {row.name: row.text for row in found.rows}
     facts = [
         ("Data", f"{stack.name}, {' × '.join(str(n) for n in stack.image.shape)}, {stack.dtype}"),
         ("Training", f"{count(trained['steps'], 'step')} in {duration(trained['seconds'])}"),
         ("Compute", trainer.learner.compute.describe()),
         ("Prediction", f"{count(stack.n_slices, 'slice')} in {duration(predicted['seconds'])}"),
-        ("Validation", f"{count(found['slices'], 'slice')} that training never saw"),
-        ("IoU", score(found["iou"])),
-        ("Pixel accuracy", score(found["pixel_accuracy"])),
+        ("Validation", f"{slices} that training never saw"),
+        *((row.name, row.text) for row in found.rows),
     ]
-    if "rand_error" in found:
-        facts += [
-            ("Pixel F-score at the best threshold", score(found["best_pixel_f_score"])),
-            ("Rand error at the best threshold", score(found["rand_error"])),
-        ]
     if remark:
         facts.insert(1, ("Remark", remark))
     caption = (
@@ -125,9 +122,8 @@ def _report(
     )
     return Report(
         f"U-Net on {stack.name}",
-        f"{count(trained['steps'], 'step')} of training reached IoU {score(found['iou'])} and "
-        f"pixel accuracy {score(found['pixel_accuracy'])} on {count(found['slices'], 'slice')} "
-        "that training never saw",
+        f"{count(trained['steps'], 'step')} of training reached IoU {texts['IoU']} and pixel "
+        f"accuracy {texts['pixel accuracy']} on {slices} that training never saw",
         facts,
         [("overview.png", caption, overview(panels, curves))],
         [

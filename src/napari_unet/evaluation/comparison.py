@@ -1,4 +1,8 @@
-"""Comparing a prediction with a reference, slice by slice: scores, and where it is wrong."""
+"""Comparing a prediction with a reference, slice by slice: scores, and where it is wrong.
+
+`compare` is the one comparison: a generator of what is found, which a window shows as it comes.
+`evaluate` is the same for scripts. Every number that any face shows comes from here.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy import ndimage
 
 from napari_unet.annotation.labels import propose_scheme, read_target
 from napari_unet.base.errors import InputError
 from napari_unet.evaluation import metrics
-from napari_unet.evaluation.metrics.objects import IOU_THRESHOLDS
+from napari_unet.evaluation.groups import (
+    GROUPS,
+    METRICS,
+    Compared,
+    area_scores,
+    offered_metrics,
+    seconds_needed,
+)
+from napari_unet.evaluation.reading import Kind, PredictedPlanes, guess_kind
+from napari_unet.evaluation.scores import Curves, Score, Scores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from napari_unet.annotation.labels import LabelScheme, Target
     from napari_unet.evaluation.metrics.error_map import ErrorKind
@@ -24,11 +36,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ERROR_KINDS",
+    "METRICS",
+    "Counted",
     "Curves",
     "Doing",
     "ErrorPlane",
     "EvaluationRequest",
-    "Row",
+    "Score",
+    "Scores",
+    "compare",
     "evaluate",
     "guess_kind",
     "offered_metrics",
@@ -37,37 +53,6 @@ __all__ = [
 
 ERROR_KINDS: tuple[ErrorKind, ...] = ("false merge", "false split", "missed", "invented")
 
-Kind = Literal["labels", "mask", "objects", "probabilities"]
-
-ISBI = (
-    "Rand, warping and pixel error of the EM challenge, and V_Rand and V_Info after thinning. "
-    "Exact with a probability layer; labels are all the thresholds at once."
-)
-CELLS = (
-    "SEG: how well cells are outlined; DET: how many are found (the challenge takes DET on its "
-    "tracking markers)."
-)
-METRICS = {
-    "overlap": ("IoU, Dice, pixel accuracy", "How well the areas agree, pixel by pixel."),
-    "isbi2012": ("ISBI-2012 (membranes)", ISBI),
-    "ctc": (
-        "Cell Tracking Challenge",
-        CELLS,
-    ),
-    "objects": ("objects (average precision)", "Objects found, by how well they must fit."),
-    "thresholded-iou": (
-        "thresholded IoU (the reproduction's)",
-        "The score of the 2025 reproduction: IoU in ten steps from 0.5 on. It is not an IoU.",
-    ),
-}
-"""Name of each group of metrics: what it is called, what it says."""
-
-
-SECONDS = {"isbi2012": 8e-6, "ctc": 2e-7, "objects": 1e-7}
-"""A pixel takes on an ordinary core, for the metrics that take long."""
-
-SECONDS_FOR_ALL, SECONDS_FOR_REGIONS = 5e-8, 1.2e-6
-
 
 @dataclass(frozen=True, eq=False)
 class EvaluationRequest:
@@ -75,13 +60,17 @@ class EvaluationRequest:
 
     Attributes
     ----------
-    prediction, reference : array, leading axes + (Y, X)
-        Any array that slices like numpy.
+    prediction : array
+        Any that slices like numpy: leading axes + (Y, X) as the reference; or probabilities of
+        all classes, leading axes + (K, Y, X), or (K - 1,) + leading axes + (Y, X) of those but
+        the background.
+    reference : array, leading axes + (Y, X)
+        Label values, or ids of objects.
     kind : {"labels", "mask", "objects", "probabilities"} or None
         What the prediction holds: label values as the reference has, foreground that is not 0,
         object ids with background 0, or the probability of foreground (whole numbers up to the
         greatest of their type, such as 255, stand for 0 to 1). None: what it looks like, see
-        `guess_kind`.
+        `napari_unet.evaluation.reading.guess_kind`.
     scheme : LabelScheme or None
         What the values of the reference mean; proposed from it when None.
     slices : tuple of int or None
@@ -110,31 +99,11 @@ class Doing:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One score of the table."""
+class Counted:
+    """The slices that were compared, and how many of their pixels are annotated."""
 
-    name: str
-    value: float
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Curves:
-    """Scores at every threshold, of a prediction that is not the same at all of them.
-
-    Attributes
-    ----------
-    over : str
-        What the threshold is of.
-    thresholds : tuple of float
-        Ascending.
-    values : dict
-        Name of a score -> its value at each threshold; shorter where a score leaves out the last.
-    """
-
-    over: str
-    thresholds: tuple[float, ...]
-    values: dict[str, tuple[float, ...]]
+    slices: tuple[int, ...]
+    pixels: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,29 +125,103 @@ class ErrorPlane:
     errors: tuple[metrics.SegmentationError, ...] = ()
 
 
-@dataclass(eq=False)
-class _Planes:
-    """Both segmentations of the slices compared, as the metrics want them."""
+def evaluate(
+    prediction: Any,
+    reference: Any,
+    metrics: str | Sequence[str] = "overlap",
+    *,
+    kind: Kind | None = None,
+    scheme: LabelScheme | None = None,
+    annotation: Literal["dense", "sparse"] = "dense",
+    slices: Sequence[int] | None = None,
+    told: Callable[[Doing], object] | None = None,
+) -> Scores:
+    """Compare a prediction with a reference.
 
-    foreground: list[np.ndarray]  # (Y, X) float32 probability, or 0 and 1
-    objects: list[np.ndarray]  # (Y, X) predicted ids
-    targets: list[Target]
-    apart: list[np.ndarray]  # (Y, X) reference foreground, touching objects parted
-    graded: bool  # whether foreground is more than 0 and 1
+    Parameters
+    ----------
+    prediction
+        Labels, a mask, objects or probabilities; see `EvaluationRequest`.
+    reference
+        (..., Y, X) label values or ids of objects; or a stack with labels, which says itself
+        what they mean and which of its slices are annotated.
+    metrics
+        Names of `METRICS`: "overlap", "isbi2012", "rand", "ctc", "objects", "thresholded-iou".
+    kind
+        What the prediction holds; None: what it looks like.
+    scheme
+        What the values of the reference mean; None: what they look like.
+    annotation
+        "sparse": 0 means not annotated in a reference whose scheme is not given.
+    slices
+        Flat indices of those that count; None: all that are annotated.
+    told
+        Called with what is being done.
+
+    Returns
+    -------
+    Scores
+        Name -> float, NaN where nothing can be measured; ``print`` shows a table.
+
+    Raises
+    ------
+    InputError
+        When the two do not fit together, or there is no such metric.
+
+    Examples
+    --------
+    >>> evaluate(np.array([[1, 1, 0, 0]]), np.array([[1, 0, 0, 0]]))["IoU"]
+    0.5
+    """
+    if hasattr(reference, "label_plane"):
+        scheme = scheme or reference.scheme
+        slices = reference.labelled_slices if slices is None else slices
+        reference = _StackLabels(reference)
+    else:
+        reference = np.asarray(reference) if not hasattr(reference, "shape") else reference
+    if scheme is None:
+        scheme = propose_scheme(reference, annotation)[0]
+    request = EvaluationRequest(
+        prediction if hasattr(prediction, "shape") else np.asarray(prediction),
+        reference,
+        kind,
+        scheme,
+        None if slices is None else tuple(slices),
+        (metrics,) if isinstance(metrics, str) else tuple(dict.fromkeys(metrics)),
+        regions=False,
+    )
+    rows: list[Score] = []
+    curves: list[Curves] = []
+    counted = Counted((), 0)
+    for event in compare(request):
+        if isinstance(event, Score):
+            rows.append(event)
+        elif isinstance(event, Curves):
+            curves.append(event)
+        elif isinstance(event, Counted):
+            counted = event
+        elif isinstance(event, Doing) and told is not None:
+            told(event)
+    return Scores(tuple(rows), counted.slices, counted.pixels, tuple(curves))
 
 
-def offered_metrics() -> tuple[str, ...]:
-    """Return the names of the groups of metrics that can be computed."""
-    return tuple(METRICS)
+class _StackLabels:
+    """The labels of a stack by the leading index of a slice."""
+
+    def __init__(self, stack: Any) -> None:
+        self._stack = stack
+        self.shape = (*stack.leading_shape, *stack.plane_shape)
+
+    def __getitem__(self, lead: tuple[int, ...]) -> np.ndarray:
+        leading = self._stack.leading_shape
+        i = int(np.ravel_multi_index(lead, leading)) if leading else 0
+        plane: np.ndarray = self._stack.label_plane(i)
+        return plane
 
 
-def seconds_needed(pixels: int, names: Iterable[str], *, regions: bool) -> float:
-    """Estimate what a comparison of so many pixels with these metrics costs."""
-    each = SECONDS_FOR_ALL + SECONDS_FOR_REGIONS * regions
-    return pixels * (each + sum(SECONDS.get(name, 0.0) for name in names))
-
-
-def evaluate(request: EvaluationRequest) -> Iterator[Doing | Row | Curves | ErrorPlane]:
+def compare(
+    request: EvaluationRequest,
+) -> Iterator[Doing | Counted | Score | Curves | ErrorPlane]:
     """Compare slice by slice, then compute the metrics that need all slices at once.
 
     The reference counts as it is: no gap is made between touching objects, but for the metrics of
@@ -186,7 +229,7 @@ def evaluate(request: EvaluationRequest) -> Iterator[Doing | Row | Curves | Erro
 
     Yields
     ------
-    Doing, Row, Curves or ErrorPlane
+    Doing, Counted, Score, Curves or ErrorPlane
         Progress, scores as they are known, error regions of each slice.
 
     Raises
@@ -194,63 +237,43 @@ def evaluate(request: EvaluationRequest) -> Iterator[Doing | Row | Curves | Erro
     InputError
         When the two layers do not fit together.
     """
-    shape = _checked_shape(request)
+    unknown = [name for name in request.metrics if name not in METRICS]
+    if unknown:
+        msg = f"metrics must be some of {', '.join(METRICS)}, got {unknown[0]!r}: choose one."
+        raise InputError(msg)
+    shape = tuple(request.reference.shape)
     leading = shape[:-2]
     slices = tuple(range(int(np.prod(leading)))) if request.slices is None else request.slices
     scheme = request.scheme or propose_scheme(np.asarray(request.reference))[0]
     as_drawn = replace(scheme, gap=False)
     table = np.zeros((scheme.n_classes, scheme.n_classes), np.int64)
+    if not slices:
+        raise InputError("no slice is left to compare: choose slices that are annotated.")
     leads = [tuple(map(int, np.unravel_index(i, leading))) if leading else () for i in slices]
-    kind = request.kind or guess_kind((request.prediction[lead] for lead in leads), scheme)
-    planes = _Planes([], [], [], [], kind == "probabilities")
+    predicted = PredictedPlanes(request.prediction, shape, scheme, request.kind)
+    found = Compared(graded=predicted.settle(leads) == "probabilities")
     for done, (i, index) in enumerate(zip(slices, leads)):
         yield Doing(f"comparing slice {i}", done / len(slices))
         reference = np.asarray(request.reference[index])
-        target = read_target(reference, as_drawn)
-        read = _read_prediction(np.asarray(request.prediction[index]), scheme, kind)
-        classes, objects, foreground = read
-        table += metrics.confusion(classes, target.classes, scheme.n_classes, target.known)
+        target, mine = read_target(reference, as_drawn), predicted.read(index)
+        table += metrics.confusion(mine.classes, target.classes, scheme.n_classes, target.known)
         if request.regions:
-            yield _error_plane(index, objects, target)
+            yield _error_plane(index, mine.objects, target)
         if request.metrics != ("overlap",):
-            planes.objects.append(objects)
-            planes.foreground.append(foreground)
-            planes.targets.append(target)
-        if "isbi2012" in request.metrics:
-            planes.apart.append(read_target(reference, scheme).classes > 0)
-    if "overlap" in request.metrics:
-        yield from _overlap_rows(table, scheme)
+            found.objects.append(mine.objects)
+            found.foreground.append(mine.foreground)
+            found.targets.append(target)
+        if not {"isbi2012", "rand"}.isdisjoint(request.metrics):
+            found.apart.append(read_target(reference, scheme).classes > 0)
+    yield Counted(slices, int(table.sum()))
+    names = set(request.metrics)
     for name in request.metrics:
-        if name in GROUPS:
-            found = yield from _told(METRICS[name][0], partial(GROUPS[name], planes))
-            yield from found
-
-
-def guess_kind(planes: Iterable[Any], scheme: LabelScheme) -> Kind:
-    """Tell what a prediction holds that does not say so itself.
-
-    Parameters
-    ----------
-    planes
-        (Y, X) arrays.
-    scheme
-        What the values of the reference mean.
-
-    Returns
-    -------
-    {"labels", "mask", "objects", "probabilities"}
-        Probabilities are floating-point numbers. Zeros and one other value are a mask, if there
-        are two classes. Values that the labels of the scheme do not have are ids of objects.
-    """
-    every: set[int] = set()
-    for plane in planes:
-        array = np.asarray(plane)
-        if array.dtype.kind == "f":
-            return "probabilities"
-        every |= set(np.unique(array).tolist())
-    if scheme.n_classes == 2 and len(every - {0}) < 2 and (0 in every or 0 in scheme.values):
-        return "mask"
-    return "objects" if every - set(scheme.values) else "labels"
+        if name == "rand" and "isbi2012" in names:
+            continue  # which has the same scores
+        if name == "overlap":
+            yield from area_scores(table, scheme)
+        else:
+            yield from (yield from _told(METRICS[name][0], partial(GROUPS[name], found)))
 
 
 class _NotWantedError(Exception):
@@ -258,8 +281,8 @@ class _NotWantedError(Exception):
 
 
 def _told(
-    name: str, compute: Callable[[Progress], list[Row | Curves]]
-) -> Generator[Doing, None, list[Row | Curves]]:
+    name: str, compute: Callable[[Progress], list[Score | Curves]]
+) -> Generator[Doing, None, list[Score | Curves]]:
     """Run a long metric that calls back, and tell how far it is.
 
     Closing this does not wait for the metric, which ends at its next call.
@@ -284,142 +307,9 @@ def _told(
     return future.result()
 
 
-def _checked_shape(request: EvaluationRequest) -> tuple[int, ...]:
-    mine, theirs = tuple(request.prediction.shape), tuple(request.reference.shape)
-    if mine != theirs or len(mine) < 2:
-        raise InputError(
-            f"prediction and reference must have the same shape, got {mine} and {theirs}: choose "
-            "two layers of the same image."
-        )
-    return theirs
-
-
 def _error_plane(index: tuple[int, ...], objects: np.ndarray, target: Target) -> ErrorPlane:
     found = metrics.error_map(objects, target.objects, target.known)
     values = np.zeros(objects.shape, np.uint8)
     for k, kind in enumerate(ERROR_KINDS):
         values[found.layers[kind][0] > 0] = k + 1
     return ErrorPlane(index, values, found.errors)
-
-
-def _read_prediction(
-    plane: np.ndarray, scheme: LabelScheme, kind: Kind
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the class of each pixel, object ids and foreground, each (Y, X)."""
-    if kind == "labels" and scheme.kind == "classes":
-        target = read_target(plane, scheme)
-        return target.classes, target.objects, (target.classes > 0).astype(np.float32)
-    if kind == "probabilities":
-        probabilities = _as_probabilities(plane)
-        inside = probabilities > 0.5
-        return inside.astype(np.uint8), ndimage.label(inside)[0], probabilities
-    background = scheme.values[0] if kind == "labels" else 0
-    inside = plane > background
-    objects = plane if kind == "objects" else ndimage.label(inside)[0]
-    return inside.astype(np.uint8), np.where(inside, objects, 0), inside.astype(np.float32)
-
-
-def _as_probabilities(plane: np.ndarray) -> np.ndarray:
-    """Return 0 to 1 as float32, of an 8-bit or 16-bit picture as well."""
-    if plane.dtype.kind in "ui":
-        return (plane / np.float64(np.iinfo(plane.dtype).max)).astype(np.float32)
-    return plane.astype(np.float32)
-
-
-def _overlap_rows(table: np.ndarray, scheme: LabelScheme) -> Iterator[Row]:
-    by_class = metrics.iou_by_class(table)
-    meaning = "shared area / united area of all pixels compared; 1 is perfect"
-    for name, value in list(zip(scheme.names, by_class))[1:]:
-        yield Row(f"IoU {name}", float(value), meaning)
-    present = by_class[~np.isnan(by_class)]
-    mean = float(present.mean()) if present.size else 1.0
-    yield Row("IoU mean", mean, "mean over all classes, background included")
-    for name, value in list(zip(scheme.names, metrics.dice_by_class(table)))[1:]:
-        yield Row(f"Dice {name}", float(value), "the pixel F-score: 2·shared / sum of both areas")
-    accuracy = float(np.trace(table) / table.sum()) if table.sum() else 1.0
-    yield Row("pixel accuracy", accuracy, "share of pixels with the right class")
-
-
-def _isbi_rows(planes: _Planes, progress: Progress) -> list[Row | Curves]:
-    result = metrics.isbi2012(
-        np.clip(np.stack(planes.foreground), 0, 1),  # a softmax may end at 1 + 1e-7
-        np.stack(planes.apart),
-        np.stack([target.known for target in planes.targets]),
-        progress=progress,
-    )
-    rows: list[Row | Curves] = [
-        Row(name, float(getattr(result, field)), meaning)
-        for field, name, meaning in (
-            ("rand_error", "Rand error", "merged and split cells, unthinned; 0 is perfect"),
-            ("warping_error", "warping error", "merges and splits bending cannot undo; 0 is best"),
-            ("pixel_error", "pixel error", "1 − best pixel F-score; 0 is perfect"),
-            ("v_rand", "V_Rand", "the challenge's main score, after thinning; 1 is perfect"),
-            ("v_info", "V_Info", "information shared, after thinning; 1 is perfect"),
-        )
-    ]
-    if planes.graded:
-        curves = {
-            "Rand F": result.rand_curve,
-            "pixel F": result.pixel_curve,
-            "V_Rand": result.v_rand_curve,
-            "V_Info": result.v_info_curve,
-            "warping error": result.warping_curve,
-        }
-        rows.append(Curves("probability", result.thresholds, curves))
-    return rows
-
-
-def _cell_rows(planes: _Planes, progress: Progress) -> list[Row | Curves]:
-    truth, known = _objects_and_known(planes)
-    n = len(truth)
-    seg = metrics.ctc_seg(
-        planes.objects, truth, known, progress=lambda done, _: progress(done, 2 * n)
-    )
-    det = metrics.ctc_det(
-        planes.objects, truth, known, progress=lambda done, _: progress(n + done, 2 * n)
-    )
-    return [
-        Row("SEG", seg, "mean IoU of reference cells with what covers most of them; 1 is perfect"),
-        Row("DET", det, "1 − cost of adding, removing and parting cells; 1 is perfect"),
-    ]
-
-
-def _object_rows(planes: _Planes, progress: Progress) -> list[Row | Curves]:
-    truth, known = _objects_and_known(planes)
-    values = metrics.average_precision_curve(
-        planes.objects, truth, IOU_THRESHOLDS, known, progress=progress
-    )
-    at = dict(zip(IOU_THRESHOLDS, values))
-    rows: list[Row | Curves] = [
-        Row(f"AP {t:g}", at[t], f"objects that fit with IoU ≥ {t:g}, of all")
-        for t in (0.5, 0.75, 0.9)
-    ]
-    rows.append(Row("AP mean", float(np.mean(values)), "mean of AP 0.5, 0.55, …, 0.95"))
-    return [*rows, Curves("IoU", IOU_THRESHOLDS, {"average precision": values})]
-
-
-def _thresholded_rows(planes: _Planes, progress: Progress) -> list[Row | Curves]:
-    progress(0, 1)
-    value = metrics.thresholded_iou(
-        [plane > 0.5 for plane in planes.foreground],
-        [target.classes > 0 for target in planes.targets],
-        [target.known for target in planes.targets],
-    )
-    return [Row("thresholded IoU", value, "IoU of each slice in ten steps from 0.5, mean; no IoU")]
-
-
-def _objects_and_known(planes: _Planes) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return ids and annotated pixels of the reference, slice by slice."""
-    return (
-        [target.objects for target in planes.targets],
-        [target.known for target in planes.targets],
-    )
-
-
-GROUPS = {
-    "isbi2012": _isbi_rows,
-    "ctc": _cell_rows,
-    "objects": _object_rows,
-    "thresholded-iou": _thresholded_rows,
-}
-"""Metrics that need all slices at once."""

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unet.annotation.labels import read_target
 from napari_unet.base.errors import DataSetError
 from napari_unet.config.training import TrainConfig
 from napari_unet.datasets import registry as datasets
-from napari_unet.evaluation.metrics.overlap import Counts, count
-from napari_unet.evaluation.metrics.pixel import pixel_error
-from napari_unet.evaluation.metrics.rand import rand_error
+from napari_unet.evaluation.comparison import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.evaluation.scores import Scores
     from napari_unet.images.stack import Stack
 
 __all__ = ["demo_config", "open_demo_stack", "scores"]
@@ -72,7 +70,7 @@ def demo_config(name: str, steps: int | None = None) -> TrainConfig:
     return replace(config, validate_every=every, checkpoint_every=every)
 
 
-def scores(stack: Stack, probabilities: Mapping[int, NDArray[np.float32]]) -> dict[str, Any]:
+def scores(stack: Stack, probabilities: Mapping[int, NDArray[np.float32]]) -> Scores:
     """Compare predicted slices with their labels.
 
     Parameters
@@ -84,26 +82,12 @@ def scores(stack: Stack, probabilities: Mapping[int, NDArray[np.float32]]) -> di
 
     Returns
     -------
-    dict
-        ``iou``, ``pixel_accuracy`` and ``pixel_f_score`` of the likeliest class, foreground
-        against background; where there are two classes also ``best_pixel_f_score`` and
-        ``rand_error`` of ISBI-2012, at the best threshold.
+    Scores
+        Areas; where there are two classes also Rand and pixel error, at the best threshold.
     """
     assert stack.scheme is not None
-    targets = {i: read_target(stack.label_plane(i), stack.scheme) for i in probabilities}
-    total = Counts(0, 0, 0, 0)
-    for i, target in targets.items():
-        total = total + count(probabilities[i].argmax(0) > 0, target.classes > 0, target.known)
-    result = {
-        "slices": len(targets),
-        "iou": total.iou,
-        "pixel_accuracy": total.accuracy,
-        "pixel_f_score": total.dice,
-    }
-    if stack.scheme.n_classes == 2 and targets:
-        foreground = np.stack([1 - probabilities[i][0] for i in targets])
-        true = np.stack([target.classes > 0 for target in targets.values()])
-        known = np.stack([target.known for target in targets.values()])
-        result["best_pixel_f_score"] = 1 - pixel_error(foreground, true, known)
-        result["rand_error"] = rand_error(foreground, true, known)
-    return result
+    names = ("overlap", "rand") if stack.scheme.n_classes == 2 else ("overlap",)
+    chosen = tuple(probabilities)
+    planes = np.stack([probabilities[i] for i in chosen])
+    labels = np.stack([stack.label_plane(i) for i in chosen])
+    return evaluate(planes, labels, names, kind="probabilities", scheme=stack.scheme)

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unet.annotation.labels import read_target
-from napari_unet.evaluation.metrics import ctc_det, ctc_seg
-from napari_unet.evaluation.metrics import isbi2012 as isbi2012_metrics
-from napari_unet.prediction.objects import instances
+from napari_unet.evaluation.comparison import evaluate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,8 +34,9 @@ def field_metrics(
     Returns
     -------
     dict
-        EM: the five metrics of ISBI-2012. Cells: SEG on the gold segmentation and DET on the
-        tracking markers, both of the predicted frames that have gold truth, and how many these
+        By the names of `napari_unet.evaluation`. EM: the five metrics of ISBI-2012. Cells: SEG
+        on the gold segmentation and DET on the tracking markers, both of the predicted frames
+        that have gold truth, and how many these
         are. Empty where there is nothing to measure on.
     """
     if not foreground:
@@ -49,15 +47,9 @@ def field_metrics(
 
 
 def _em(stack: Stack, foreground: Mapping[int, NDArray[np.float32]]) -> dict[str, float]:
-    assert stack.scheme is not None
-    targets = [read_target(stack.label_plane(i), stack.scheme) for i in foreground]
-    found = isbi2012_metrics(
-        np.clip(np.stack(list(foreground.values())), 0, 1),  # a softmax may end at 1 + 1e-7
-        np.stack([target.classes > 0 for target in targets]),
-        np.stack([target.known for target in targets]),
-    )
-    names = ("rand_error", "warping_error", "pixel_error", "v_rand", "v_info")
-    return {"slices": len(targets)} | {name: float(getattr(found, name)) for name in names}
+    planes, labels = _stacked(foreground, stack, tuple(foreground))
+    found = evaluate(planes, labels, "isbi2012", kind="probabilities", scheme=stack.scheme)
+    return {"slices": len(foreground), **found}
 
 
 def _cells(
@@ -67,9 +59,20 @@ def _cells(
     frames = [i for i in foreground if i in gold.labelled_slices and i in markers.labelled_slices]
     if not frames:
         return {}
-    objects = [instances(np.clip(foreground[i], 0, 1)) for i in frames]
-    return {
-        "frames": len(frames),
-        "seg": ctc_seg(objects, [gold.label_plane(i) for i in frames]),
-        "det": ctc_det(objects, [markers.label_plane(i) for i in frames]),
-    }
+    found = {}
+    for name, truth in (("SEG", gold), ("DET", markers)):
+        planes, labels = _stacked(foreground, truth, frames)
+        found[name] = evaluate(planes, labels, "ctc", kind="probabilities", scheme=truth.scheme)[
+            name
+        ]
+    return {"frames": len(frames), **found}
+
+
+def _stacked(
+    foreground: Mapping[int, NDArray[np.float32]], truth: Stack, slices: Sequence[int]
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """Return prediction and labels of slices, both (N, Y, X)."""
+    return (
+        np.stack([foreground[i] for i in slices]),
+        np.stack([truth.label_plane(i) for i in slices]),
+    )

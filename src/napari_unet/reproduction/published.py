@@ -49,13 +49,13 @@ REPRODUCTION: dict[str, Published] = {
 
 EM_CHALLENGE: dict[str, dict[str, float]] = {
     "paper, challenge server": {
-        "warping_error": 0.000353,
-        "rand_error": 0.0382,
-        "pixel_error": 0.0611,
-        "v_rand": 0.9728,
-        "v_info": 0.9866,
+        "warping error": 0.000353,
+        "Rand error": 0.0382,
+        "pixel error": 0.0611,
+        "V_Rand": 0.9728,
+        "V_Info": 0.9866,
     },
-    "best later, challenge server": {"v_rand": 0.987, "v_info": 0.991},
+    "best later, challenge server": {"V_Rand": 0.987, "V_Info": 0.991},
 }
 """ISBI-2012: on the 30 hidden test slices."""
 

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 __all__ = ["Reading", "Result", "Scores", "Training", "read_result", "read_results", "write_result"]
 
 FILE = "result.json"
+NAMES = {
+    "rand_error": "Rand error",
+    "warping_error": "warping error",
+    "pixel_error": "pixel error",
+    "v_rand": "V_Rand",
+    "v_info": "V_Info",
+    "seg": "SEG",
+    "det": "DET",
+}
+"""Names of metrics in results that were written before all faces shared one name."""
+
 LEAST_GAIN = 0.01  # of IoU, over what calls every pixel a cell
 
 
@@ -30,7 +41,7 @@ class Reading:
     cross_entropy
         The same without any weights: comparable between runs.
     iou
-        Intersection over union of the foreground, mean over images.
+        "IoU by slice": intersection over union of the foreground, mean over images.
     thresholded_iou
         The reproduction's score of the same images.
     images
@@ -167,7 +178,7 @@ def read_result(folder: Path) -> Result | None:
             Training(**training),
             Scores(
                 **readings,
-                field=_with_nan(scores["field"]),
+                field=_with_nan({NAMES.get(k, k): v for k, v in scores["field"].items()}),
                 everything=None if trivial is None else Reading(**_with_nan(trivial)),
             ),
         )

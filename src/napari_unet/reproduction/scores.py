@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 
 from napari_unet.config.size_rule import border
-from napari_unet.evaluation.metrics.overlap import iou
+from napari_unet.evaluation.metrics.overlap import iou_by_image
 from napari_unet.evaluation.metrics.thresholded_iou import thresholded_iou
 from napari_unet.network.inference import forward_logits, network_for_inference
 from napari_unet.reproduction.result import Reading
@@ -92,11 +92,10 @@ class Tally:
         """Return the means; NaN where there was no image."""
         if not self.found:
             return Reading(np.nan, np.nan, np.nan, np.nan, 0)
-        each = [iou(*one) for one in zip(self.found, self.true, self.known)]
         return Reading(
             loss=self.weighted / max(1, self.pixels),
             cross_entropy=self.plain / max(1, self.pixels),
-            iou=float(np.nanmean(each)),
+            iou=iou_by_image(self.found, self.true, self.known),
             thresholded_iou=thresholded_iou(self.found, self.true, self.known),
             images=len(self.found),
         )
@@ -133,7 +132,7 @@ def read_everything(planes: Iterable[ValidationPlane]) -> Reading:
     return Reading(
         loss=np.nan,
         cross_entropy=np.nan,
-        iou=float(np.nanmean([iou(*one) for one in zip(found, true, known)])),
+        iou=iou_by_image(found, true, known),
         thresholded_iou=thresholded_iou(found, true, known),
         images=len(true),
     )

@@ -21,13 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["as_run", "both_ways", "costs", "field", "leak", "not_learnt", "replayed", "stricter"]
 
-EM_COLUMNS = (
-    ("rand_error", "Rand error", 4),
-    ("warping_error", "warping error", 6),
-    ("pixel_error", "pixel error", 4),
-    ("v_rand", "V_Rand", 4),
-    ("v_info", "V_Info", 4),
-)
+EM_COLUMNS = {"Rand error": 4, "warping error": 6, "pixel error": 4, "V_Rand": 4, "V_Info": 4}
+"""Metric -> its digits."""
 
 
 def as_run(some: Sequence[Result]) -> str:
@@ -91,7 +86,7 @@ def field(results: Results) -> str:
 
 def _field_em(results: Results) -> str:
     rows = [
-        [name, "published", "30 hidden", *(number(v.get(key), d) for key, _, d in EM_COLUMNS)]
+        [name, "published", "30 hidden", *(number(v.get(key), d) for key, d in EM_COLUMNS.items())]
         for name, v in EM_CHALLENGE.items()
     ]
     for one in EXPERIMENTS.values():
@@ -101,7 +96,7 @@ def _field_em(results: Results) -> str:
     folds = _apart(results, "em")
     if folds:
         rows.append(_em_row(f"mean of {len(folds)} folds", folds))
-    head = ["run", "as run", "slices", *(title for _, title, _ in EM_COLUMNS)]
+    head = ["run", "as run", "slices", *EM_COLUMNS]
     return table(head, rows)
 
 
@@ -111,7 +106,7 @@ def _em_row(name: str, some: Sequence[Result]) -> list[str]:
         name,
         as_run(some),
         " / ".join(map(str, slices)) or NONE,
-        *(_field_mean(some, key, digits) for key, _, digits in EM_COLUMNS),
+        *(_field_mean(some, key, digits) for key, digits in EM_COLUMNS.items()),
     ]
 
 
@@ -138,8 +133,8 @@ def _cell_row(name: str, some: Sequence[Result]) -> list[str]:
         f"`{name}`",
         as_run(some),
         " / ".join(map(str, frames)) or NONE,
-        _field_mean(some, "seg", 4),
-        _field_mean(some, "det", 4),
+        _field_mean(some, "SEG", 4),
+        _field_mean(some, "DET", 4),
     ]
 
 
@@ -163,7 +158,7 @@ def _stricter_row(name: str, held_out: str, some: Sequence[Result]) -> list[str]
         held_out,
         as_run(some),
         _of(some, lambda r: r.scores.whole.iou),
-        *(_field_mean(some, key, 4) for key in ("rand_error", "v_rand", "seg", "det")),
+        *(_field_mean(some, key, 4) for key in ("Rand error", "V_Rand", "SEG", "DET")),
     ]
 
 
@@ -179,7 +174,7 @@ def leak(results: Results) -> str:
     for key, (title, _) in SETS.items():
         random = list(results.get(f"{key}-baseline", ()))
         apart = _apart(results, key)
-        name = "rand_error" if key == "em" else "seg"
+        name = "Rand error" if key == "em" else "SEG"
         rows.append(
             [
                 f"{title}, {'Rand error' if key == 'em' else 'SEG'}",

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 
 from napari_unet.config.size_rule import border, next_valid_size, smallest_plan
-from napari_unet.evaluation.metrics.overlap import confusion, dice_by_class, iou_by_class
+from napari_unet.evaluation.metrics.overlap import AreaScores, confusion
 from napari_unet.network.compute import available_memory, free_memory
 from napari_unet.network.inference import bytes_per_pixel, forward_logits, network_for_inference
 from napari_unet.network.tiles import plan_tiles, read_mirrored
@@ -57,23 +57,18 @@ class Measurement:
 
     @property
     def iou(self) -> float:
-        """Intersection over union, mean over the classes that are not background."""
-        return _mean_of_foreground(iou_by_class(self.table))
+        """Intersection over union; NaN where the reference has no foreground. See `AreaScores`."""
+        return AreaScores(self.table).iou
 
     @property
     def f_score(self) -> float:
-        """Pixel F-score, mean over the classes that are not background."""
-        return _mean_of_foreground(dice_by_class(self.table))
+        """Pixel F-score, the Dice coefficient."""
+        return AreaScores(self.table).dice
 
     @property
     def pixel_accuracy(self) -> float:
         """Share of annotated pixels with the right class."""
-        return float(np.trace(self.table) / max(1, self.table.sum()))
-
-
-def _mean_of_foreground(by_class: NDArray[np.float64]) -> float:
-    present = by_class[1:][np.isfinite(by_class[1:])]
-    return float(present.mean()) if present.size else 0.0
+        return AreaScores(self.table).pixel_accuracy
 
 
 def measure(

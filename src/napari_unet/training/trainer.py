@@ -272,8 +272,12 @@ class Trainer:
         found = measure(learner.network, self.validation, learner.compute, self.config.loss)
         if found.fitted is not None:
             self.decoding = self.data.in_given_pixels(found.fitted.decoding)
-        greatest = max(found.iou, self.best.get("greatest_iou", 0.0))
-        best = found.iou >= greatest - SAME_IOU
+        greatest = self.best.get("greatest_iou", 0.0)
+        if math.isfinite(found.iou):
+            greatest = max(found.iou, greatest)
+            best = found.iou >= greatest - SAME_IOU
+        else:  # nothing to find there: the loss decides
+            best = found.loss <= self.best.get("loss", math.inf)
         if self.best:
             self.best["greatest_iou"] = greatest
         if best:

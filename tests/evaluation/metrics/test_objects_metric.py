@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -68,15 +68,16 @@ def test_unknown_pixels_do_not_count():
 
 
 def test_an_object_that_is_mostly_unknown_is_not_invented():
-    prediction, nothing = np.array([[3, 3, 3, 0]]), np.zeros((1, 4), int)
-    assert average_precision([prediction], [nothing], known=[np.array([[1, 0, 0, 1]])]) == 1
-    assert average_precision([prediction], [nothing], known=[np.array([[1, 1, 0, 1]])]) == 0
+    prediction, truth = np.array([[3, 3, 3, 0, 5]]), np.array([[0, 0, 0, 0, 5]])
+    assert average_precision([prediction], [truth], known=[np.array([[1, 0, 0, 1, 1]])]) == 1
+    assert average_precision([prediction], [truth], known=[np.array([[1, 1, 0, 1, 1]])]) == 0.5
 
 
-def test_nothing_to_find_and_nothing_found():
+def test_where_there_is_nothing_to_find_nothing_can_be_measured():
     nothing = np.zeros((2, 2), int)
-    assert average_precision([nothing], [nothing]) == 1
-    assert average_precision([], []) == 1
+    assert np.isnan(average_precision([nothing], [nothing]))
+    assert np.isnan(average_precision([nothing + 1], [nothing]))
+    assert np.isnan(average_precision([], []))
 
 
 def test_what_does_not_fit_is_said():
@@ -120,5 +121,6 @@ def test_overlaps_are_those_of_masks(prediction, reference):
 @settings(max_examples=40, deadline=None)
 @given(labels)
 def test_a_perfect_prediction_is_perfect_whatever_its_ids(reference):
+    assume(reference.any())
     renamed = np.where(reference > 0, 40 - reference.astype(int), 0)
     assert set(average_precision_curve([renamed], [reference])) == {1.0}

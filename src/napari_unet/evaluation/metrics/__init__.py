@@ -6,16 +6,14 @@ from napari_unet.evaluation.metrics.information import v_info
 from napari_unet.evaluation.metrics.isbi2012 import ISBI2012Result, isbi2012
 from napari_unet.evaluation.metrics.objects import average_precision, average_precision_curve
 from napari_unet.evaluation.metrics.overlap import (
+    AreaScores,
     Counts,
     confusion,
     count,
-    dice,
     dice_by_class,
-    f_score,
     iou,
     iou_by_class,
-    mean_iou,
-    pixel_accuracy,
+    iou_by_image,
 )
 from napari_unet.evaluation.metrics.pixel import pixel_error, pixel_f_score
 from napari_unet.evaluation.metrics.rand import rand_error, rand_score, v_rand
@@ -23,6 +21,7 @@ from napari_unet.evaluation.metrics.thresholded_iou import thresholded_iou
 from napari_unet.evaluation.metrics.warping import warping_error
 
 __all__ = [
+    "AreaScores",
     "Counts",
     "ErrorMap",
     "ISBI2012Result",
@@ -33,15 +32,12 @@ __all__ = [
     "count",
     "ctc_det",
     "ctc_seg",
-    "dice",
     "dice_by_class",
     "error_map",
-    "f_score",
     "iou",
     "iou_by_class",
+    "iou_by_image",
     "isbi2012",
-    "mean_iou",
-    "pixel_accuracy",
     "pixel_error",
     "pixel_f_score",
     "rand_error",

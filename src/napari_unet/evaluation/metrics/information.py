@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,7 +42,7 @@ def information_score(counts: Overlap) -> Score:
     -------
     Score
         Precision, recall and V as ``f_score``. If the reference is one single component they are
-        0, 1 and 0; else if the prediction is, 1, 0 and 0; all 1 where the reference is empty.
+        0, 1 and 0; else if the prediction is, 1, 0 and 0; all NaN where the reference is empty.
 
     References
     ----------
@@ -50,7 +51,7 @@ def information_score(counts: Overlap) -> Score:
     """
     n = counts.total
     if n == 0:
-        return Score(1.0, 1.0, 1.0)
+        return Score(math.nan, math.nan, math.nan)
     alone = counts.background / n * float(np.log(n))
     reference = entropy(counts.reference, n)
     predicted = entropy(counts.predicted, n) + alone

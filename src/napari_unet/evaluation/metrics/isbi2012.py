@@ -187,5 +187,5 @@ def scores(counted: list[SliceCounts], pixels: int) -> tuple[float, float, float
         pooled.score().f_score,
         mean_over_slices(slice_score, thinned),
         mean_over_slices(information_score, thinned),
-        sum(counts.topology for counts in counted) / max(pixels, 1),
+        sum(counts.topology for counts in counted) / pixels if pixels else float("nan"),
     )

@@ -159,9 +159,10 @@ class Detections:
 
     @property
     def average_precision(self) -> float:
-        """TP / (TP + FP + FN); 1 where there is nothing to find and nothing was found."""
-        total = self.true_positive + self.false_positive + self.false_negative
-        return self.true_positive / total if total else 1.0
+        """TP / (TP + FP + FN); NaN where there is nothing to find."""
+        if self.true_positive + self.false_negative == 0:
+            return float("nan")
+        return self.true_positive / (self.true_positive + self.false_positive + self.false_negative)
 
 
 def count_detections(overlaps: ObjectOverlaps, threshold: float = 0.5) -> Detections:
@@ -220,7 +221,7 @@ def average_precision(
     Returns
     -------
     float
-        0 … 1; 1 where there is nothing to find and nothing was found.
+        0 … 1; NaN where there is nothing to find.
 
     Raises
     ------

@@ -1,10 +1,11 @@
-"""How well two segmentations overlap, pixel by pixel: IoU, Dice, F-score, pixel accuracy.
+"""How well two segmentations overlap, pixel by pixel: IoU, Dice, pixel accuracy.
 
 Every function takes ``known``: pixels where it is False count neither for nor against.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,19 +13,19 @@ import numpy as np
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "AreaScores",
     "Counts",
     "confusion",
     "count",
-    "dice",
     "dice_by_class",
-    "f_score",
     "iou",
     "iou_by_class",
-    "mean_iou",
-    "pixel_accuracy",
+    "iou_by_image",
 ]
 
 
@@ -41,21 +42,15 @@ class Counts(NamedTuple):
 
     @property
     def iou(self) -> float:
-        """TP / (TP + FP + FN); 1 where both images are empty."""
+        """TP / (TP + FP + FN); NaN where both images are empty."""
         union = self.true_positive + self.false_positive + self.false_negative
-        return self.true_positive / union if union else 1.0
+        return self.true_positive / union if union else float("nan")
 
     @property
     def dice(self) -> float:
-        """2 TP / (2 TP + FP + FN); 1 where both images are empty."""
+        """2 TP / (2 TP + FP + FN); NaN where both images are empty."""
         total = 2 * self.true_positive + self.false_positive + self.false_negative
-        return 2 * self.true_positive / total if total else 1.0
-
-    @property
-    def accuracy(self) -> float:
-        """(TP + TN) / all; 1 where no pixel is known."""
-        total = sum(self)
-        return (self.true_positive + self.true_negative) / total if total else 1.0
+        return 2 * self.true_positive / total if total else float("nan")
 
 
 def check_shapes(prediction: NDArray[Any], reference: NDArray[Any]) -> None:
@@ -113,7 +108,7 @@ def count(prediction: ArrayLike, reference: ArrayLike, known: ArrayLike | None =
 def iou(prediction: ArrayLike, reference: ArrayLike, known: ArrayLike | None = None) -> float:
     """Intersection over union (Jaccard index) of two binary images: |P∩R| / |P∪R|.
 
-    Parameters as in `count`; 1 where both images are empty.
+    Parameters as in `count`; NaN where both images are empty.
 
     References
     ----------
@@ -121,27 +116,6 @@ def iou(prediction: ArrayLike, reference: ArrayLike, known: ArrayLike | None = N
     https://doi.org/10.1111/j.1469-8137.1912.tb05611.x
     """
     return count(prediction, reference, known).iou
-
-
-def dice(prediction: ArrayLike, reference: ArrayLike, known: ArrayLike | None = None) -> float:
-    """Dice coefficient of two binary images: 2|P∩R| / (|P| + |R|).
-
-    Parameters as in `count`; 1 where both images are empty.
-
-    References
-    ----------
-    Dice (1945), Measures of the amount of ecologic association between species,
-    https://doi.org/10.2307/1932409
-    """
-    return count(prediction, reference, known).dice
-
-
-def f_score(prediction: ArrayLike, reference: ArrayLike, known: ArrayLike | None = None) -> float:
-    """Pixel F-score: the harmonic mean of precision and recall, 2TP / (2TP + FP + FN).
-
-    Of binary images this is the Dice coefficient under its name in detection.
-    """
-    return count(prediction, reference, known).dice
 
 
 def confusion(
@@ -214,42 +188,73 @@ def dice_by_class(table: NDArray[np.int64]) -> NDArray[np.float64]:
     return quotient(2 * both, total)
 
 
-def mean_iou(
-    prediction: ArrayLike,
-    reference: ArrayLike,
-    n_classes: int,
-    known: ArrayLike | None = None,
-) -> float:
-    """Mean over classes of intersection over union, background included.
+@dataclass(frozen=True, eq=False)
+class AreaScores:
+    """The scores of a `confusion` matrix: how well areas agree, class by class and in one number.
 
-    Classes that neither image has are left out of the mean; with no known pixel it is 1.
-    Parameters as in `confusion`.
+    What cannot be measured is NaN: everything where no pixel is known, and what is about finding
+    the foreground where the reference has none, whatever was predicted.
+
+    Attributes
+    ----------
+    table : ndarray (K, K) int64
+        Known pixels by true (rows) and predicted (columns) class; class 0 is the background.
     """
-    scores = iou_by_class(confusion(prediction, reference, n_classes, known))
-    present = scores[~np.isnan(scores)]
-    return float(present.mean()) if present.size else 1.0
+
+    table: NDArray[np.int64]
+
+    @property
+    def iou(self) -> float:
+        """Intersection over union, mean over the classes but the background that appear."""
+        return self._of_foreground(iou_by_class(self.table))
+
+    @property
+    def dice(self) -> float:
+        """Dice coefficient, the pixel F-score; mean as for `iou`."""
+        return self._of_foreground(dice_by_class(self.table))
+
+    @property
+    def mean_iou(self) -> float:
+        """Intersection over union, mean over all classes that appear, the background included."""
+        return _mean(iou_by_class(self.table))
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of the known pixels with the right class."""
+        pixels = int(self.table.sum())
+        return float(np.trace(self.table)) / pixels if pixels else float("nan")
+
+    def _of_foreground(self, by_class: NDArray[np.float64]) -> float:
+        return _mean(by_class[1:]) if self.table[1:].any() else float("nan")
 
 
-def pixel_accuracy(
-    prediction: ArrayLike, reference: ArrayLike, known: ArrayLike | None = None
+def _mean(values: NDArray[np.float64]) -> float:
+    present = values[np.isfinite(values)]
+    return float(present.mean()) if present.size else float("nan")
+
+
+def iou_by_image(
+    predictions: Sequence[ArrayLike],
+    references: Sequence[ArrayLike],
+    known: Sequence[ArrayLike] | None = None,
 ) -> float:
-    """Share of known pixels whose label is the same in both images.
+    """Intersection over union of each image, mean over those that have any foreground.
+
+    A small image counts as much as a large one, and a slice with few cells as much as one with
+    many: it is not the `iou` of all pixels together.
 
     Parameters
     ----------
-    prediction, reference : array_like
-        Labels (class indices or booleans) of the same shape, compared for equality.
-    known : array_like of bool, optional
-        Pixels where it is False are not counted.
+    predictions, references : sequence of array_like (Y, X)
+        Foreground (not zero) of each image.
+    known : sequence of array_like of bool, optional
+        For each image False where the reference is not annotated.
 
     Returns
     -------
     float
-        0 … 1; 1 where no pixel is known.
+        0 … 1; NaN where no reference has any foreground.
     """
-    found, true = np.asarray(prediction), np.asarray(reference)
-    check_shapes(found, true)
-    same = found == true
-    mask = known_mask(known, true.shape)
-    same = same if mask is None else same[mask]
-    return float(same.mean()) if same.size else 1.0
+    masks = [None] * len(references) if known is None else known
+    counts = [count(*one) for one in zip(predictions, references, masks)]
+    return _mean(np.array([c.iou for c in counts if c.true_positive + c.false_negative]))

@@ -35,7 +35,7 @@ def pixel_f_score(
     Returns
     -------
     float
-        0 … 1 (all pixels right).
+        0 … 1 (all pixels right); NaN where the reference has no cell.
 
     Raises
     ------
@@ -57,6 +57,8 @@ def pixel_curve(
 ) -> tuple[float, ...]:
     """Compute `pixel_f_score` at every threshold, by default the challenge's 0, 0.1, …, 1."""
     prob, true, mask = checked_input(probabilities, labels, known)
+    if not (true & mask).any():
+        return (float("nan"),) * len(thresholds)
     return tuple(count(above(prob, threshold), true, mask).dice for threshold in thresholds)
 
 

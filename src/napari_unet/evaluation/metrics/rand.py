@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,9 +48,9 @@ class RandSums:
         )
 
     def score(self) -> Score:
-        """Precision S/B, recall S/A, F = 2S/(A+B); 1 where the reference is empty."""
+        """Precision S/B, recall S/A, F = 2S/(A+B); NaN where the reference is empty."""
         if self.reference == 0:
-            return Score(1.0, 1.0, 1.0)
+            return Score(math.nan, math.nan, math.nan)
         f = 2 * self.both / (self.reference + self.predicted)
         return Score(self.both / self.predicted, self.both / self.reference, f)
 

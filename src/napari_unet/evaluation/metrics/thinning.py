@@ -141,6 +141,6 @@ def thinned_overlaps(
 
 
 def mean_over_slices(score: Callable[[Overlap], Score], overlaps: Iterable[Overlap]) -> float:
-    """Average the F-score over the slices whose reference is not empty; 1 if all are."""
+    """Average the F-score over the slices whose reference is not empty; NaN if all are."""
     scores = [score(counts).f_score for counts in overlaps if counts.total]
-    return float(np.mean(scores)) if scores else 1.0
+    return float(np.mean(scores)) if scores else float("nan")

@@ -118,7 +118,7 @@ def warping_curve(
             warped, wrong = warp_reference(plane, reference, threshold, where)
             splits, mergers = split_and_merger_pixels(warped, wrong)
             counts[k] += int(splits.sum()) + int(mergers.sum())
-    total = max(int(mask.sum()), 1)
+    total = int(mask.sum()) or float("nan")
     return tuple(number / total for number in counts)
 
 

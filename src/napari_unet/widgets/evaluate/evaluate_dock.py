@@ -18,12 +18,10 @@ from napari_unet.evaluation.comparison import (
     Doing,
     ErrorPlane,
     EvaluationRequest,
-    evaluate,
+    Score,
+    compare,
     offered_metrics,
     seconds_needed,
-)
-from napari_unet.evaluation.comparison import (
-    Row as Score,
 )
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import (
@@ -258,7 +256,7 @@ class EvaluateDock(Dock):
         self.bar.setRange(0, 0)
         self._begun = monotonic()
         self._doing = ""
-        self._worker = Worker(lambda: evaluate(_with_scheme(request, annotation)))
+        self._worker = Worker(lambda: compare(_with_scheme(request, annotation)))
         self._worker.yielded.connect(self._on_event)
         self._worker.drained.connect(self._on_drained)
         self._worker.errored.connect(self._on_error)

@@ -19,13 +19,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_unet.base.quantities import count, score
+from napari_unet.base.quantities import count
 from napari_unet.widgets.common.form import Row, button
 from napari_unet.widgets.common.notices import sentence, show_error
 
 if TYPE_CHECKING:
-    from napari_unet.evaluation.comparison import Curves
-    from napari_unet.evaluation.comparison import Row as Score
+    from napari_unet.evaluation.scores import Curves, Score
 
 __all__ = ["ScoreTable"]
 
@@ -73,7 +72,7 @@ class ScoreTable(QWidget):
         self.scores.append(row)
         k = self.table.rowCount()
         self.table.insertRow(k)
-        for column, text in enumerate((row.name, _shown(row))):
+        for column, text in enumerate((row.name, row.text)):
             item = QTableWidgetItem(text)
             item.setToolTip(row.meaning)
             self.table.setItem(k, column, item)
@@ -85,7 +84,7 @@ class ScoreTable(QWidget):
 
     def copy(self) -> str:
         """Put the table on the clipboard, one line per score, and return it."""
-        text = "\n".join(f"{row.name}\t{_shown(row)}" for row in self.scores)
+        text = "\n".join(f"{row.name}\t{row.text}" for row in self.scores)
         QApplication.clipboard().setText(text)
         self.said.emit(f"{count(len(self.scores), 'score')} copied.")
         return text
@@ -121,7 +120,3 @@ class ScoreTable(QWidget):
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.fileSelected.connect(self.save)
         dialog.open()
-
-
-def _shown(row: Score) -> str:
-    return f"{row.value:.6f}" if "warping" in row.name else score(row.value)

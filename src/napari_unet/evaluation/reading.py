@@ -1,0 +1,172 @@
+"""Reading a prediction, whatever it holds: label values, a mask, objects or probabilities.
+
+Legend: K classes, (Y, X) plane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from scipy import ndimage
+
+from napari_unet.annotation.labels import likeliest, read_target
+from napari_unet.base.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from napari_unet.annotation.labels import LabelScheme
+
+__all__ = ["Kind", "PredictedPlanes", "Reading", "guess_kind"]
+
+Kind = Literal["labels", "mask", "objects", "probabilities"]
+
+
+def guess_kind(planes: Iterable[Any], scheme: LabelScheme) -> Kind:
+    """Tell what a prediction holds that does not say so itself.
+
+    Parameters
+    ----------
+    planes
+        (Y, X) arrays.
+    scheme
+        What the values of the reference mean.
+
+    Returns
+    -------
+    {"labels", "mask", "objects", "probabilities"}
+        Probabilities are floating-point numbers. Zeros and one other value are a mask, if there
+        are two classes. Values that the labels of the scheme do not have are ids of objects.
+    """
+    every: set[int] = set()
+    for plane in planes:
+        array = np.asarray(plane)
+        if array.dtype.kind == "f":
+            return "probabilities"
+        every |= set(np.unique(array).tolist())
+    if scheme.n_classes == 2 and len(every - {0}) < 2 and (0 in every or 0 in scheme.values):
+        return "mask"
+    return "objects" if every - set(scheme.values) else "labels"
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a prediction says about one plane, each (Y, X).
+
+    Attributes
+    ----------
+    classes
+        Class index.
+    objects
+        Ids, 0 none.
+    foreground
+        float32 probability of not being background, or 0 and 1.
+    """
+
+    classes: np.ndarray
+    objects: np.ndarray
+    foreground: np.ndarray
+
+
+class PredictedPlanes:
+    """The slices of a prediction.
+
+    Parameters
+    ----------
+    prediction
+        (..., Y, X) as the reference; or probabilities of all classes (..., K, Y, X), or of those
+        but the background (K - 1, ..., Y, X), as the Predict dock shows them.
+    shape
+        Of the reference.
+    scheme
+        What the values of the reference mean.
+    kind
+        What the prediction holds; None: what it looks like.
+
+    Raises
+    ------
+    InputError
+        When prediction and reference do not fit together.
+    """
+
+    def __init__(
+        self, prediction: Any, shape: tuple[int, ...], scheme: LabelScheme, kind: Kind | None
+    ) -> None:
+        self._prediction, self._scheme = prediction, scheme
+        mine, K = tuple(prediction.shape), scheme.n_classes
+        self._classes: Literal["none", "all", "but background"] = "none"
+        if len(shape) >= 2 and mine == (*shape[:-2], K, *shape[-2:]):
+            self._classes = "all"
+        elif len(shape) >= 2 and mine == (K - 1, *shape):
+            self._classes = "but background"
+        elif mine != shape or len(mine) < 2:
+            raise InputError(
+                f"prediction and reference must have the same shape, got {mine} and {shape}: "
+                "choose two of the same image."
+            )
+        self._kind = "probabilities" if self._classes != "none" else kind
+
+    def settle(self, leads: Iterable[tuple[int, ...]]) -> Kind:
+        """Return what the prediction holds, after a look at these slices where nobody said."""
+        if self._kind is None:
+            self._kind = guess_kind((self._prediction[lead] for lead in leads), self._scheme)
+            self._check_classes(leads)
+        return self._kind
+
+    def _check_classes(self, leads: Iterable[tuple[int, ...]]) -> None:
+        """Refuse values that no class has, where these are more than two."""
+        if self._kind != "objects" or self._scheme.n_classes == 2:
+            return
+        for lead in leads:
+            unknown = np.setdiff1d(self._prediction[lead], self._scheme.values)
+            if unknown.size:
+                raise InputError(
+                    f"the prediction must hold the classes {self._scheme.values} of the "
+                    f"reference, got {int(unknown[0])}; give the labels that predict wrote."
+                )
+
+    def read(self, lead: tuple[int, ...]) -> Reading:
+        """Read the slice of a leading index."""
+        if self._classes == "all":
+            return self._of_classes(np.asarray(self._prediction[lead]))
+        if self._classes == "but background":
+            others = np.asarray(self._prediction[(slice(None), *lead)])
+            return self._of_classes(np.concatenate([1 - others.sum(0, keepdims=True), others]))
+        plane = np.asarray(self._prediction[lead])
+        if self._kind == "probabilities":
+            return _of_foreground(_as_probabilities(plane))
+        return self._of_labels(plane)
+
+    def _of_classes(self, probabilities: np.ndarray) -> Reading:
+        if len(probabilities) == 2:
+            return _of_foreground(1 - probabilities[0])
+        classes = likeliest(probabilities)
+        target = read_target(self._scheme.encode(classes), self._scheme)
+        return Reading(classes, target.objects, (1 - probabilities[0]).astype(np.float32))
+
+    def _of_labels(self, plane: np.ndarray) -> Reading:
+        scheme = self._scheme
+        if self._kind == "labels" and scheme.kind == "classes":
+            target = read_target(plane, scheme)
+            classes = target.classes
+            return Reading(classes, target.objects, (classes > 0).astype(np.float32))
+        background = scheme.values[0] if self._kind == "labels" else 0
+        inside = plane > background
+        objects = plane if self._kind == "objects" else ndimage.label(inside)[0]
+        return Reading(
+            inside.astype(np.uint8), np.where(inside, objects, 0), inside.astype(np.float32)
+        )
+
+
+def _of_foreground(probabilities: np.ndarray) -> Reading:
+    inside = probabilities > 0.5
+    return Reading(inside.astype(np.uint8), ndimage.label(inside)[0], probabilities)
+
+
+def _as_probabilities(plane: np.ndarray) -> np.ndarray:
+    """Return 0 to 1 as float32, of an 8-bit or 16-bit picture as well."""
+    if plane.dtype.kind in "ui":
+        return (plane / np.float64(np.iinfo(plane.dtype).max)).astype(np.float32)
+    return plane.astype(np.float32)
