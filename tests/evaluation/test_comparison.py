@@ -117,7 +117,7 @@ def test_probabilities_above_a_half_are_foreground():
 
 
 def test_layers_of_different_shape_are_refused_in_one_sentence():
-    request = EvaluationRequest(np.zeros((2, 3, 3)), np.zeros((3, 3), int))
+    request = EvaluationRequest(np.zeros((4, 3, 3)), np.zeros((3, 3), int))
     with pytest.raises(InputError, match="same shape"):
         list(compare(request))
 

@@ -84,7 +84,9 @@ def test_a_training_says_what_python_says():
 
 def test_scores_by_hand_print_as_a_table():
     found = evaluate(np.array([[1, 1, 0, 0]]), np.array([[1, 0, 0, 0]]))
-    assert dict(found) == {"IoU": 1 / 2, "Dice": 2 / 3, "mean IoU": 7 / 12, "pixel accuracy": 3 / 4}
+    assert dict(found) == pytest.approx(
+        {"IoU": 1 / 2, "Dice": 2 / 3, "mean IoU": 7 / 12, "pixel accuracy": 3 / 4}
+    )
     assert found.pixels == 4
     assert str(found).splitlines() == [
         "IoU             0.500", "Dice            0.667", "mean IoU        0.583",

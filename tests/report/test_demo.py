@@ -96,7 +96,7 @@ def test_its_scores_are_those_of_the_written_prediction(tiny, no_network, tmp_pa
     found = tifffile.imread(tmp_path / "prediction.tif")[-n:] > 0
     true = np.asarray(stack.labels)[-n:] > 0
     assert said["validation"]["IoU"] == pytest.approx((found & true).sum() / (found | true).sum())
-    assert said["validation"]["pixel_accuracy"] == pytest.approx((found == true).mean())
+    assert said["validation"]["pixel accuracy"] == pytest.approx((found == true).mean())
 
 
 def test_the_demo_can_be_repeated_in_the_same_folder(tiny, no_network, tmp_path, capsys):

@@ -25,7 +25,7 @@ TRAINING = Training(
     remarks=("tiles are smaller",),
 )  # fmt: skip
 RESULT = Result(
-    "em-adam", 0, TRAINING, Scores(READING, READING, READING, {"rand_error": 0.1}, READING)
+    "em-adam", 0, TRAINING, Scores(READING, READING, READING, {"Rand error": 0.1}, READING)
 )
 
 
@@ -35,12 +35,18 @@ def test_what_is_written_comes_back(tmp_path):
 
 
 def test_nan_comes_back(tmp_path):
-    scores = replace(RESULT.scores, tiles=replace(READING, loss=math.nan), field={"seg": math.nan})
+    scores = replace(RESULT.scores, tiles=replace(READING, loss=math.nan), field={"SEG": math.nan})
     write_result(tmp_path, replace(RESULT, scores=scores))
     assert "NaN" not in (tmp_path / "result.json").read_text()
     found = read_result(tmp_path)
     assert math.isnan(found.scores.tiles.loss)
-    assert math.isnan(found.scores.field["seg"])
+    assert math.isnan(found.scores.field["SEG"])
+
+
+def test_a_result_with_the_names_of_before_is_read(tmp_path):
+    old = replace(RESULT, scores=replace(RESULT.scores, field={"rand_error": 0.1, "slices": 6}))
+    write_result(tmp_path, old)
+    assert read_result(tmp_path).scores.field == {"Rand error": 0.1, "slices": 6}
 
 
 def test_a_damaged_file_is_told(tmp_path):

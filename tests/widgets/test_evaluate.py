@@ -321,3 +321,18 @@ def test_slices_are_named_shortly():
     assert ranges((24, 25, 26)) == "24–26"
     assert ranges((3,)) == "3"
     assert ranges((1, 5)) == "1, 5"
+
+
+@pytest.mark.parametrize("metric", ["overlap", "ctc", "objects"])
+def test_the_dock_says_what_python_says(dock, metric):
+    from napari_unet import evaluate
+
+    dock.metrics.value = metric
+    dock._check()
+    dock.start.click()
+    finish(dock)
+    guess, truth = (dock.viewer.layers[name].data for name in ("guess", "truth"))
+    scheme = dock.session.stack.scheme
+    expected = evaluate(guess, truth, ("overlap", metric), scheme=scheme, slices=dock.slices.value)
+    assert {row.name: row.value for row in dock.scores.scores} == dict(expected)
+    assert [row.text for row in dock.scores.scores] == [row.text for row in expected.rows]

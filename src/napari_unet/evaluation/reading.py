@@ -97,9 +97,10 @@ class PredictedPlanes:
         self._prediction, self._scheme = prediction, scheme
         mine, K = tuple(prediction.shape), scheme.n_classes
         self._classes: Literal["none", "all", "but background"] = "none"
-        if len(shape) >= 2 and mine == (*shape[:-2], K, *shape[-2:]):
+        graded = prediction.dtype.kind == "f" and len(shape) >= 2
+        if graded and mine == (*shape[:-2], K, *shape[-2:]):
             self._classes = "all"
-        elif len(shape) >= 2 and mine == (K - 1, *shape):
+        elif graded and mine == (K - 1, *shape):
             self._classes = "but background"
         elif mine != shape or len(mine) < 2:
             raise InputError(
