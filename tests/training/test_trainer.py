@@ -78,6 +78,24 @@ def assert_same_weights(first, second):
 # -- the run -------------------------------------------------------------------
 
 
+def test_where_no_object_validates_the_loss_chooses_the_best_model(monkeypatch, tmp_path):
+    """Its IoU cannot be measured: neither the 0 nor the 1 of an empty slice may choose."""
+    losses = iter([0.5, 0.3, 0.4, 0.6])
+    nothing = np.array([[100, 0], [0, 0]])
+    monkeypatch.setattr(
+        "napari_unet.training.trainer.measure",
+        lambda *args: Measurement(next(losses), nothing),
+    )
+    events = list(Trainer(blobs(), tiny(validate_every=2), tmp_path / "run").run())
+    validated = [event for event in events if isinstance(event, Validated)]
+    assert [event.best for event in validated] == [True, True, False, False]
+    assert all(np.isnan(event.iou) for event in validated)
+    assert isinstance(events[-1], Finished)
+    assert events[-1].best_step == 4
+    assert np.isnan(events[-1].best_iou)
+    assert load_model(tmp_path / "run").run["step"] == 4
+
+
 def test_the_best_is_the_last_of_those_that_are_as_good_as_the_greatest(monkeypatch, tmp_path):
     from types import SimpleNamespace
 
