@@ -280,11 +280,11 @@ def test_a_pickle_does_not_run(tmp_path):
 def test_a_run_describes_itself(tmp_path):
     run = RunFolder(tmp_path / "deep" / "run")
     assert not run.exists()
-    run.create({"config": {"steps": 5}, "seed": 3, "data": [{"sha256": "ab"}], "compute": "CPU"})
+    run.create({"config": {"steps": 5}, "seed": 3, "data": [{"image": "ab"}], "compute": {}})
     assert run.exists()
     read = RunFolder(run.path).description()
     assert read["config"] == {"steps": 5}
-    assert (read["seed"], read["data"], read["compute"]) == (3, [{"sha256": "ab"}], "CPU")
+    assert (read["seed"], read["data"], read["compute"]) == (3, [{"image": "ab"}], {})
     assert set(read["versions"]) >= {"napari_unet", "python", "numpy", "torch"}
     assert read["versions"]["numpy"] == np.__version__
     assert read["created"].endswith("+00:00")
@@ -346,10 +346,13 @@ def test_the_state_comes_back_exactly(tmp_path):
     optimiser.step()
     state = {
         "step": 12,
+        "micro": 1,
+        "tile": 20,
+        "seconds": 0.1 + 0.2,
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
         "random": torch.get_rng_state(),
-        "best": {"loss": 0.1 + 0.2, "name": "x", "none": None},
+        "best": {"loss": 0.1 + 0.2, "step": 3},
     }
     run.write_state(state)
     read = run.read_state()
@@ -469,10 +472,14 @@ import torch
 from napari_unet.training.run_folder import RunFolder
 from napari_unet.base.errors import CheckpointError
 run = RunFolder(sys.argv[1])
-run.write_state({"step": 1, "a": torch.zeros(10)})
+def state(step, size):
+    optimiser = {"state": {}, "param_groups": []}
+    return {"step": step, "micro": 1, "network": {"a": torch.zeros(size)}, "optimiser": optimiser,
+            "tile": 20, "seconds": 1.0, "best": {}}
+run.write_state(state(1, 10))
 run.append_history({"step": 1})
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-for write in (lambda: run.write_state({"step": 2, "a": torch.zeros(10_000)}),
+for write in (lambda: run.write_state(state(2, 10_000)),
               lambda: run.append_history({"step": 2, "text": "x" * 30_000})):
     try:
         write()

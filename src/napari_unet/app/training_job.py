@@ -199,8 +199,7 @@ def _model_to_keep(trainer: Any, run: Path | None) -> TrainedModel:
 
 def _stored_config(request: TrainingRequest) -> TrainConfig:
     """Return the settings that the interrupted run was begun with."""
-    from napari_unet.config.training import TrainConfig
     from napari_unet.training.run_folder import RunFolder
 
     assert request.run is not None
-    return TrainConfig.from_dict(RunFolder(request.run).description()["config"])
+    return RunFolder(request.run).config()

@@ -11,6 +11,7 @@ from napari_unet.cli.progress import show_result
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
 __all__ = ["add", "run"]
 
@@ -54,18 +55,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _result_of(history: list[dict[str, Any]]) -> dict[str, Any]:
     """Return how far a run came and its best validation."""
     events = {name: [e for e in history if e.get("event") == name] for name in EVENTS}
-    best = [entry for entry in events["Validated"] if entry["best"]]
+    best = [entry for entry in events["Validated"] if entry.get("best")]
     finished = events["Finished"]
     return {
         "steps": max((entry.get("step") or 0 for entry in history), default=0),
-        "seconds": finished[-1]["seconds"] if finished else None,
+        "seconds": finished[-1].get("seconds") if finished else None,
         "finished": bool(finished),
-        "diverged": events["Diverged"][-1]["message"] if events["Diverged"] else None,
+        "diverged": events["Diverged"][-1].get("message") if events["Diverged"] else None,
         "best": {k: v for k, v in best[-1].items() if k != "event"} if best else None,
     }
 
 
-def _run_lines(path: Path, description: dict[str, Any], result: dict[str, Any]) -> list[str]:
+def _run_lines(path: Path, description: Mapping[str, Any], result: dict[str, Any]) -> list[str]:
     data = [_data_line(one) for one in description.get("data", [])]
     versions = description.get("versions", {})
     rows = [

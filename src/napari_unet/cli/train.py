@@ -285,7 +285,7 @@ def _base(args: argparse.Namespace, named: Any, scheme: LabelScheme | None) -> T
     preset = args.preset and preset_for(args.preset, kind)
     if former is None:
         return TrainConfig.preset_named(preset or preset_for(named or "fast", kind))
-    config = _config_of(RunFolder(former))
+    config = RunFolder(former).config()
     if args.preset is None or (args.resume and config.preset in (args.preset, preset)):
         return config
     if args.resume:
@@ -294,18 +294,6 @@ def _base(args: argparse.Namespace, named: Any, scheme: LabelScheme | None) -> T
             "--preset out, or begin a new run."
         )
     raise InputError("--preset and the settings of a former run exclude each other; give one.")
-
-
-def _config_of(folder: Any) -> TrainConfig:
-    from napari_unet.base.errors import CheckpointError
-    from napari_unet.config.training import TrainConfig
-
-    try:
-        return TrainConfig.from_dict(folder.description()["config"])
-    except (KeyError, TypeError, InputError) as error:
-        raise CheckpointError(
-            f"The settings in {folder.path / 'run.json'} cannot be read ({error}); begin a new run."
-        ) from error
 
 
 def _tile(content: dict[str, Any]) -> dict[str, Any]:

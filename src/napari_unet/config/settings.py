@@ -8,6 +8,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from napari_unet.base.errors import InputError
+from napari_unet.base.records import RecordError, record_from
 
 if TYPE_CHECKING:
     from typing import Self
@@ -28,6 +29,7 @@ class Settings:
 
     described_as: ClassVar[str] = "the settings"
     nested: ClassVar[Mapping[str, type[Settings]]] = {}
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types; tuples become lists."""
@@ -35,15 +37,17 @@ class Settings:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:
-        """Return the settings that ``to_dict`` wrote.
+        """Return the settings that ``to_dict`` wrote, with those nested in them.
 
         Raises
         ------
         InputError
-            If a field is unknown or its value is not allowed.
+            If a field is unknown, or its value is of another type or not allowed.
         """
-        cls._check_names(plain)
-        return cls(**{name: cls._read(name, value) for name, value in plain.items()})
+        try:
+            return record_from(cls, dict(plain))
+        except (RecordError, TypeError, ValueError) as error:
+            raise InputError(f"{cls.described_as} cannot be used: {error}.") from None
 
     def changed(self, **changes: Any) -> Self:
         """Return these settings with other values.
@@ -59,24 +63,14 @@ class Settings:
         InputError
             If a field is unknown or its value is not allowed.
         """
-        self._check_names(changes)
+        unknown = sorted(set(changes) - set(_names(type(self))))
+        if unknown:
+            raise InputError(f"{self.described_as} have no field {unknown[0]!r}: remove it.")
         for name, value in changes.items():
             if name in self.nested and isinstance(value, Mapping):
                 held = getattr(self, name) or self.nested[name]()
                 changes[name] = held.changed(**value)
         return replace(self, **changes)  # type: ignore[type-var]
-
-    @classmethod
-    def _check_names(cls, given: Mapping[str, Any]) -> None:
-        unknown = sorted(set(given) - set(_names(cls)))
-        if unknown:
-            raise InputError(f"{cls.described_as} have no field {unknown[0]!r}: remove it.")
-
-    @classmethod
-    def _read(cls, name: str, value: Any) -> Any:
-        if name in cls.nested and value is not None:
-            return cls.nested[name].from_dict(value)
-        return tuple(value) if isinstance(value, list) else value
 
 
 def is_number(value: object) -> bool:

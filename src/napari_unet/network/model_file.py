@@ -6,20 +6,30 @@ import json
 import math
 import platform
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NotRequired,  # pydantic asks for these before 3.12
+)
 
 import numpy as np
 import safetensors
 import safetensors.torch
 import torch
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from napari_unet import __version__
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import CheckpointError, UNetError
 from napari_unet.config.decoding import Decoding
+from napari_unet.base.records import record_from
+from napari_unet.base.regular_files import opened
 from napari_unet.config.network import UNetConfig
-from napari_unet.images.stack import Intensity
+from napari_unet.config.zoom import check_zoom
+from napari_unet.images.intensity import Intensity
+from napari_unet.network.compute import available_memory
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 
@@ -32,8 +42,11 @@ __all__ = [
     "LARGEST_HEADER",
     "METADATA_KEY",
     "MODEL_FORMAT",
+    "check_format",
+    "damaged",
     "read_model_file",
     "save_model",
+    "to_json",
     "versions",
 ]
 
@@ -47,7 +60,35 @@ MODEL_FORMAT = "napari-unet model"
 METADATA_KEY = "napari_unet"  # one key only: safetensors keeps no order, and files shall be equal
 
 
+WHAT = "model file"
+
+
 LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format itself
+
+
+@with_config(extra="allow")
+class Origin(TypedDict, total=False):
+    """Where a model comes from."""
+
+    step: int
+    preset: str
+    best: dict[str, float | None]
+    folder: str | None
+    unit: str | None
+
+
+@with_config(extra="allow")
+class Description(TypedDict):
+    """What a model file says about its tensors."""
+
+    name: str
+    network: UNetConfig
+    intensity: Intensity
+    labels: LabelScheme
+    pixel_size: tuple[float, float] | None
+    zoom: NotRequired[float]
+    decoding: NotRequired[Decoding | None]
+    run: Origin
 
 
 def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
@@ -69,21 +110,55 @@ def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
         name: tensor.detach().cpu().contiguous()
         for name, tensor in model.network.state_dict().items()
     }
-    metadata = {METADATA_KEY: _to_json(_describe_model(model))}
+    metadata = {METADATA_KEY: to_json(_describe_model(model))}
     write_atomically(path, safetensors.torch.save(tensors, metadata))
 
 
-def read_model_file(path: Path) -> TrainedModel:
-    """Read a model from a safetensors file; see `training.run_folder.load_model`."""
-    content = _read(path, "model file")
-    description = _read_description(path, content)
+def read_model_file(path: str | os.PathLike[str]) -> TrainedModel:
+    """Read a model from a safetensors file.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    TrainedModel
+        On the CPU, in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        The file is missing, not a model of napari-unet, truncated, of a newer format, or has
+        weights that are no numbers.
+    """
+    path = Path(path)
+    with opened(path, WHAT, available_memory("cpu")) as stream:
+        content = stream.read(8)
+        content += stream.read(_header_size(path, content))
+        description = _read_description(path, content)
+        content += stream.read()
     try:
         tensors = safetensors.torch.load(content)
-        return _build_model(description, tensors)
-    except safetensors.SafetensorError as error:
-        raise _damaged(path, "model file", error) from error
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, UNetError) as error:
-        raise _damaged(path, "model file", error) from error
+        model = _build_model(description, tensors)
+    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise damaged(path, WHAT, error) from error
+    except UNetError as error:
+        raise damaged(path, WHAT, error) from error
+    _check_weights(path, model)
+    return model
+
+
+def _check_weights(path: Path, model: TrainedModel) -> None:
+    """Refuse weights with which every prediction would be nothing."""
+    for name, values in model.network.state_dict().items():
+        if values.is_floating_point() and not bool(torch.isfinite(values).all()):
+            raise CheckpointError(
+                f"The {WHAT} {path} has weights that are not numbers ({name}), as a training "
+                "that diverged leaves them; use another model, or train again with a lower "
+                "learning rate."
+            )
 
 
 def _describe_model(model: TrainedModel) -> dict[str, Any]:
@@ -102,68 +177,81 @@ def _describe_model(model: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _build_model(description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> TrainedModel:
-    config = UNetConfig.from_dict(description["network"])
+def _build_model(description: Description, tensors: dict[str, torch.Tensor]) -> TrainedModel:
+    config = description["network"]
     # On "meta" a network costs neither time, memory nor random numbers, whatever the file claims.
     with torch.device("meta"):
         network = UNet(config)
+    for name, expected in network.state_dict().items():
+        found = tensors.get(name)
+        if found is not None and found.is_floating_point() != expected.is_floating_point():
+            raise ValueError(f"{name} has the type {found.dtype}")
     network.load_state_dict(tensors, assign=True)
-    size, decoding = description["pixel_size"], description.get("decoding")
+    zoom = description.get("zoom", 1.0)
+    check_zoom(zoom)
+    size = description["pixel_size"]
+    if size is not None and not all(0 < side < math.inf for side in size):
+        raise ValueError(f"pixel_size is {size}")
     return TrainedModel(
         network=network.eval(),
-        intensity=Intensity.from_dict(description["intensity"]),
-        scheme=LabelScheme.from_dict(description["labels"]),
-        name=str(description["name"]),
-        pixel_size=None if size is None else (float(size[0]), float(size[1])),
+        intensity=description["intensity"],
+        scheme=description["labels"],
+        name=description["name"],
+        pixel_size=size,
         run=dict(description["run"]),
-        zoom=float(description.get("zoom", 1.0)),
-        decoding=None if decoding is None else Decoding.from_dict(decoding),
+        zoom=zoom,
+        decoding=description.get("decoding"),
     )
 
 
-def _read_description(path: Path, content: bytes) -> dict[str, Any]:
+def _header_size(path: Path, start: bytes) -> int:
+    size = int.from_bytes(start, "little")
+    if len(start) < 8 or size > LARGEST_HEADER:
+        raise _foreign(path)
+    return size
+
+
+def _read_description(path: Path, content: bytes) -> Description:
     """Return the JSON description in a safetensors file's metadata, format checked."""
-    size = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or size > LARGEST_HEADER or content[8:9] != b"{":
+    size = _header_size(path, content[:8])
+    if content[8:9] != b"{":
         raise _foreign(path)
     if len(content) < 8 + size:
-        raise _damaged(path, "model file", f"{len(content)} bytes, its header alone has {size}")
+        raise damaged(path, WHAT, f"{len(content)} bytes, its header alone has {size}")
     try:
         metadata = json.loads(content[8 : 8 + size]).get("__metadata__")
-        description = json.loads((metadata or {}).get(METADATA_KEY, "null"))
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise _damaged(path, "model file", error) from error
-    _check_format(path, description, MODEL_FORMAT)
-    return dict(description)
+        text = (metadata or {}).get(METADATA_KEY, "null")
+        plain = check_format(path, WHAT, text, MODEL_FORMAT)
+        return record_from(Description, plain)
+    except (ValueError, AttributeError, TypeError, RecursionError, UNetError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise damaged(path, WHAT, error) from error
 
 
-def _check_format(path: Path, content: object, expected: str) -> None:
-    """Raise unless ``content`` says that it is of the expected format, in a version known here."""
-    if not isinstance(content, dict) or content.get("format") != expected:
+def check_format(path: Path, what: str, content: bytes | str, expected: str) -> dict[str, Any]:
+    """Return JSON that says that it is of the expected format, in a version known here.
+
+    Raises
+    ------
+    CheckpointError
+        It is foreign, truncated, or of a newer format.
+    """
+    try:
+        plain = json.loads(content)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise damaged(path, what, error) from error
+    if not isinstance(plain, dict) or plain.get("format") != expected:
         raise _foreign(path)
-    version = content.get("format_version")
-    if not isinstance(version, int) or version < 1:
-        raise _damaged(path, "file", f"format version {version!r}")
+    version = plain.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise damaged(path, what, f"format_version is {version!r}")
     if version > FORMAT_VERSION:
         raise CheckpointError(
-            f"{path} was written by a newer napari-unet (format {version}; "
+            f"{path} was written by a newer napari-unet (format {version:.9g}; "
             f"this one, {__version__}, reads up to {FORMAT_VERSION}); upgrade napari-unet-trainer."
         )
-
-
-def _read(path: Path, what: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise CheckpointError(
-            f"There is no {what} {path}; give a run folder or a .safetensors file that "
-            "training made."
-        ) from None
-    except OSError as error:
-        raise CheckpointError(
-            f"The {what} {path} cannot be read ({error.strerror or error}); "
-            "check the disk and its permissions."
-        ) from error
+    return plain
 
 
 def _foreign(path: Path) -> CheckpointError:
@@ -173,14 +261,16 @@ def _foreign(path: Path) -> CheckpointError:
     )
 
 
-def _damaged(path: Path, what: str, reason: object) -> CheckpointError:
-    said = " ".join(str(reason).split())[:160] or type(reason).__name__
+def damaged(path: Path, what: str, reason: object) -> CheckpointError:
+    """Return the error of a file that cannot be what it should be, with the reason found."""
+    said = " ".join(str(reason).split())[:160].rstrip(".") or type(reason).__name__
     return CheckpointError(
         f"The {what} {path} is truncated or damaged ({said}); use a copy of it, or train again."
     )
 
 
-def _to_json(content: object, indent: int | None = None) -> str:
+def to_json(content: object, indent: int | None = None) -> str:
+    """Return JSON, in which null stands for what is no number."""
     return json.dumps(_plain(content), indent=indent, ensure_ascii=False, allow_nan=False)
 
 

@@ -16,7 +16,7 @@ from napari_unet.network.compute import free_memory, is_out_of_memory
 from napari_unet.training.loss import batch_share, map_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from napari_unet.training.sampling import Batch
 
 __all__ = ["Learner", "OutOfMemoryError"]
+
+STATE_OF = {"adam": ("step", "exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer",)}
+"""What an optimiser keeps of each parameter."""
 
 
 class OutOfMemoryError(Exception):
@@ -171,12 +174,38 @@ class Learner:
             "optimiser": self.optimiser.state_dict(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to a `state`."""
-        self.step = int(state["step"])
-        self.micro = int(state["micro"])
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go back to a `state`.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            It is of another network or optimiser.
+        """
+        self.step, self.micro = state["step"], state["micro"]
+        if self.micro > self.config.batch:
+            raise ValueError(f"micro is {self.micro}, more than the batch has")
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.load_state_dict(
+            {
+                "state": self._checked(state["optimiser"]["state"]),
+                # Settings are those of the run, whatever lies in a file.
+                "param_groups": self.optimiser.state_dict()["param_groups"],
+            }
+        )
+
+    def _checked(self, by_number: Mapping[int, Mapping[str, Any]]) -> Mapping[int, Any]:
+        """Return an optimiser's state if it is one of these parameters."""
+        parameters = list(self.network.parameters())
+        names = set(STATE_OF[self.config.optimiser])
+        for number, values in by_number.items():
+            if not 0 <= number < len(parameters) or set(values) != names:
+                raise ValueError(f"optimiser.state.{number} is of another optimiser")
+            for name, value in values.items():
+                expected = torch.Size() if name == "step" else parameters[number].shape
+                if not isinstance(value, torch.Tensor) or value.shape != expected:
+                    raise ValueError(f"optimiser.state.{number}.{name} has another shape")
+        return by_number
 
 
 def _optimiser(network: UNet, config: TrainConfig) -> torch.optim.Optimizer:

@@ -18,42 +18,44 @@ data, and ``state.pt`` is opened with ``weights_only=True``.
 
 from __future__ import annotations
 
-import dataclasses
-import io
-import json
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-
-from napari_unet.base.atomic_files import _unwritable, write_atomically
+from napari_unet.base.atomic_files import unwritable, write_atomically
 from napari_unet.base.errors import CheckpointError
+from napari_unet.base.locks import held
+from napari_unet.base.regular_files import is_regular
 from napari_unet.network.model_file import (
     FORMAT_VERSION,
-    _check_format,
-    _damaged,
-    _read,
-    _to_json,
     read_model_file,
     save_model,
+    to_json,
     versions,
 )
+from napari_unet.training import run_description, run_state
+from napari_unet.training.history import History
+from napari_unet.training.run_description import RUN_FORMAT, Description
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.images.intensity import Intensity
+    from napari_unet.network.compute import Compute
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.training.run_state import State
 
 __all__ = [
     "RunFolder",
     "load_model",
 ]
 
-RUN_FORMAT = "napari-unet run"
-
 RUN_FILES = ("run.json", "best.safetensors", "last.safetensors", "state.pt", "history.jsonl")
+
+LOCK = ".lock"
 
 Which = Literal["best", "last"]
 
@@ -91,13 +93,38 @@ class RunFolder:
 
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
-        self._history_is_whole = False
+        self._history = History(self.path / "history.jsonl")
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep everybody else from writing this run; the folder is made.
+
+        Raises
+        ------
+        CheckpointError
+            Somebody else is writing it, in this process or another, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = held(self.path / LOCK)
+            mine = lock.__enter__()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        try:
+            if not mine:
+                raise CheckpointError(
+                    f"The run in {self.path} is being written by another training; wait until "
+                    "it has ended, or choose another folder."
+                )
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
     def create(self, description: Mapping[str, Any]) -> None:
-        """Make the folder and write ``run.json``.
+        """Make the folder and write ``run.json``; to be called while it is `locked`.
 
         Parameters
         ----------
@@ -110,10 +137,7 @@ class RunFolder:
         CheckpointError
             The folder holds a run already, or cannot be written.
         """
-        if self.exists():
-            raise CheckpointError(
-                f"The folder {self.path} already holds a run; choose another folder, or resume it."
-            )
+        self.check_free()
         content = {
             "format": RUN_FORMAT,
             "format_version": FORMAT_VERSION,
@@ -121,11 +145,33 @@ class RunFolder:
             "versions": versions(),
             **description,
         }
-        write_atomically(self.path / "run.json", (_to_json(content, indent=2) + "\n").encode())
+        write_atomically(self._description_file, (to_json(content, indent=2) + "\n").encode())
 
     def exists(self) -> bool:
         """Tell whether the folder holds a run, readable or not."""
-        return (self.path / "run.json").is_file()
+        return is_regular(self._description_file)
+
+    def check_free(self) -> None:
+        """Raise when the folder holds a run, or any file that one would replace.
+
+        Raises
+        ------
+        CheckpointError
+            It does; the sentence names the file.
+        """
+        if self.exists():
+            raise CheckpointError(
+                f"The folder {self.path} already holds a run; choose another folder, or resume it."
+            )
+        for name in RUN_FILES:
+            try:
+                (self.path / name).lstat()
+            except (OSError, ValueError):
+                continue  # what cannot be looked at cannot be replaced either
+            raise CheckpointError(
+                f"The folder {self.path} holds {name} without a run, and training would replace "
+                "it; choose another folder."
+            )
 
     def clear(self) -> None:
         """Remove the run; other files in the folder stay."""
@@ -133,33 +179,44 @@ class RunFolder:
             for name in RUN_FILES:
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
-        self._history_is_whole = False
+            raise unwritable(self.path, error) from error
+        self._history = History(self._history.file)
 
-    def description(self) -> dict[str, Any]:
+    @property
+    def _description_file(self) -> Path:
+        return self.path / "run.json"
+
+    def description(self) -> Description:
         """Return what ``run.json`` says.
 
         Raises
         ------
         CheckpointError
-            There is no run here, or it is foreign, truncated or of a newer format.
+            There is no run here, or it is foreign, truncated or of a newer format, or a field
+            has another type than it should; the sentence names it.
         """
-        file = self.path / "run.json"
         if not self.path.is_dir():
             raise CheckpointError(
                 f"There is no run folder {self.path}; give the folder that training made."
             )
-        if not file.is_file():
+        if not self.exists():
             raise CheckpointError(
                 f"The folder {self.path} holds no run: there is no run.json in it; "
                 "give the folder that training made."
             )
-        try:
-            content = json.loads(_read(file, "run description"))
-        except ValueError as error:
-            raise _damaged(file, "run description", error) from error
-        _check_format(file, content, RUN_FORMAT)
-        return dict(content)
+        return run_description.read(self._description_file)
+
+    def config(self) -> TrainConfig:
+        """Return the settings of the run; errors as `description`."""
+        return run_description.config_of(self._description_file, self.description())
+
+    def intensity(self) -> Intensity:
+        """Return the grey-value limits of the run; errors as `description`."""
+        return run_description.intensity_of(self._description_file, self.description())
+
+    def compute(self) -> Compute:
+        """Return how the run computed; errors as `description`."""
+        return run_description.compute_of(self._description_file, self.description())
 
     def write_model(self, which: Which, model: TrainedModel) -> Path:
         """Write the best or the last model; return its file."""
@@ -188,76 +245,27 @@ class RunFolder:
 
     def write_state(self, state: Mapping[str, Any]) -> None:
         """Write what resuming needs: tensors, numbers, texts, lists and dicts of them."""
-        buffer = io.BytesIO()
-        torch.save(dict(state), buffer)
-        write_atomically(self.path / "state.pt", buffer.getbuffer())
+        run_state.write(self.path / "state.pt", state)
 
-    def read_state(self) -> dict[str, Any] | None:
-        """Return what :meth:`write_state` wrote, tensors on the CPU; None if it never did.
+    def read_state(self) -> State | None:
+        """Return what `write_state` wrote, tensors on the CPU; None if it never did.
 
         Raises
         ------
         CheckpointError
-            The file is truncated or foreign, or holds anything but data.
+            See `run_state.read`.
         """
         file = self.path / "state.pt"
-        if not file.exists():
-            return None
-        try:
-            with file.open("rb") as stream:
-                state = torch.load(stream, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch has no base class for what a damaged file can cause
-            raise _damaged(file, "training state", error) from error
-        if not isinstance(state, dict):
-            raise _damaged(file, "training state", f"a {type(state).__name__}")
-        return state
+        return run_state.read(file) if file.exists() else None
 
     def append_history(self, event: Any) -> None:
-        """Add one event, a dataclass or a mapping, as one line of ``history.jsonl``."""
-        if dataclasses.is_dataclass(event) and not isinstance(event, type):
-            entry = {"event": type(event).__name__, **dataclasses.asdict(event)}
-        else:
-            entry = dict(event)
-        file = self.path / "history.jsonl"
-        try:
-            if not self._history_is_whole:
-                _drop_torn_line(file)
-            self._history_is_whole = False  # until the line is there, should the disk be full
-            with file.open("ab") as stream:
-                stream.write((_to_json(entry) + "\n").encode())
-            self._history_is_whole = True
-        except OSError as error:
-            raise _unwritable(file, error) from error
+        """Add one event, a dataclass or a mapping; see `History.append`."""
+        self._history.append(event)
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the events so far, oldest first; a last line that was cut off is left out."""
-        file = self.path / "history.jsonl"
-        if not file.exists():
-            return []
-        entries = []
-        for number, line in enumerate(_read(file, "history").split(b"\n")[:-1], start=1):
-            try:
-                entry = json.loads(line)
-            except ValueError as error:
-                raise _damaged(file, f"history (line {number})", error) from error
-            if not isinstance(entry, dict):
-                raise _damaged(file, f"history (line {number})", "no event")
-            entries.append(entry)
-        return entries
+        """Return the events so far, oldest first; see `History.entries`."""
+        return list(self._history.entries())
 
     def rewind_history(self, step: int) -> None:
         """Forget the events after a step, as a resumed run will make them anew."""
-        kept = [entry for entry in self.history() if (entry.get("step") or 0) <= step]
-        text = "".join(_to_json(entry) + "\n" for entry in kept)
-        write_atomically(self.path / "history.jsonl", text.encode())
-
-
-def _drop_torn_line(file: Path) -> None:
-    """Cut an unfinished last line, left by a kill or a full disk, off a text file."""
-    if not file.exists():
-        return
-    with file.open("r+b") as stream:
-        content = stream.read()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            stream.truncate(whole)
+        self._history.rewind(step)

@@ -16,7 +16,7 @@ import json
 import math
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,11 +26,11 @@ from napari_unet.base.errors import CheckpointError, DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
 from napari_unet.config.decoding import Decoding
 from napari_unet.config.presets import PRESETS
-from napari_unet.config.size_rule import previous_valid_size, smallest_input
+from napari_unet.config.size_rule import output_size, previous_valid_size, smallest_input
 from napari_unet.config.training import TrainConfig
-from napari_unet.images.stack import Intensity, Stack
-from napari_unet.network.choice import choose
+from napari_unet.network.choice import as_recorded, choose
 from napari_unet.network.compute import free_memory, is_out_of_memory, limit_threads
+from napari_unet.network.model_file import damaged
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.training.data import TrainingData
@@ -49,9 +49,11 @@ from napari_unet.training.measuring import measure
 from napari_unet.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from napari_unet.images.stack import Intensity, Stack
+    from napari_unet.network.compute import Compute
     from napari_unet.training.sampling import TileSampler
 
 __all__ = [
@@ -148,13 +150,13 @@ class Trainer:
         on the way, on a full disk, is said and tried again at the next
         checkpoint; at the last one it is an error.
         """
-        with kept_heap():
+        with kept_heap(), nullcontext() if self.folder is None else self.folder.locked():
             yield from self._run()
 
     def _run(self) -> Generator[Event, None, None]:
-        self._prepare()
+        remark = self._prepare()
         learner = self.learner
-        for note in self.data.notes:
+        for note in (remark, *self.data.notes) if remark else self.data.notes:
             yield Adjusted(note)
         yield self._prepared()
         batches = self.sampler.batches(learner.step)
@@ -188,9 +190,12 @@ class Trainer:
 
     # -- preparation -----------------------------------------------------------
 
-    def _prepare(self) -> None:
-        """Read and measure the data, build the network, open the run folder."""
-        compute = choose(self.config.device, self.config.network, spare_cores=self.spare_cores)
+    def _prepare(self) -> str:
+        """Read and measure the data, build the network, open the run folder.
+
+        Returns what differs from the run that is resumed, or "".
+        """
+        compute, remark = self._how_to_compute()
         limit_threads(compute)
         limits = self._former_limits()
         if limits is not None:
@@ -199,16 +204,26 @@ class Trainer:
         state = self.folder.read_state() if self.folder is not None and self.resume else None
         if state is not None:
             self._restore(state)
+        elif self.folder is not None and self.resume:
+            _check_reproducible_start(self.folder)
         self._keep_good()
         self.sampler = self._make_sampler()
         self.validation = self.data.validation(self.sampler.class_weights)
         if self.folder is not None:
             self._open_folder(self.folder)
+        return remark
+
+    def _how_to_compute(self) -> tuple[Compute, str]:
+        """As recorded where a run is resumed: other arithmetic would give other weights."""
+        request, network = self.config.device, self.config.network
+        if self.folder is None or not self.resume:
+            return choose(request, network, spare_cores=self.spare_cores), ""
+        return as_recorded(self.folder.compute(), request, network, spare_cores=self.spare_cores)
 
     def _former_limits(self) -> Intensity | None:
         """Limits that the run or model to go on with has."""
         if self.folder is not None and self.resume:
-            return Intensity.from_dict(self.folder.description()["intensity"])
+            return self.folder.intensity()
         return None if self.start_from is None else self.start_from.intensity
 
     def _first_network(self) -> UNet:
@@ -422,12 +437,8 @@ class Trainer:
     def _check_folder(self, folder: RunFolder) -> None:
         if self.resume:
             _check_same_run(folder, self.config, self.data)
-        elif folder.exists():
-            msg = (
-                f"the folder {folder.path} already holds a run: choose another folder, "
-                "or resume that run"
-            )
-            raise CheckpointError(msg)
+        else:
+            folder.check_free()
 
     def _open_folder(self, folder: RunFolder) -> None:
         if self.resume:
@@ -441,12 +452,22 @@ class Trainer:
                 "compute": self.learner.compute.to_dict(),
                 "intensity": self.data.limits.to_dict(),
                 "labels": self.data.scheme.to_dict(),
+                "started_from": None if self.start_from is None else self.start_from.name,
             }
         )
+        if self.start_from is not None:
+            self._write_state(folder)  # only random weights can be made anew
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.learner.restore(state)
-        self.tile = int(state["tile"])
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        assert self.folder is not None
+        self.tile = state["tile"]
+        try:
+            output_size(self.tile, self.config.network.depth)
+            if self.tile > self.config.tile:
+                raise ValueError(f"tile is {self.tile}, larger than the settings say")
+            self.learner.restore(state)
+        except (InputError, ValueError, RuntimeError, KeyError) as error:
+            raise damaged(self.folder.path / "state.pt", "training state", error) from error
         self.seconds = float(state["seconds"])
         self.best = dict(state["best"])
         decoding = state.get("decoding")
@@ -506,10 +527,20 @@ def _check_fits(model: TrainedModel, config: TrainConfig) -> None:
         raise InputError(msg)
 
 
+def _check_reproducible_start(folder: RunFolder) -> None:
+    """Raise where a run without a checkpoint did not begin with random weights of its seed."""
+    if folder.description().get("started_from") is not None:
+        msg = (
+            f"the run in {folder.path} was begun with the weights of a model and ended before they "
+            "were saved: begin a new run from that model"
+        )
+        raise CheckpointError(msg)
+
+
 def _check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) -> None:
     """Raise unless a run was made with these settings and data."""
     description = folder.description()
-    before, now = _config_then(folder, description), _as_json(config.to_dict())
+    before, now = _as_json(folder.config().to_dict()), _as_json(config.to_dict())
     stacks = data.given
     if "pixel_size" not in description.get(
         "config", {}
@@ -539,16 +570,6 @@ def _changed(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
             yield from (f"{name}.{inner}" for inner in _changed(was, value))
         elif value != was:
             yield name
-
-
-def _config_then(folder: RunFolder, description: dict[str, Any]) -> dict[str, Any]:
-    """Settings of a run; those that did not exist then are what they are by default."""
-    try:
-        config = TrainConfig.from_dict(description.get("config", {}))
-    except (InputError, TypeError, ValueError) as error:
-        msg = f"the settings of the run in {folder.path} cannot be read ({error}): begin a new run"
-        raise CheckpointError(msg) from error
-    return dict(_as_json(config.to_dict()))
 
 
 def _as_json(value: Any) -> Any:

@@ -1,0 +1,103 @@
+"""Typed reading of JSON that anybody may have written: a value of the type, or its first fault.
+
+pydantic validates: it is well kept, takes our dataclasses as they are, and napari brings it.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+__all__ = ["RecordError", "record_from", "record_of", "record_of_objects"]
+
+T = TypeVar("T")
+
+LONGEST = 60  # characters of a wrong value that are shown
+
+
+class RecordError(ValueError):
+    """Content does not have the type that was expected; says which field, and what came."""
+
+
+def record_of(kind: type[T], content: bytes | str) -> T:
+    """Return JSON as a value of a type, without any conversion beyond what JSON lacks.
+
+    Parameters
+    ----------
+    kind
+        A dataclass, a typed dict, a `dict[...]` … of types that JSON has, and tuples. A whole
+        number stands for a number with a fraction; nothing else stands for anything else.
+    content
+        The JSON text.
+
+    Raises
+    ------
+    RecordError
+        The text is no JSON, or a field is missing, unknown (where the type forbids it) or of
+        another type; the first such field is named.
+    UNetError
+        What a dataclass itself raises on values that contradict one another.
+    """
+    from pydantic import ValidationError  # help and forms need none
+
+    try:
+        value: T = _adapter(cast("Any", kind)).validate_json(content, strict=True)
+    except ValidationError as error:
+        raise RecordError(_first_fault(error)) from None
+    return value
+
+
+def record_from(kind: type[T], plain: object) -> T:
+    """Return plain values, as JSON would hold them, as a value of a type; see `record_of`."""
+    try:
+        return record_of(kind, json.dumps(plain, default=_item))
+    except (TypeError, RecursionError) as error:
+        raise RecordError(str(error)) from None
+
+
+def record_of_objects(kind: type[T], value: object) -> T:
+    """Return a value that is more than JSON, such as tensors, as one of a type; no conversion.
+
+    Raises
+    ------
+    RecordError
+        See `record_of`.
+    """
+    from pydantic import ValidationError
+
+    try:
+        result: T = _adapter(cast("Any", kind)).validate_python(value, strict=True)
+    except ValidationError as error:
+        raise RecordError(_first_fault(error)) from None
+    return result
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _first_fault(error: Any) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    said = first["msg"].replace("Input should", "should").replace("Field required", "is missing")
+    if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        return f"no field {field!r} is known: remove it"
+    if first["type"] in ("missing", "json_invalid"):
+        return f"{field or 'it'} {said[0].lower()}{said[1:]}"
+    shown = " ".join(repr(first["input"]).split())
+    shown = shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+    return f"{field or 'it'} {said[0].lower()}{said[1:]}, got {shown}"
+
+
+def _item(value: Any) -> Any:
+    """Return a number of NumPy's as Python's."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} is no plain value")
