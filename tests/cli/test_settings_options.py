@@ -201,8 +201,8 @@ def test_a_file_of_settings_and_options_on_top(run_of, tmp_path, capsys):
     [
         ("steps = ", "cannot be read"),
         ("stepps = 3", "'stepps'"),
-        ("[augment]\nspin = 3", "'spin'"),
-        ('steps = "many"', "steps must be"),
+        ("[augment]\nspin = 3", "'augment.spin'"),
+        ('steps = "many"', "steps should be"),
         ('learning_rate = "x"', "cannot be used"),
         ("[network]\ndepth = 9", "depth must be"),
     ],
