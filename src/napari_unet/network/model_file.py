@@ -23,9 +23,9 @@ from napari_unet import __version__
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import CheckpointError, UNetError
-from napari_unet.config.decoding import Decoding
 from napari_unet.base.records import record_from
 from napari_unet.base.regular_files import opened
+from napari_unet.config.decoding import Decoding
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.zoom import check_zoom
 from napari_unet.images.intensity import Intensity
