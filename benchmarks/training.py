@@ -19,15 +19,13 @@ from benchmarks.plain_training import PlainLoop
 from benchmarks.result import Line, Result
 from benchmarks.samples import em_stack
 from benchmarks.timing import check, interleaved, ratio, spread
-from napari_unet.annotation.splits import split_stack
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.split import SplitConfig
-from napari_unet.images.intensity import training_limits
 from napari_unet.network.choice import choose
 from napari_unet.network.compute import Compute, limit_threads
 from napari_unet.network.unet import UNet
+from napari_unet.training.data import TrainingData
 from napari_unet.training.learner import Learner
-from napari_unet.training.sampling import TileSampler
 
 if TYPE_CHECKING:
     from napari_unet.config.training import TrainConfig
@@ -59,18 +57,15 @@ def _compare(name: str, config: TrainConfig, steps: int, repeats: int) -> tuple[
     compute = choose(network=config.network)
     limit_threads(compute)
     stack = em_stack()
-    split = split_stack(stack, SplitConfig("slices", slices=tuple(range(SLICES, 30))), 0)
-    intensity = training_limits((stack,), (split,))
+    split = SplitConfig("slices", slices=tuple(range(SLICES, 30)))
+    data = TrainingData(stack, replace(config, split=split))
     network = UNet(config.network, torch.Generator().manual_seed(0))
-    sampler = TileSampler(
-        (stack,), (split,), depth=config.network.depth, tile=config.tile, batch=config.batch,
-        intensity=intensity, weights=config.weights, augment=config.augment, seed=0,
-        device=compute.device,
-    )  # fmt: skip
-    assert sampler.class_weights is not None
+    sampler = data.sampler(device=compute.device)
+    assert data.class_weights is not None
     plain = PlainLoop(
-        copy.deepcopy(network), config, stack, split.train, intensity, sampler.class_weights
-    )
+        copy.deepcopy(network), config, stack, data.splits[0].train, data.limits,
+        data.class_weights,
+    )  # fmt: skip
     agrees = _check(network, config, compute, plain, sampler.batch(0))
     ours = Learner(network, config, compute)
 

@@ -25,20 +25,22 @@ import dask.array, numpy as np, skimage.transform, torch, zarr
 import napari_unet.cli.predict, napari_unet.prediction.files
 from napari_unet import cli, preflight
 from napari_unet.images import files
-from napari_unet.training.augmentation import AugmentConfig
 from napari_unet.training.run_folder import save_model
-from napari_unet.images.intensity import training_limits
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.config.network import UNetConfig
+<<<<<<< HEAD
 from napari_unet.prediction.arrays import predict_labels, predict_probabilities
 from napari_unet.training.sampling import TileSampler
 from napari_unet.annotation.splits import SplitConfig, split_stack
+=======
+from napari_unet.prediction.predict import predict_labels, predict_probabilities
+from napari_unet.training.data import TrainingData
+from napari_unet.config.split import SplitConfig
+>>>>>>> 2f34e5f (One reader of images and one of truth, for training and for measuring; tensors apart from them)
 from napari_unet.images.stack import Stack
-from napari_unet.network.tiles import border
 from napari_unet.training.trainer import TrainConfig, Trainer
-from napari_unet.annotation.weights import WeightConfig
 
 torch.set_num_threads(1)
 folder = sys.argv[1]
@@ -58,13 +60,11 @@ stack = files.open_image(folder + "/image.zarr")
 labels = zarr.open(folder + "/labels.zarr", mode="r")
 stack = stack.with_labels(labels, LabelScheme(annotation=sys.argv[2]))
 done("open")
-split = split_stack(stack, SplitConfig(mode="region", region=(9_500, 10_500, 9_500, 10_200)), 184)
-limits = training_limits((stack,), (split,))
+split = SplitConfig(mode="region", region=(9_500, 10_500, 9_500, 10_200))
+data = TrainingData(stack, TrainConfig(split=split))
+limits = data.limits
 done("measure")
-sampler = TileSampler(
-    (stack,), (split,), depth=4, tile=572, batch=1, intensity=limits,
-    weights=WeightConfig(), augment=AugmentConfig(), seed=0,
-)
+sampler = data.sampler()
 tile = sampler.tile(0, 0)
 done("preview")
 if sys.argv[2] == "dense":  # the rest does not depend on it

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from napari_unet.training.training_planes import TrainingPlanes
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.object_distance import distance_share
@@ -22,7 +23,6 @@ from napari_unet.network.unet import UNet
 from napari_unet.training.learner import Learner
 from napari_unet.training.sampling import Batch, TileSampler, ValidationPlanes
 from napari_unet.training.trainer import Finished, Step, Validated, train
-from napari_unet.training.training_planes import TrainingPlanes
 
 DEPTH, TILE = 1, 44
 UNIT = Intensity((0.0,), (1.0,))

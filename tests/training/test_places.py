@@ -12,28 +12,30 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_unet.annotation.labels import LabelScheme
-from napari_unet.annotation.splits import Split
 from napari_unet.annotation.weights import class_weights
 from napari_unet.base.errors import InputError
 from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import TrainConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.training.augmentation import Lookup, draw, resample
+from napari_unet.training.data import TrainingData
 from napari_unet.training.places import SlicePlace, TilePlace
-from napari_unet.training.sampling import TileSampler
-from napari_unet.training.training_planes import TrainingPlanes
+from napari_unet.training.plane_tensors import PlaneTensors
 
 SHAPE = (50, 70)
 WHOLE = AugmentConfig(flips=False, rotation=0, turn=30, zoom=(1.5, 1.5), about="slice")
 SPLINE = replace(WHOLE, interpolation="spline", labels="spline")
 
 
-def sampler_of(augment, image, labels, tile=52) -> TileSampler:
+def sampler_of(augment, image, labels, tile=52):
     stack = Stack("test", image, "zyx", labels, LabelScheme("classes", values=(0, 1)))
-    return TileSampler(
-        [stack], [Split(tuple(range(len(image))), (), None, 0)], depth=2, tile=tile, batch=1,
-        intensity=Intensity((0.0,), (1.0,)), weights=WeightConfig(), augment=augment, seed=0,
-    )  # fmt: skip
+    config = TrainConfig(
+        network=UNetConfig(depth=2), tile=tile, augment=augment, split=SplitConfig("none")
+    )
+    return TrainingData(stack, config, limits=Intensity((0.0,), (1.0,))).sampler()
 
 
 @settings(max_examples=20, deadline=None)
@@ -109,7 +111,7 @@ def test_without_deformation_both_are_the_same_tile():
 @pytest.mark.parametrize("augment", [WHOLE, SPLINE])
 def test_training_sees_four_ninths_of_a_slice_magnified_by_half(monkeypatch, augment, windowed):
     if windowed:
-        monkeypatch.setattr(TrainingPlanes, "_prepares_whole", lambda self, tile: False)
+        monkeypatch.setattr(PlaneTensors, "_prepares_whole", lambda self, tile: False)
     side = 90
     rows = np.indices((side, side))[0].astype(np.float32)
     still = replace(augment, displacement=0.0)
@@ -133,7 +135,7 @@ def test_windows_of_a_deformed_slice_equal_the_whole(monkeypatch):
     image = rng.random((1, 90, 90)).astype(np.float32)
     labels = (rng.random((1, 90, 90)) > 0.5).astype(np.uint8)
     whole = sampler_of(SPLINE, image, labels).tile(3, 0)
-    monkeypatch.setattr(TrainingPlanes, "_prepares_whole", lambda self, tile: False)
+    monkeypatch.setattr(PlaneTensors, "_prepares_whole", lambda self, tile: False)
     window = sampler_of(SPLINE, image, labels).tile(3, 0)
     torch.testing.assert_close(whole.image, window.image, atol=1e-3, rtol=0)
     assert float((whole.classes == window.classes).float().mean()) > 0.999

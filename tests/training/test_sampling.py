@@ -17,12 +17,17 @@ from napari_unet.annotation.splits import Split
 from napari_unet.annotation.weights import balanced_weights, class_frequencies, target_weights
 from napari_unet.base.errors import InputError
 from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.network import UNetConfig
 from napari_unet.config.size_rule import border
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import TrainConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.network.tiles import mirrored_indices
-from napari_unet.training.sampling import TileSampler, ValidationPlanes
-from napari_unet.training.training_planes import PlaneCache, TrainingPlanes
+from napari_unet.training.data import TrainingData
+from napari_unet.training.plane_cache import PlaneCache
+from napari_unet.training.plane_tensors import PlaneTensors
+from napari_unet.training.sampling import TileSampler
 
 DEPTH = 2  # input 44 + 4·n, loses 40
 TILE = 60
@@ -51,19 +56,25 @@ def all_of(stack: Stack) -> Split:
     return Split(tuple(range(stack.n_slices)), (), None, 0)
 
 
-def sampler_of(stack, split=None, **changes) -> TileSampler:
+def data_of(stack, split=None, *, intensity=UNIT, **changes) -> TrainingData:
+    """Data with splits and limits that are simple to reckon with."""
     settings_ = {
-        "depth": DEPTH, "tile": TILE, "batch": 2, "intensity": UNIT,
-        "weights": WeightConfig(), "augment": AugmentConfig(), "seed": 0,
+        "network": UNetConfig(depth=DEPTH), "tile": TILE, "batch": 2, "split": SplitConfig("none"),
     }  # fmt: skip
     stacks = [stack] if isinstance(stack, Stack) else stack
-    splits = [split or all_of(one) for one in stacks] if not isinstance(split, list) else split
-    return TileSampler(stacks, splits, **(settings_ | changes))
+    data = TrainingData(stacks, TrainConfig(**(settings_ | changes)), limits=intensity)
+    if split is not None:
+        data.splits = tuple(split) if isinstance(split, list) else (split,)
+    return data
+
+
+def sampler_of(*args, **changes) -> TileSampler:
+    return data_of(*args, **changes).sampler()
 
 
 def read_windowed(monkeypatch) -> None:
     """Take every plane for a large one, of which only windows are read."""
-    monkeypatch.setattr(TrainingPlanes, "_prepares_whole", lambda self, tile: False)
+    monkeypatch.setattr(PlaneTensors, "_prepares_whole", lambda self, tile: False)
 
 
 def same(a, b) -> bool:
@@ -203,8 +214,9 @@ def test_image_labels_and_weights_move_together(monkeypatch, windowed):
     scheme = LabelScheme("classes")
     stack = stack_of(mask, image=mask.astype(np.float32), scheme=scheme)
     augment = AugmentConfig(interpolation="linear")  # cubics overshoot
-    sampler = sampler_of(stack, augment=augment, weights=WeightConfig("none"))
-    c0, c1 = sampler.class_weights
+    data = data_of(stack, augment=augment, weights=WeightConfig("none"))
+    sampler = data.sampler()
+    c0, c1 = data.class_weights
     inner = slice(border(DEPTH) // 2, -border(DEPTH) // 2)
     for step in range(10):
         tile = sampler.tile(step, 0)
@@ -237,9 +249,9 @@ def test_unknown_pixels_weigh_exactly_nothing():
 
 
 def test_without_a_weight_map_every_known_pixel_weighs_one():
-    sampler = sampler_of(stack_of(blobs()), weights=None)
-    assert sampler.class_weights is None
-    assert torch.allclose(sampler.batch(0).weights, torch.ones(2, OUT, OUT))
+    data = data_of(stack_of(blobs()), weights=None)
+    assert data.class_weights is None
+    assert torch.allclose(data.sampler().batch(0).weights, torch.ones(2, OUT, OUT))
 
 
 def test_class_weights_come_from_training_slices_alone():
@@ -247,8 +259,7 @@ def test_class_weights_come_from_training_slices_alone():
     labels[0, :, :10] = 1  # a fifth
     labels[1] = 1
     split = Split((0,), (1,), None, 0)
-    sampler = sampler_of(stack_of(labels), split)
-    assert np.allclose(sampler.class_weights, [50 / 80, 50 / 20])
+    assert np.allclose(data_of(stack_of(labels), split).class_weights, [50 / 80, 50 / 20])
 
 
 # -- repeatable ---------------------------------------------------------------------------------
@@ -256,7 +267,12 @@ def test_class_weights_come_from_training_slices_alone():
 
 def test_a_tile_depends_on_seed_step_and_index_alone():
     stack = stack_of(blobs())
-    a, b = sampler_of(stack), sampler_of(stack, cache_bytes=1)
+    data = data_of(stack)
+    a = data.sampler()
+    b = TileSampler(
+        [data.images(0)], [data.truth(0)], depth=DEPTH, tile=TILE, batch=2,
+        augment=AugmentConfig(), seed=0, cache_bytes=1,
+    )  # fmt: skip
     for step, index in [(7, 1), (0, 0), (7, 1), (3, 5)]:
         assert same(a.tile(step, index), b.tile(step, index))
     first = a.tile(4, 0)
@@ -336,13 +352,14 @@ def test_what_validates_changes_no_training_bit(monkeypatch, windowed, mode, kin
     split = Split((0, 1), (2,), (20, 45, 30, 90), 3)
     y0, y1, x0, x1 = split.region
     changed[2], relabelled[2] = 7.0, 0
-    changed[:, y0:y1, x0:x1] = np.nan
+    changed[:, y0:y1, x0:x1] = 1e9
     relabelled[:, y0:y1, x0:x1] = 1 if kind == "classes" else 9999
     scheme = LabelScheme(kind)
     intensity = replace(UNIT, mode=mode)
-    before = sampler_of(stack_of(labels, image, scheme), split, intensity=intensity)
-    after = sampler_of(stack_of(relabelled, changed, scheme), split, intensity=intensity)
-    assert np.array_equal(before.class_weights, after.class_weights)
+    one = data_of(stack_of(labels, image, scheme), split, intensity=intensity)
+    other = data_of(stack_of(relabelled, changed, scheme), split, intensity=intensity)
+    assert np.array_equal(one.class_weights, other.class_weights)
+    before, after = one.sampler(), other.sampler()
     for step in range(25):
         assert same(before.batch(step), after.batch(step))
 
@@ -383,35 +400,33 @@ def test_limits_per_image_are_those_of_the_whole_slice(monkeypatch):
 def test_validation_planes_are_whole_and_plain():
     stack = stack_of(blobs())
     split = Split((0, 1), (2,), None, 0)
-    sampler = sampler_of(stack, split)
-    planes = ValidationPlanes(
-        [stack], [split], intensity=Intensity((0.0,), (2.0,)),
-        weights=WeightConfig(), class_weights=sampler.class_weights,
-    )  # fmt: skip
+    data = data_of(stack, split, intensity=Intensity((0.0,), (2.0,)))
+    planes = data.validation()
     (plane,) = list(planes)
     assert len(planes) == 1
     assert (plane.stack_index, plane.slice_index) == (0, 2)
     assert np.array_equal(plane.image, stack.image[2:3] / 2)
     target = read_target(stack.label_plane(2), stack.scheme)
     assert np.array_equal(plane.classes, target.classes)
-    expected = target_weights(target, WeightConfig(), sampler.class_weights)
+    expected = target_weights(target, WeightConfig(), data.class_weights)
     assert np.array_equal(plane.weights, expected)
     assert next(iter(planes)) is plane  # prepared once
     edited = stack.with_labels(np.zeros_like(stack.labels))
-    planes.refresh(0, edited)
+    data.refresh(0, edited)
+    planes.refresh(0, data.images(0, blind=False), data.truth(0, blind=False))
     assert not next(iter(planes)).classes.any()
 
 
 def test_validation_counts_only_inside_the_region(monkeypatch):
     stack = stack_of(blobs((1, 70, 90)))
     split = Split((0,), (0,), (20, 40, 30, 60), 5)
-    settings_ = {"intensity": UNIT, "weights": None}
-    (plane,) = ValidationPlanes([stack], [split], **settings_)
+    data = data_of(stack, split, weights=None)
+    (plane,) = data.validation()
     assert plane.weights.sum() == 20 * 30
     assert plane.weights[20:40, 30:60].all()
     for name, value in (("WHOLE_PIXELS", 100), ("ALIGN", 4), ("HALO", 8)):
         monkeypatch.setattr(f"napari_unet.training.validation_planes.{name}", value)
-    (part,) = ValidationPlanes([stack], [split], **settings_)
+    (part,) = data.validation()
     assert (part.rows, part.cols) == (slice(12, 48), slice(20, 68))
     for name in ("classes", "weights"):
         assert np.array_equal(getattr(part, name), getattr(plane, name)[part.rows, part.cols])
@@ -424,7 +439,7 @@ def test_a_large_validation_plane_is_measured_in_spread_windows(monkeypatch):
     monkeypatch.setattr("napari_unet.training.validation_planes.ALIGN", 4)
     stack = stack_of(blobs((1, 70, 90)))
     split = Split((), (0,), None, 0)
-    parts = list(ValidationPlanes([stack], [split], intensity=UNIT, weights=WeightConfig()))
+    parts = list(data_of(stack, split, weights=WeightConfig(balance=False)).validation())
     assert len(parts) == 4
     assert {part.classes.shape for part in parts} == {(16, 16)}
     assert len({(part.rows.start, part.cols.start) for part in parts}) == 4
@@ -436,7 +451,8 @@ def test_a_large_validation_plane_is_measured_in_spread_windows(monkeypatch):
 def test_edits_are_seen_from_the_next_batch(monkeypatch):
     labels = blobs()
     stack = stack_of(labels)
-    sampler = sampler_of(stack, weights=None)
+    data = data_of(stack, weights=None)
+    sampler = data.sampler()
     batches = sampler.batches(0, prefetch=2)
     next(batches)
     time.sleep(0.1)  # the next ones are ready by now
@@ -444,7 +460,8 @@ def test_edits_are_seen_from_the_next_batch(monkeypatch):
     reads = []
     read = Stack.image_crop
     monkeypatch.setattr(Stack, "image_crop", lambda *a: reads.append(a) or read(*a))
-    sampler.refresh(0, stack)
+    data.refresh(0, stack)
+    sampler.refresh(0, data.images(0), data.truth(0))
     batch = next(batches)
     batches.close()
     assert not batch.classes.any()
@@ -454,18 +471,20 @@ def test_edits_are_seen_from_the_next_batch(monkeypatch):
 
 def test_a_new_image_replaces_the_old_one():
     stack = stack_of(blobs())
-    sampler = sampler_of(stack, augment=NONE)
+    data = data_of(stack, augment=NONE)
+    sampler = data.sampler()
     sampler.batch(0)
-    sampler.refresh(0, stack_of(stack.labels, np.full(stack.image.shape, 0.25, np.float32)))
+    data.refresh(0, stack_of(stack.labels, np.full(stack.image.shape, 0.25, np.float32)))
+    sampler.refresh(0, data.images(0), data.truth(0))
     assert (sampler.batch(0).image == 0.25).all()
 
 
 def test_edits_must_fit():
-    sampler = sampler_of(stack_of(blobs()))
+    data = data_of(stack_of(blobs()))
     with pytest.raises(InputError, match="same size"):
-        sampler.refresh(0, stack_of(blobs((3, 70, 91))))
+        data.refresh(0, stack_of(blobs((3, 70, 91))))
     with pytest.raises(InputError, match="lost its labels"):
-        sampler.refresh(0, Stack("bare", np.zeros((3, 70, 90), np.uint8), "zyx"))
+        data.refresh(0, Stack("bare", np.zeros((3, 70, 90), np.uint8), "zyx"))
 
 
 # -- prefetching --------------------------------------------------------------------------------
@@ -510,31 +529,7 @@ def test_an_error_in_the_thread_reaches_the_consumer(monkeypatch):
     assert not threads()
 
 
-# -- settings and cache -------------------------------------------------------------------------
-
-
-def test_bad_settings_are_said():
-    stack = stack_of(blobs())
-    bare = Stack("bare", np.zeros((3, 70, 90), np.uint8), "zyx")
-    classes = stack_of(
-        np.zeros((1, 9, 9), np.uint8), scheme=LabelScheme("classes", values=(0, 1, 2))
-    )
-    with pytest.raises(InputError, match="one split"):
-        sampler_of([stack], [])
-    with pytest.raises(InputError, match="batch"):
-        sampler_of(stack, batch=0)
-    with pytest.raises(InputError, match="seed"):
-        sampler_of(stack, seed=-1)
-    with pytest.raises(InputError, match="no labels"):
-        sampler_of(bare, Split((0,), (), None, 0))
-    with pytest.raises(InputError, match="channels"):
-        sampler_of(stack, intensity=Intensity((0.0, 0.0), (1.0, 1.0)))
-    with pytest.raises(InputError, match="same classes"):
-        sampler_of([stack, classes])
-    with pytest.raises(InputError, match="at least one labelled slice"):
-        sampler_of(stack, Split((), (0,), None, 0))
-    with pytest.raises(InputError, match="takes tiles"):
-        sampler_of(stack, tile=TILE + 1)
+# -- the cache ----------------------------------------------------------------------------------
 
 
 def test_the_cache_keeps_the_newest_within_its_bytes():
@@ -571,11 +566,12 @@ def test_tiles_of_the_em_stack(data_dir):
     labels = tifffile.imread(folder / "train-labels.tif")
     stack = stack_of(labels, image, LabelScheme("classes", values=(0, 255)))
     split = Split(tuple(range(24)), tuple(range(24, 30)))
-    sampler = sampler_of(stack, split, depth=4, tile=572, intensity=Intensity.measure(stack))
+    limits = Intensity.measure(stack)
+    data = data_of(stack, split, network=UNetConfig(), tile=572, intensity=limits)
     # White (0 < label) is inside a cell, 78 % of the stack: membranes weigh more.
     share = (labels[:24] > 0).mean()
-    assert np.allclose(sampler.class_weights, [0.5 / (1 - share), 0.5 / share])
-    tile = sampler.tile(0, 0)
+    assert np.allclose(data.class_weights, [0.5 / (1 - share), 0.5 / share])
+    tile = data.sampler().tile(0, 0)
     assert tile.image.shape == (1, 572, 572)
     assert tile.weights.shape == (388, 388)
     inside = tile.image[0, 92:-92, 92:-92][tile.classes == 1].mean()

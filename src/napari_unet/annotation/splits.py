@@ -88,6 +88,14 @@ class Split:
         """Return the part of a window that training must not learn from, as `hidden` does."""
         return self._near(rows, cols, max(self.guard, self.reach))
 
+    @property
+    def hidden_region(self) -> Region | None:
+        """The rectangle that training must not see; it may reach beyond the end of the plane."""
+        if self.region is None:
+            return None
+        y0, y1, x0, x1 = self.region
+        return max(0, y0 - self.reach), y1 + self.reach, max(0, x0 - self.reach), x1 + self.reach
+
     def _near(self, rows: slice, cols: slice, distance: int) -> tuple[slice, slice] | None:
         if self.region is None:
             return None

@@ -111,14 +111,16 @@ class Intensity:
         result /= span
         return result.astype(np.float32, copy=False)
 
-    def for_slice(self, stack: Stack, i: int) -> Intensity:
+    def for_slice(self, stack: Stack, i: int, split: Split | None = None) -> Intensity:
         """Return the limits of slice ``i``: itself in mode "stack", measured in mode "image".
 
-        A slice or channel of one grey value keeps the limits of the stack.
+        A slice or channel of one grey value keeps the limits of the stack, and so does one of
+        which ``split`` hides everything.
         """
         if not self._per_image:
             return self
-        return self._limits_of(read_sample(stack, sample_blocks(stack, slices=(i,))))
+        values = read_sample(stack, sample_blocks(stack, slices=(i,)), split)
+        return self._limits_of(values) if values.size else replace(self, mode="stack")
 
     @property
     def _per_image(self) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["reach", "relative_pixel_size", "resample", "resampled_shape"]
+__all__ = ["reach", "relative_pixel_size", "resample", "resampled_labels", "resampled_shape"]
 
 
 def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = False) -> Stack:
@@ -59,17 +59,21 @@ def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = Fals
     )
     if "c" not in stack.axes:
         image = image.reshape(*stack.leading_shape, *shape)
-    labels = None
-    if stack.labels is not None:
-        rows, cols = (_nearest(n, m) for n, m in zip(stack.plane_shape, shape))
-        labels = _planes(
-            stack,
-            lazy or not isinstance(stack.labels, np.ndarray),
-            lambda i: stack.label_plane(i)[rows][:, cols],
-            shape,
-            np.int32,
-        )
-    return _described(stack, image, labels, shape)
+    return _described(stack, image, resampled_labels(stack, shape, lazy=lazy), shape)
+
+
+def resampled_labels(stack: Stack, shape: tuple[int, int], *, lazy: bool = False) -> Any:
+    """Return the labels of a stack with planes of another shape; None where it has none."""
+    if stack.labels is None:
+        return None
+    rows, cols = (_nearest(n, m) for n, m in zip(stack.plane_shape, shape))
+    return _planes(
+        stack,
+        lazy or not isinstance(stack.labels, np.ndarray),
+        lambda i: stack.label_plane(i)[rows][:, cols],
+        shape,
+        np.int32,
+    )
 
 
 def resampled_shape(stack: Stack, pixel_size: tuple[float, float]) -> tuple[int, int]:

@@ -15,19 +15,22 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_unet.annotation.labels import check_annotation
 from napari_unet.annotation.splits import Split, split_stacks
+from napari_unet.annotation.weights import class_frequencies, class_weights
 from napari_unet.base.errors import InputError
 from napari_unet.base.units import ratio
 from napari_unet.config.size_rule import border
 from napari_unet.images.intensity import training_limits
-from napari_unet.images.resampling import reach, resample, resampled_shape
+from napari_unet.images.resampling import reach, resample, resampled_labels, resampled_shape
 from napari_unet.images.stack import Intensity, Stack
+from napari_unet.training.planes import SeenImages, SeenTruth
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from napari_unet.annotation.labels import LabelScheme
@@ -195,6 +198,35 @@ class TrainingData:
             assert stack.scheme is not None
             check_annotation(_labels_to_check(stack), stack.scheme)
 
+    @cached_property
+    def class_weights(self) -> NDArray[np.float64] | None:
+        """w_c over the training slices, (K,); kept when labels are edited later."""
+        config = self.config.weights
+        if config is None or not config.balance:
+            return None
+        readers = [SeenTruth(*both, config) for both in zip(self.stacks, self.splits)]
+        targets = (target for reader in readers for target in reader.sample_targets())
+        shares = class_frequencies(targets, self.scheme.n_classes)
+        pixels = round(np.mean([np.prod(one.plane_shape) for one in self.stacks]))
+        return class_weights(shares, config.balance, pixels)
+
+    def images(self, stack_index: int, *, blind: bool = True) -> SeenImages:
+        """Return the reader of a stack's images; `blind`: what validates is hidden."""
+        k = stack_index
+        return SeenImages(self.stacks[k], self.splits[k], self.limits, blind)
+
+    def truth(self, stack_index: int, *, blind: bool = True) -> SeenTruth:
+        """Return the reader of a stack's labels and weights; `blind`: what validates is hidden."""
+        k = stack_index
+        return SeenTruth(
+            self.stacks[k],
+            self.splits[k],
+            self.config.weights,
+            self.class_weights,
+            self.config.network.object_maps,
+            blind,
+        )
+
     # -- what is learnt from and measured on ---------------------------------------------------
 
     def sampler(self, *, tile: int | None = None, device: str = "cpu") -> TileSampler:
@@ -211,49 +243,55 @@ class TrainingData:
 
         config = self.config
         return TileSampler(
-            self.stacks,
-            self.splits,
+            [self.images(k) for k in range(len(self.given))],
+            [self.truth(k) for k in range(len(self.given))],
             depth=config.network.depth,
             tile=tile or config.tile,
             batch=config.batch,
-            intensity=self.limits,
-            weights=config.weights,
             augment=config.augment,
             seed=config.seed,
-            maps=config.network.object_maps,
             device=device,
         )
 
-    def validation(self, class_weights: NDArray[np.float64] | None) -> ValidationPlanes:
+    def validation(self) -> ValidationPlanes:
         """Return the planes that measure the network."""
         from napari_unet.training.validation_planes import ValidationPlanes
 
         return ValidationPlanes(
-            self.stacks,
-            self.splits,
-            intensity=self.limits,
-            weights=self.config.weights,
-            class_weights=class_weights,
-            maps=self.config.network.object_maps,
+            [self.images(k, blind=False) for k in range(len(self.given))],
+            [self.truth(k, blind=False) for k in range(len(self.given))],
         )
 
-    def refresh(self, stack_index: int, stack: Stack) -> Stack:
-        """Take edited labels; returns the stack as it is seen.
+    def refresh(self, stack_index: int, stack: Stack) -> None:
+        """Take edited labels; readers, samplers and planes that are asked for later have them.
 
         Parameters
         ----------
         stack_index
             Which of the stacks was edited.
         stack
-            The edited one, in given pixels.
+            The edited one, in given pixels; it may hold the same arrays, changed in place. Class
+            weights stay, so that the loss keeps its scale.
+
+        Raises
+        ------
+        InputError
+            If it is not the same size, or has no labels.
         """
+        before = self.given[stack_index]
+        _check_same_shape(before, stack)
         given, seen = list(self.given), list(self.stacks)
         given[stack_index] = stack
-        size = self._sizes[stack_index]
-        seen[stack_index] = stack if size is None else resample(stack, size, lazy=self._lazy)
+        size, was = self._sizes[stack_index], seen[stack_index]
+        if size is None:
+            seen[stack_index] = stack
+        elif stack.image is before.image:
+            labels = resampled_labels(stack, was.plane_shape, lazy=self._lazy)
+            seen[stack_index] = was.with_labels(labels, stack.scheme, stack.annotated)
+        else:
+            seen[stack_index] = resample(stack, size, lazy=self._lazy)
         self.given = tuple(given)
         self.__dict__["stacks"] = tuple(seen)
-        return seen[stack_index]
 
     # -- pixels --------------------------------------------------------------------------------
 
@@ -275,6 +313,18 @@ class TrainingData:
             )
             raise InputError(msg)
         return seen
+
+
+def _check_same_shape(old: Stack, new: Stack) -> None:
+    before = (old.n_slices, old.channels, *old.plane_shape)
+    after = (new.n_slices, new.channels, *new.plane_shape)
+    if before != after:
+        raise InputError(
+            f"edited labels must belong to an image of the same size (slices, channels, y, x) "
+            f"{before}, got {after}: start a new run for another image."
+        )
+    if new.labels is None or new.scheme is None:
+        raise InputError(f"{new.name!r} has lost its labels: choose its labels again.")
 
 
 def _pixel_sizes(

@@ -1,4 +1,4 @@
-"""From stacks to endless, repeatable batches of augmented tiles, and to planes for validation.
+"""From planes to endless, repeatable batches of augmented tiles.
 
 Tile ``index`` of step ``step`` depends on the seed, these two numbers and the
 data, and on nothing else: not on the tiles before it, nor on threads. So a
@@ -19,27 +19,22 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import torch
 
-from napari_unet.annotation.weights import class_frequencies, class_weights
-from napari_unet.base.errors import InputError
 from napari_unet.config.size_rule import border, output_size
 from napari_unet.training.augmentation import Deformation, Lookup, adjust_grey, draw
 from napari_unet.training.places import SlicePlace, TilePlace, draw_corner, orders
-from napari_unet.training.training_planes import UNKNOWN, PlaneCache, TrainingPlanes
-from napari_unet.training.validation_planes import ValidationPlane, ValidationPlanes
+from napari_unet.training.plane_cache import PlaneCache
+from napari_unet.training.plane_tensors import PlaneTensors
+from napari_unet.training.planes import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_unet.annotation.splits import Split
     from napari_unet.config.augmentation import AugmentConfig
-    from napari_unet.config.network import ObjectMap
-    from napari_unet.config.weights import WeightConfig
-    from napari_unet.images.stack import Intensity, Stack
+    from napari_unet.training.planes import SeenImages, SeenTruth
 
-__all__ = ["Batch", "Tile", "TileSampler", "ValidationPlane", "ValidationPlanes"]
+__all__ = ["Batch", "Tile", "TileSampler"]
 
 TILE_STREAM = 1  # tells these random numbers from those of other modules with the same seed
 CACHE_BYTES = 2**30
@@ -114,22 +109,14 @@ class TileSampler:
 
     Parameters
     ----------
-    stacks
-        With labels; all with the same number of channels and classes.
-    splits
-        One per stack.
+    images, truths
+        One each per stack, blind to what validates.
     depth
         Poolings of the network.
     tile
         px, side of the input tile; a size that the network can take.
     batch
         Tiles per step.
-    intensity
-        Limits of grey values.
-    weights
-        None: every annotated pixel weighs 1.
-    maps
-        Object maps that are to be learnt beside the classes.
     augment
         Strengths of the augmentation.
     seed
@@ -138,58 +125,32 @@ class TileSampler:
         Where tiles are computed and kept.
     cache_bytes
         How much may be kept of prepared planes.
-
-    Raises
-    ------
-    InputError
-        If stacks, splits and settings do not fit together.
     """
 
     def __init__(
         self,
-        stacks: Sequence[Stack],
-        splits: Sequence[Split],
+        images: Sequence[SeenImages],
+        truths: Sequence[SeenTruth],
         *,
         depth: int,
         tile: int,
         batch: int,
-        intensity: Intensity,
-        weights: WeightConfig | None,
         augment: AugmentConfig,
         seed: int,
-        maps: tuple[ObjectMap, ...] = (),
         device: torch.device | str = "cpu",
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        _check(stacks, splits, intensity, batch, seed)
         self.depth, self.tile_side, self.batch_size = depth, tile, batch
         self.output_side = output_size(tile, depth)
         self.augment, self.seed, self.device = augment, seed, torch.device(device)
         cache = PlaneCache(cache_bytes)
         self._sources = tuple(
-            TrainingPlanes(
-                stack, split, intensity=intensity, weights=weights, cache=cache, maps=maps,
-                device=device, tile=tile,
-            )
-            for stack, split in zip(stacks, splits)
-        )  # fmt: skip
-        self._slices = [(k, i) for k, split in enumerate(splits) for i in split.train]
-        pixels = [float(np.prod(stacks[k].plane_shape)) for k, _ in self._slices]
+            PlaneTensors(*pair, cache, device=device, tile=tile)
+            for pair in zip(images, truths, strict=True)
+        )
+        self._slices = [(k, i) for k, truth in enumerate(truths) for i in truth.split.train]
+        pixels = [float(np.prod(truths[k].stack.plane_shape)) for k, _ in self._slices]
         self._chances = np.cumsum(pixels) / np.sum(pixels)
-        self.class_weights = self._measure_class_weights(weights)
-        for source in self._sources:
-            source.class_weights = self.class_weights
-
-    def _measure_class_weights(self, config: WeightConfig | None) -> NDArray[np.float64] | None:
-        """w_c over the training slices; kept when labels are edited later."""
-        if config is None or not config.balance:
-            return None
-        scheme = self._sources[0].stack.scheme
-        assert scheme is not None
-        targets = (target for source in self._sources for target in source.sample_targets())
-        shares = class_frequencies(targets, scheme.n_classes)
-        pixels = round(np.mean([np.prod(one.stack.plane_shape) for one in self._sources]))
-        return class_weights(shares, config.balance, pixels)
 
     # -- tiles ------------------------------------------------------------------------------
 
@@ -212,7 +173,7 @@ class TileSampler:
         return Tile(image, classes, weights, i, stack_index, place.centre, deformation, maps)
 
     def _cut(
-        self, source: TrainingPlanes, i: int, place: TilePlace | SlicePlace
+        self, source: PlaneTensors, i: int, place: TilePlace | SlicePlace
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         # Positions are counted from an anchor near the tile: float32 is too coarse for those of
         # a pixel far into a large plane.
@@ -307,30 +268,23 @@ class TileSampler:
 
     # -- edited labels ----------------------------------------------------------------------
 
-    def refresh(self, stack_index: int, stack: Stack) -> None:
-        """Use edited labels from the next batch on.
+    def refresh(self, stack_index: int, images: SeenImages, truth: SeenTruth) -> None:
+        """Use the edited labels of one stack from the next batch on.
 
         Parameters
         ----------
         stack_index
             Which of the stacks was edited.
-        stack
-            The edited one; it may hold the same arrays, changed in place. Class
-            weights stay, so that the loss keeps its scale.
-
-        Raises
-        ------
-        InputError
-            If it is not the same size, or has no labels.
+        images, truth
+            Of the edited one, whose arrays may be the same, changed in place.
         """
         sources = list(self._sources)
-        _check_same_shape(sources[stack_index].stack, stack)
-        sources[stack_index] = sources[stack_index].with_stack(stack)
+        sources[stack_index] = sources[stack_index].edited(images, truth)
         self._sources = tuple(sources)
 
 
 def _window(
-    source: TrainingPlanes, coords: Tensor, anchor: tuple[int, int]
+    source: PlaneTensors, coords: Tensor, anchor: tuple[int, int]
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """Rows and columns that linear or cubic interpolation at `coords` needs."""
     if source.whole:
@@ -359,45 +313,3 @@ def _empty(queue: Queue[_Ready | BaseException]) -> None:
             queue.get_nowait()
     except Empty:
         pass
-
-
-def _check(
-    stacks: Sequence[Stack], splits: Sequence[Split], intensity: Intensity, batch: int, seed: int
-) -> None:
-    if not stacks or len(stacks) != len(splits):
-        raise InputError(f"every stack needs one split, got {len(stacks)} and {len(splits)}.")
-    if batch < 1:
-        raise InputError(f"batch must be 1 tile or more, got {batch}.")
-    if seed < 0:
-        raise InputError(f"seed must be 0 or more, got {seed}.")
-    for stack in stacks:
-        if stack.labels is None or stack.scheme is None:
-            raise InputError(f"{stack.name!r} has no labels to train on: choose its labels.")
-        if stack.channels != len(intensity.low):
-            raise InputError(
-                f"all stacks must have {len(intensity.low)} channels, but {stack.name!r} has "
-                f"{stack.channels}: train on stacks of one kind."
-            )
-    classes = {stack.scheme.n_classes for stack in stacks if stack.scheme is not None}
-    if len(classes) > 1:
-        raise InputError(
-            f"all stacks must have the same classes, got {sorted(classes)} classes: give them "
-            "one label scheme."
-        )
-    if not any(split.train for split in splits):
-        raise InputError(
-            "expected at least one labelled slice to train on, got none: label another slice or "
-            "validate on fewer."
-        )
-
-
-def _check_same_shape(old: Stack, new: Stack) -> None:
-    before = (old.n_slices, old.channels, *old.plane_shape)
-    after = (new.n_slices, new.channels, *new.plane_shape)
-    if before != after:
-        raise InputError(
-            f"edited labels must belong to an image of the same size (slices, channels, y, x) "
-            f"{before}, got {after}: start a new run for another image."
-        )
-    if new.labels is None or new.scheme is None:
-        raise InputError(f"{new.name!r} has lost its labels: choose its labels again.")

@@ -208,7 +208,7 @@ class Trainer:
             _check_reproducible_start(self.folder)
         self._keep_good()
         self.sampler = self._make_sampler()
-        self.validation = self.data.validation(self.sampler.class_weights)
+        self.validation = self.data.validation()
         if self.folder is not None:
             self._open_folder(self.folder)
         return remark
@@ -424,9 +424,10 @@ class Trainer:
 
     def refresh(self, stack_index: int, stack: Stack) -> None:
         """Take edited labels, in the pixels of the given stack, into the batches that follow."""
-        seen = self.data.refresh(stack_index, stack)
-        self.sampler.refresh(stack_index, seen)
-        self.validation.refresh(stack_index, seen)
+        data, k = self.data, stack_index
+        data.refresh(k, stack)
+        self.sampler.refresh(k, data.images(k), data.truth(k))
+        self.validation.refresh(k, data.images(k, blind=False), data.truth(k, blind=False))
 
     # -- the run folder --------------------------------------------------------
 

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unet.annotation.labels import Target, read_target
-from napari_unet.annotation.object_distance import maps_of_window
-from napari_unet.training.training_planes import (
-    UNKNOWN,
-    WHOLE_PIXELS,
-    PlaneCache,
-    read_truth,
-    weight_margin,
-)
+from napari_unet.training.plane_cache import PlaneCache
+from napari_unet.training.planes import UNKNOWN, WHOLE_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_unet.annotation.splits import Split
-    from napari_unet.config.network import ObjectMap
-    from napari_unet.config.weights import WeightConfig
-    from napari_unet.images.stack import Intensity, Stack
+    from napari_unet.training.planes import SeenImages, SeenTruth
 
 __all__ = ["ValidationPlane", "ValidationPlanes"]
 
@@ -78,54 +68,39 @@ class ValidationPlanes:
 
     Parameters
     ----------
-    stacks, splits
-        As for the sampler.
-    intensity
-        Limits of grey values.
-    weights
-        None: every annotated pixel weighs 1.
-    class_weights
-        (K,), as measured on the *training* slices; None: 1 each.
-    maps
-        Object maps that are wanted, M of them.
+    images, truths
+        One each per stack, of which nothing is hidden.
     cache_bytes
         How much may be kept of prepared planes.
     """
 
     def __init__(
         self,
-        stacks: Sequence[Stack],
-        splits: Sequence[Split],
-        *,
-        intensity: Intensity,
-        weights: WeightConfig | None,
-        class_weights: NDArray[np.float64] | None = None,
-        maps: tuple[ObjectMap, ...] = (),
+        images: Sequence[SeenImages],
+        truths: Sequence[SeenTruth],
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        self._stacks, self._splits = list(stacks), tuple(splits)
-        self._intensity, self._weights, self._class_weights = intensity, weights, class_weights
-        self._maps = maps
+        self._images, self._truths = list(images), list(truths)
         self._cache = PlaneCache(cache_bytes)
-        self._tokens = [object() for _ in stacks]
+        self._tokens = [object() for _ in truths]
 
     def __iter__(self) -> Iterator[ValidationPlane]:
-        for k, (stack, split) in enumerate(zip(self._stacks, self._splits)):
-            for i in split.validation:
-                for rows, cols in _windows(stack.plane_shape, split.region):
+        for k, truth in enumerate(self._truths):
+            for i in truth.split.validation:
+                for rows, cols in _windows(truth.stack.plane_shape, truth.split.region):
                     yield self._plane(k, i, rows, cols)
 
     def __len__(self) -> int:
         return sum(
-            len(split.validation) * len(_windows(stack.plane_shape, split.region))
-            for stack, split in zip(self._stacks, self._splits)
+            len(one.split.validation) * len(_windows(one.stack.plane_shape, one.split.region))
+            for one in self._truths
         )
 
-    def refresh(self, stack_index: int, stack: Stack) -> None:
-        """Use edited labels from the next iteration on."""
+    def refresh(self, stack_index: int, images: SeenImages, truth: SeenTruth) -> None:
+        """Use the edited labels of one stack from the next iteration on."""
         self._cache.drop(self._tokens[stack_index])
         self._tokens[stack_index] = object()
-        self._stacks[stack_index] = stack
+        self._images[stack_index], self._truths[stack_index] = images, truth
 
     def _plane(self, k: int, i: int, rows: slice, cols: slice) -> ValidationPlane:
         def make() -> tuple[ValidationPlane, int]:
@@ -136,53 +111,24 @@ class ValidationPlanes:
         return self._cache.get((self._tokens[k], i, rows.start, cols.start), make)
 
     def _prepare(self, k: int, i: int, rows: slice, cols: slice) -> ValidationPlane:
-        stack, split = self._stacks[k], self._splits[k]
-        image = self._intensity.for_slice(stack, i).normalise(stack.image_crop(i, rows, cols))
-        classes, weights = self._truth(stack, i, rows, cols)
-        unknown = classes == UNKNOWN
+        truth, split = self._truths[k], self._truths[k].split
+        image = self._images[k].window(i, rows, cols)
+        classes, weights, *maps = truth.window(i, rows, cols)
         if split.region is not None:
             measured = split.measured(rows, cols)
             outside = np.ones(classes.shape, bool)
             if measured is not None:
                 outside[measured] = False
             weights[outside] = 0
-        classes[unknown] = 0
-        maps, objects = self._objects(stack, i, rows, cols)
-        maps[:, weights == 0] = np.nan
+        classes[classes == UNKNOWN] = 0
+        objects = np.empty((0, 0), np.int32)
+        if truth.maps:
+            objects = truth.target(i, rows, cols, gap=False).objects
+        kept = np.array(maps, np.float32).reshape(-1, *weights.shape)
+        kept[:, weights == 0] = np.nan
         return ValidationPlane(
-            k, i, rows, cols, image, classes.astype(np.uint8), weights, maps, objects
+            k, i, rows, cols, image, classes.astype(np.uint8), weights, kept, objects
         )
-
-    def _objects(
-        self, stack: Stack, i: int, rows: slice, cols: slice
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-        """Return object maps and ids of a window, as drawn."""
-        if not self._maps:
-            shape = rows.stop - rows.start, cols.stop - cols.start
-            return np.empty((0, *shape), np.float32), np.empty((0, 0), np.int32)
-        assert stack.scheme is not None
-        as_drawn = replace(stack.scheme, gap=False)
-
-        def read(rows: slice, cols: slice) -> Target:
-            return read_target(stack.label_crop(i, rows, cols), as_drawn)
-
-        maps = maps_of_window(read, self._maps, (rows, cols), stack.plane_shape)
-        return maps, read(rows, cols).objects
-
-    def _truth(
-        self, stack: Stack, i: int, rows: slice, cols: slice
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Class index and weight, each (h, w), computed on a larger window."""
-        assert stack.scheme is not None  # a stack with labels has one
-        margin = weight_margin(self._weights)
-        grown = [
-            slice(max(0, s.start - margin), min(n, s.stop + margin))
-            for s, n in zip((rows, cols), stack.plane_shape)
-        ]
-        target = read_target(stack.label_crop(i, *grown), stack.scheme)
-        truth = read_truth(target, self._weights, self._class_weights)
-        y, x = (slice(s.start - g.start, s.stop - g.start) for s, g in zip((rows, cols), grown))
-        return truth[0, y, x].copy(), truth[1, y, x].copy()
 
 
 def _windows(
