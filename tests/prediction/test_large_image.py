@@ -30,15 +30,9 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.config.network import UNetConfig
-<<<<<<< HEAD
 from napari_unet.prediction.arrays import predict_labels, predict_probabilities
-from napari_unet.training.sampling import TileSampler
-from napari_unet.annotation.splits import SplitConfig, split_stack
-=======
-from napari_unet.prediction.predict import predict_labels, predict_probabilities
 from napari_unet.training.data import TrainingData
 from napari_unet.config.split import SplitConfig
->>>>>>> 2f34e5f (One reader of images and one of truth, for training and for measuring; tensors apart from them)
 from napari_unet.images.stack import Stack
 from napari_unet.training.trainer import TrainConfig, Trainer
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from napari_unet.annotation.labels import read_target
-from napari_unet.annotation.splits import split_stack
-from napari_unet.annotation.weights import target_weights
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app.session import session_of
-from napari_unet.app.weights_job import describe, measure_class_weights
-from napari_unet.config.size_rule import border
+from napari_unet.app.weights_job import describe
+from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Stack
+from napari_unet.network.tiles import mirrored_indices
+from napari_unet.training.trainer import Trainer
 from napari_unet.widgets.weights.weights_dock import WeightsDock
 
 from .conftest import until
@@ -46,18 +47,32 @@ def settled(dock) -> None:
     until(lambda: not dock._job.is_busy)
 
 
-def expected(dock, stack, i):
-    session = dock.session
-    split = split_stack(stack, session.config.split, border(session.config.network.depth))
-    target = read_target(stack.label_plane(i), stack.scheme)
-    config = session.config.weights
-    weights = measure_class_weights(stack, split) if config.balance else None
-    return target_weights(target, config, None if config.preset == "fiji" else weights)
+def trainers_weights(session, i):
+    """A tile of the first stack's slice, as a trainer's own sampler draws it, and its corner."""
+    config = replace(session.config, augment=AugmentConfig.none(), steps=1, device="cpu")
+    trainer = Trainer(session.stacks, config)
+    with closing(trainer.run()) as events:
+        next(events)
+    tiles = (trainer.sampler.tile(step, 0) for step in range(200))
+    tile = next(one for one in tiles if (one.stack_index, one.slice_index) == (0, i))
+    side = tile.weights.shape[0]
+    top, left = (round(at - (side - 1) / 2) for at in tile.centre)
+    return tile.weights.numpy(), top, left
 
 
-def test_the_map_is_the_trainers_and_lies_over_the_image(dock, model, stack):
+def assert_is_the_trainers(dock, shown, i):
+    """The map is what a trainer's tile holds; beyond the borders tiles are mirrored."""
+    weights, top, left = trainers_weights(dock.session, i)
+    rows, cols = (
+        mirrored_indices(start, start + len(weights), n)
+        for start, n in zip((top, left), shown.shape)
+    )
+    assert np.array_equal(shown[np.ix_(rows, cols)], weights)
+
+
+def test_the_map_lies_over_the_image(dock, model, stack):
     layer = model.layers[NAME]
-    assert np.array_equal(layer.data, expected(dock, stack, dock._shown[1]))
+    assert layer.data.shape == stack.plane_shape
     assert np.allclose(layer.scale, (0.5, 0.5))
     assert np.allclose(layer.translate, (1, 2))
     assert layer.colormap.name == "magma"
@@ -65,19 +80,59 @@ def test_the_map_is_the_trainers_and_lies_over_the_image(dock, model, stack):
     assert "class weights: background" in dock.note.text()
 
 
-@pytest.mark.parametrize("region", [None, (0, 40, 0, 30)])
-def test_class_weights_are_the_samplers(stack, region):
-    from napari_unet.config.augmentation import AugmentConfig
-    from napari_unet.images.stack import Intensity
-    from napari_unet.training.sampling import TileSampler
-
-    config = SplitConfig() if region is None else SplitConfig(mode="region", region=region)
-    split = split_stack(stack, config, 40)
-    sampler = TileSampler(
-        (stack,), (split,), depth=1, tile=60, batch=1, intensity=Intensity.measure(stack),
-        weights=WeightConfig(), augment=AugmentConfig.none(), seed=0,
+@pytest.mark.parametrize("preset", ["paper", "fiji"])
+@pytest.mark.parametrize(
+    ("zoom", "stacks", "pixel_size"),
+    [
+        (1.0, 1, None), (0.5, 1, None), (1.0, 2, None), (0.5, 2, None),
+        (1.0, 2, "first"), (0.5, 2, "first"), (1.0, 1, 1.0), (0.5, 2, 0.8),
+    ],
+)  # fmt: skip
+def test_the_map_is_the_trainers_own(dock, model, stack, preset, zoom, stacks, pixel_size):
+    if stacks == 2:  # twice as fine, and with other class frequencies
+        labels = np.where(np.arange(160)[:, None] < 40, 0, stack.labels[:2, :80].repeat(2, 1))
+        other = np.random.default_rng(0).integers(0, 200, labels.shape, np.uint8)
+        dock.session.added = (
+            Stack("more", other, "zyx", labels=labels, scheme=stack.scheme, scale=(3, 0.25, 0.25)),
+        )
+    dock.session.change(
+        network={"depth": 1, "width": 2}, tile=60, batch=1, split=SplitConfig("none"),
+        weights=WeightConfig(preset), zoom=zoom, pixel_size=pixel_size,
     )  # fmt: skip
-    assert np.allclose(measure_class_weights(stack, split), sampler.class_weights)
+    model.dims.set_current_step(0, 2)
+    settled(dock)
+    layer = model.layers[NAME]
+    assert_is_the_trainers(dock, layer.data, 2)
+    # The same outline as the image, whatever the size of its pixels.
+    low = np.subtract(layer.translate, np.multiply(layer.scale, 0.5))
+    assert np.allclose(low, (0.75, 1.75))
+    assert np.allclose(low + np.multiply(layer.scale, layer.data.shape), (48.75, 57.75))
+
+
+def test_a_gap_weighs_what_it_does_in_training(dock, model, qtbot):
+    """Fiji's preset at half the size: a gap of 20 px is one of 10, and weighs ten times as much."""
+    labels = np.zeros((2, 120, 120), np.uint8)
+    labels[:, 20:100, 20:50], labels[:, 20:100, 70:100] = 1, 2
+    image = np.random.default_rng(0).integers(0, 255, labels.shape, np.uint8)
+    stack = Stack("gap", image, "zyx", labels=labels, scheme=LabelScheme())
+    dock.session.use_layers(stack, model.add_image(image, name="gap"))
+    dock.session.change(weights=WeightConfig("fiji"), zoom=0.5)
+    settled(dock)
+    middle = model.layers["gap · weights"].data[30, 30]
+    # 5 px from the one and 6 from the other: 10.2 where it would be 0.76 at full size
+    expected = 0.1 + 50 * np.exp(-(11**2) / 72) + 0.9 * np.exp(-(5**2) / 200)
+    assert middle == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_region_that_validates_weighs_nothing(dock, model, stack):
+    dock.session.change(
+        network={"depth": 1}, tile=60, split=SplitConfig("region", region=(0, 30, 0, 112)), zoom=0.5
+    )
+    settled(dock)
+    weights = model.layers[NAME].data
+    # 15 px of the region and 16 px as far as the network sees
+    assert not weights[:31].any()
+    assert weights[31:].all()
 
 
 def test_controls_change_the_session_and_the_map_in_a_moment(dock, model, stack):
@@ -88,7 +143,7 @@ def test_controls_change_the_session_and_the_map_in_a_moment(dock, model, stack)
     assert time.monotonic() - start < 1.5  # 0.3 s where nothing else runs
     assert dock.session.config.weights == WeightConfig(sigma=9.0)
     settled(dock)
-    assert np.array_equal(model.layers[NAME].data, expected(dock, stack, dock._shown[1]))
+    assert_is_the_trainers(dock, model.layers[NAME].data, dock._shown[1])
     assert len([one for one in model.layers if "weights" in one.name]) == 1
 
 
@@ -97,7 +152,7 @@ def test_dragging_a_slider_ends_with_its_last_value(dock, model, stack):
         dock.w0.slider.setValue(position)
     settled(dock)
     assert dock.session.config.weights.w0 == 39
-    assert np.array_equal(model.layers[NAME].data, expected(dock, stack, dock._shown[1]))
+    assert_is_the_trainers(dock, model.layers[NAME].data, dock._shown[1])
 
 
 def test_the_map_follows_the_slice_slider(dock, model, stack):
@@ -105,7 +160,7 @@ def test_the_map_follows_the_slice_slider(dock, model, stack):
         model.dims.set_current_step(0, i)
         settled(dock)
         assert dock._shown[1] == i
-        assert np.array_equal(model.layers[NAME].data, expected(dock, stack, i))
+        assert_is_the_trainers(dock, model.layers[NAME].data, i)
         assert dock.note.text().startswith(f"Slice {i}")
 
 

@@ -84,7 +84,7 @@ class TileSource:
 def _sampler(stacks: tuple[Stack, ...], config: TrainConfig) -> Any:
     from napari_unet.training.data import TrainingData
 
-    return TrainingData(stacks, config).sampler()
+    return TrainingData(stacks, config, lazy=True).sampler()
 
 
 def _shown(tile: Any, step: int, index: int) -> ShownTile:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_unet.annotation.labels import read_target
-from napari_unet.annotation.weights import balanced_weights, class_frequencies, target_weights
 from napari_unet.base.errors import InputError
+from napari_unet.config.split import SplitConfig
+from napari_unet.training.data import TrainingData
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from napari_unet.annotation.labels import Target
-    from napari_unet.annotation.splits import Split
-    from napari_unet.config.weights import WeightConfig
+    from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
+    from napari_unet.training.data import Placement
 
-__all__ = ["Statistics", "WeightMap", "measure_class_weights", "slice_weights"]
+__all__ = ["Statistics", "WeightMap", "WeightSource", "describe"]
 
-FREQUENCY_PIXELS = 2**25  # class frequencies are measured on at most so many
 BINS = 64
 
 
@@ -48,50 +44,64 @@ class Statistics:
 
 @dataclass(frozen=True, eq=False)
 class WeightMap:
-    """The weight map of one slice: (Y, X) float32, and what it is like."""
+    """The weight map of one slice as training has it.
+
+    Attributes
+    ----------
+    slice_index
+        Of the first stack.
+    weights
+        (Y, X) float32, in pixels as the network sees them.
+    placement
+        Where these lie in the given image.
+    class_weights
+        (K,), or None where there are none.
+    statistics
+        What it is like.
+    """
 
     slice_index: int
     weights: NDArray[np.float32]
+    placement: Placement
+    class_weights: NDArray[np.float64] | None
     statistics: Statistics
 
 
-def measure_class_weights(stack: Stack, split: Split) -> NDArray[np.float64]:
-    """Class weights w_c over the training slices, as the trainer has them: (K,)."""
-    assert stack.scheme is not None
-    Y, X = stack.plane_shape
-    count = min(len(split.train), max(1, FREQUENCY_PIXELS // (Y * X)))
-    chosen = np.unique(np.linspace(0, len(split.train) - 1, count).astype(int))
+class WeightSource:
+    """Makes weight maps with what the trainer reads; keeps it while only the weights change."""
 
-    def targets() -> Iterator[Target]:
-        assert stack.scheme is not None
-        unknown = split.untrained(slice(0, Y), slice(0, X))
-        for k in chosen:
-            target = read_target(stack.label_plane(split.train[k]), stack.scheme)
-            if unknown is not None:
-                target.known[unknown] = False
-            yield target
+    def __init__(self) -> None:
+        self._data: TrainingData | None = None
 
-    return balanced_weights(class_frequencies(targets(), stack.scheme.n_classes))
+    def draw(self, stacks: tuple[Stack, ...], config: TrainConfig, i: int) -> WeightMap:
+        """Compute the map of slice ``i`` of the first stack.
 
-
-def slice_weights(
-    stack: Stack, i: int, config: WeightConfig, class_weights: NDArray[np.float64] | None
-) -> WeightMap:
-    """Compute the weight map of slice ``i``.
-
-    Raises
-    ------
-    InputError
-        When the slice has no labels.
-    """
-    assert stack.scheme is not None
-    if i not in stack.labelled_slices:
-        raise InputError(
-            f"slice {i} is not annotated, so it has no weight map: go to an annotated one."
+        Raises
+        ------
+        InputError
+            When the slice has no labels, or the stacks cannot be trained on.
+        """
+        try:
+            data = self._data_of(stacks, config)
+        except InputError:  # what is wrong with the choice of validation is said where it is made
+            data = self._data_of(stacks, replace(config, split=SplitConfig("none")))
+        self._data = data
+        data.refresh(0, stacks[0])  # labels may have been painted since
+        weights = data.weight_map(0, i)
+        formula = data.config.weights
+        has_own = formula is None or formula.preset == "fiji"
+        return WeightMap(
+            i,
+            weights,
+            data.placement(0),
+            None if has_own else data.class_weights,
+            describe(weights),
         )
-    target = read_target(stack.label_plane(i), stack.scheme)
-    weights = target_weights(target, config, class_weights if config.balance else None)
-    return WeightMap(i, weights, describe(weights))
+
+    def _data_of(self, stacks: tuple[Stack, ...], config: TrainConfig) -> TrainingData:
+        if self._data is None or self._data.given != stacks:  # equal when they are the same
+            return TrainingData(stacks, config, lazy=True)
+        return self._data.changed(config)
 
 
 def describe(weights: NDArray[np.float32]) -> Statistics:

@@ -26,10 +26,10 @@ from napari_unet.config.size_rule import border
 from napari_unet.images.intensity import training_limits
 from napari_unet.images.resampling import reach, resample, resampled_labels, resampled_shape
 from napari_unet.images.stack import Intensity, Stack
-from napari_unet.training.planes import SeenImages, SeenTruth
+from napari_unet.training.planes import SeenImages, SeenTruth, everything
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -262,6 +262,30 @@ class TrainingData:
             [self.truth(k, blind=False) for k in range(len(self.given))],
         )
 
+    def weight_map(self, stack_index: int, i: int) -> NDArray[np.float32]:
+        """Return the weights of slice ``i`` as training sees them: (Y, X) float32, seen pixels.
+
+        Raises
+        ------
+        InputError
+            When the slice has no labels.
+        """
+        if i not in self.given[stack_index].labelled_slices:
+            raise InputError(
+                f"slice {i} is not annotated, so it has no weight map: go to an annotated one."
+            )
+        truth = self.truth(stack_index)
+        weights: NDArray[np.float32] = truth.window(i, *everything(truth.stack))[1]
+        return weights
+
+    def changed(self, config: TrainConfig) -> TrainingData:
+        """Return the same stacks with other settings; what these leave as it is is shared."""
+        other = TrainingData(self.given, config, lazy=self._lazy)
+        for name, key in _KEPT.items():
+            if name in self.__dict__ and key(self.config) == key(other.config):
+                other.__dict__[name] = self.__dict__[name]
+        return other
+
     def refresh(self, stack_index: int, stack: Stack) -> None:
         """Take edited labels; readers, samplers and planes that are asked for later have them.
 
@@ -313,6 +337,25 @@ class TrainingData:
             )
             raise InputError(msg)
         return seen
+
+
+def _resampling(config: TrainConfig) -> tuple[object, ...]:
+    return config.pixel_size, config.zoom
+
+
+def _division(config: TrainConfig) -> tuple[object, ...]:
+    return *_resampling(config), config.split, config.network.depth
+
+
+_KEPT: dict[str, Callable[[TrainConfig], tuple[object, ...]]] = {
+    "stacks": _resampling,
+    "limits": lambda config: (*_division(config), config.intensity),
+    "class_weights": lambda config: (
+        *_division(config),
+        None if config.weights is None else config.weights.balance,
+    ),
+}
+"""What is made once, and the settings that it depends on."""
 
 
 def _check_same_shape(old: Stack, new: Stack) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.app.session import Session
+    from napari_unet.training.data import Placement
 
 __all__ = [
     "LayerCombo",
@@ -35,6 +36,7 @@ __all__ = [
     "proposed_axes",
     "refresh",
     "result_name",
+    "seen_placement",
     "show_image",
     "show_labels",
     "shown_slice",
@@ -310,6 +312,16 @@ def placement(session: Session, stack: Stack, ndim: int | None = None) -> dict[s
         names = [name for a, name in zip(stack.axes, source.axis_labels) if a != "c"]
         kept["axis_labels"] = tuple(names[keep])
     return kept
+
+
+def seen_placement(session: Session, stack: Stack, seen: Placement) -> dict[str, Any]:
+    """Return scale and translate of a plane in pixels as the network sees those of ``stack``."""
+    given = placement(session, stack, 2)
+    scale, translate = (np.asarray(given[name], float) for name in ("scale", "translate"))
+    return {
+        "scale": tuple((scale * seen.scale).tolist()),
+        "translate": tuple((translate + scale * seen.translate).tolist()),
+    }
 
 
 def _turned(source: Layer, kept: list[int]) -> NDArray[np.float64]:

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 
-from napari_unet.annotation.splits import split_stack
-from napari_unet.app.weights_job import WeightMap, measure_class_weights, slice_weights
-from napari_unet.base.errors import InputError
-from napari_unet.config.size_rule import border
+from napari_unet.app.weights_job import WeightMap, WeightSource
 from napari_unet.config.weights import DEFAULTS, Preset, WeightConfig
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.bound import BoundControls
@@ -31,6 +28,7 @@ from napari_unet.widgets.common.layers import (
     find_result,
     go_to_slice,
     result_name,
+    seen_placement,
     show_image,
     shown_slice,
 )
@@ -38,11 +36,8 @@ from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 from napari_unet.widgets.weights.histogram import Histogram
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_unet.config.split import SplitConfig
     from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
     from napari_unet.widgets.common.theme import Colours
@@ -64,7 +59,7 @@ class WeightsDock(Dock):
         self._job = Latest(self)
         self._job.done.connect(self._on_map)
         self._job.failed.connect(self._on_error)
-        self._known: dict[Any, NDArray[np.float64]] = {}  # class weights by stack and split
+        self._source = WeightSource()
         self._shown: tuple[Any, ...] | None = None
         self._layer: Any = None
         self._build_controls()
@@ -82,6 +77,7 @@ class WeightsDock(Dock):
         self.follow(self.refresh, "weights")
         self.follow(self._on_stack, "split", "network", "zoom", "pixel_size")
         self.listen(self.session.stack_changed, self._on_stack)
+        self.listen(self.session.added_changed, self._on_stack)
         self.listen(self.viewer.dims.events.current_step, self._on_slice)
         self.listen(self.viewer.layers.events.removed, self._on_removed)
 
@@ -162,7 +158,6 @@ class WeightsDock(Dock):
         self.sigma1.setEnabled(is_fiji)
 
     def _on_stack(self, _: object = None) -> None:
-        self._known.clear()
         self._shown = None
         self.refresh()
 
@@ -211,12 +206,7 @@ class WeightsDock(Dock):
             return
         i = shown_slice(self.viewer, stack, self.session.image_layer)
         self._shown = (stack, i)
-        self._job.request(
-            partial(
-                _compute, stack, i, _shown(self.session.config), self.session.config.split,
-                border(self.session.config.network.depth), self._known,
-            )
-        )  # fmt: skip
+        self._job.request(partial(self._source.draw, self.session.stacks, self.session.config, i))
 
     def _reason(self, stack: Stack | None) -> str:
         if stack is None:
@@ -233,10 +223,9 @@ class WeightsDock(Dock):
         self.histogram.setVisible(True)
         self.jump.hide()
         words = f"Slice {found.slice_index}"
-        weights = self._known.get("class weights")
-        if weights is not None and _shown(self.session.config).preset != "fiji":
+        if found.class_weights is not None:
             assert stack.scheme is not None
-            pairs = zip(stack.scheme.names, weights.tolist())
+            pairs = zip(stack.scheme.names, found.class_weights.tolist())
             listed = ", ".join(f"{name} {weight:.2f}" for name, weight in list(pairs)[:4])
             words += f" · class weights: {listed}"
         self.note.say(words)
@@ -249,6 +238,7 @@ class WeightsDock(Dock):
         self._layer = None  # replacing a layer is not the user deleting it
         layer = show_image(
             self.viewer, self.session, stack, WHAT, found.weights,
+            **seen_placement(self.session, stack, found.placement),
             colormap=WEIGHT_COLORMAP, contrast_limits=limits, opacity=0.65, blending="translucent",
         )  # fmt: skip
         if old is not None:
@@ -302,24 +292,3 @@ def _other_w0(w0: float, config: TrainConfig) -> dict[str, Any]:
 
 def _other_sigma(sigma: float, config: TrainConfig) -> dict[str, Any]:
     return _with(config, sigma=None if sigma == DEFAULTS[_shown(config).preset][1] else sigma)
-
-
-def _compute(
-    stack: Stack,
-    i: int,
-    config: WeightConfig,
-    split: SplitConfig,
-    guard: int,
-    known: dict[Any, NDArray[np.float64]],
-) -> WeightMap:
-    """Compute the map of a slice; class weights are measured once per stack and split."""
-    weights = None
-    if config.balance and config.preset != "fiji":
-        if "class weights" not in known:
-            try:
-                divided = split_stack(stack, split, guard)
-            except InputError:  # the Data dock says what is wrong with it
-                divided = split_stack(stack, type(split)("none"), guard)
-            known["class weights"] = measure_class_weights(stack, divided)
-        weights = known["class weights"]
-    return slice_weights(stack, i, config, weights)
