@@ -76,7 +76,7 @@ def test_pixels_of_another_unit_are_not_compared():
     first, other = stack_of(), stack_of("b", pixel=0.5, unit="pixel")
     assert not pixel_sizes_differ([first, other])
     assert seen(first, other, pixel_size=None)[1] is other
-    with pytest.raises(InputError, match="'b' are in pixel and not in um"):
+    with pytest.raises(InputError, match="'b' are in pixel and not in micrometer"):
         seen(first, other)
 
 

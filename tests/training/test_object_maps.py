@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
-from napari_unet.training.training_planes import TrainingPlanes
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.object_distance import distance_share
@@ -20,9 +20,13 @@ from napari_unet.config.training import TrainConfig
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.network.compute import Compute
 from napari_unet.network.unet import UNet
+from napari_unet.training.data import TrainingData
 from napari_unet.training.learner import Learner
-from napari_unet.training.sampling import Batch, TileSampler, ValidationPlanes
+from napari_unet.training.plane_tensors import PlaneTensors
 from napari_unet.training.trainer import Finished, Step, Validated, train
+
+if TYPE_CHECKING:
+    from napari_unet.training.sampling import Batch, TileSampler
 
 DEPTH, TILE = 1, 44
 UNIT = Intensity((0.0,), (1.0,))
@@ -42,12 +46,21 @@ def stack_of(labels: np.ndarray, annotation: str = "dense") -> Stack:
     return Stack("discs", image[None], "zyx", labels[None], LabelScheme("objects", annotation))
 
 
-def sampler_of(stack: Stack, augment: AugmentConfig | None = None, **split: object) -> TileSampler:
-    return TileSampler(
-        [stack], [Split(**{"train": (0,), "validation": (), "region": None, "guard": 0} | split)],
-        depth=DEPTH, tile=TILE, batch=4, intensity=UNIT, weights=None,
-        augment=augment or AugmentConfig.none(), seed=0, maps=MAPS,
+def data_of(
+    stack: Stack, augment: AugmentConfig | None = None, maps=MAPS, **split: object
+) -> TrainingData:
+    config = TrainConfig(
+        network=UNetConfig(depth=DEPTH, object_maps=maps), tile=TILE, batch=4, weights=None,
+        augment=augment or AugmentConfig.none(), split=SplitConfig("none"),
     )  # fmt: skip
+    data = TrainingData(stack, config, limits=UNIT)
+    given = {"train": (0,), "validation": (), "region": None, "guard": 0} | split
+    data.splits = (Split(**given),)
+    return data
+
+
+def sampler_of(*args: object, **changes: object) -> TileSampler:
+    return data_of(*args, **changes).sampler()
 
 
 def where(tile, side: int) -> tuple[slice, slice]:
@@ -60,7 +73,7 @@ def where(tile, side: int) -> tuple[slice, slice]:
 @pytest.mark.parametrize("windowed", [False, True])
 def test_an_object_cut_by_a_tile_keeps_its_distances(monkeypatch, windowed) -> None:
     if windowed:
-        monkeypatch.setattr(TrainingPlanes, "_prepares_whole", lambda self, tile: False)
+        monkeypatch.setattr(PlaneTensors, "_prepares_whole", lambda self, tile: False)
     labels = discs()
     whole = distance_share(labels)
     mirrored = np.pad(whole, 60, mode="reflect")
@@ -126,12 +139,9 @@ def test_a_batch_in_parts_is_the_batch() -> None:
 
 def test_validation_has_the_same_distances() -> None:
     labels = discs()
-    split = Split((), (0,), None, 0)
-    (plane,) = ValidationPlanes(
-        [stack_of(labels)], [split], intensity=UNIT, weights=None, maps=MAPS
-    )
+    (plane,) = data_of(stack_of(labels), validation=(0,)).validation()
     np.testing.assert_array_equal(plane.maps[0], distance_share(labels))
-    (bare,) = ValidationPlanes([stack_of(labels)], [split], intensity=UNIT, weights=None)
+    (bare,) = data_of(stack_of(labels), maps=(), validation=(0,)).validation()
     assert bare.maps.shape == (0, *labels.shape)
 
 
