@@ -72,6 +72,9 @@ class TrainConfig(Settings):
         Of the weights, the tiles and the dropout.
     device : str
         "auto", "cpu", "cuda", "cuda:1" …, or "mps"; see `napari_unet.network.choice.choose`.
+    compile : bool
+        Let torch compile the network before the first step, which takes a minute or two and a C++
+        compiler. Measured not to pay on a CPU.
     preset : str
         The preset these settings came from, for the record.
     """
@@ -106,6 +109,7 @@ class TrainConfig(Settings):
     checkpoint_every: int = 200
     seed: int = 0
     device: str = "auto"
+    compile: bool = False
     preset: str = "paper"
 
     def __post_init__(self) -> None:
@@ -116,6 +120,8 @@ class TrainConfig(Settings):
             if not isinstance(value, int) or value < 1:
                 msg = f"{name} must be a whole number of at least 1, got {value!r}"
                 raise InputError(msg)
+        if not isinstance(self.compile, bool):
+            raise InputError(f"compile must be true or false, got {self.compile!r}: choose one.")
         _one_of("optimiser", self.optimiser, ("adam", "sgd"))
         _one_of("schedule", self.schedule, ("one-cycle", "constant"))
         _one_of("loss", self.loss, ("mean", "weighted mean", "dice"))

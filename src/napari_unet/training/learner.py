@@ -31,6 +31,9 @@ STATE_OF = {"adam": ("step", "exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer"
 """What an optimiser keeps of each parameter."""
 
 
+BACKEND = "inductor"  # of torch.compile
+
+
 class OutOfMemoryError(Exception):
     """A step did not fit into memory; nothing was changed by it."""
 
@@ -55,6 +58,8 @@ class Learner:
         Tiles computed at once; fewer than the batch when memory is short. The
         gradients of the parts add up, so the step is the same (but for the
         statistics of batch normalisation).
+    remark : str
+        What a person should know of the last step, or "".
     """
 
     def __init__(self, network: UNet, config: TrainConfig, compute: Compute) -> None:
@@ -64,7 +69,12 @@ class Learner:
         self.step = 0
         self.micro = config.batch
         self.optimiser = _optimiser(self.network, config)
+        self.remark = ""
         self._released = False
+        # All tiles of a run have one size, so it is compiled for that size alone, and once.
+        self._compiled = (
+            torch.compile(self.network, dynamic=False, backend=BACKEND) if config.compile else None
+        )
 
     def learn(self, batch: Batch) -> float:
         """Take one step; returns the loss before it.
@@ -77,11 +87,12 @@ class Learner:
             If memory does not hold `micro` tiles.
         """
         self._take_back()
+        self.remark = ""
         self.network.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.learning_rate_at(self.step + 1)
         try:
-            loss = self._accumulate(batch)
+            loss = self._compute(batch)
         except (RuntimeError, MemoryError) as error:
             self.optimiser.zero_grad(set_to_none=True)
             if not is_out_of_memory(error):
@@ -92,6 +103,27 @@ class Learner:
             self.optimiser.step()
             self.step += 1
         return loss
+
+    def _compute(self, batch: Batch) -> float:
+        """Compute gradients and loss, compiled if that was asked for and works."""
+        if self._compiled is None:
+            return self._accumulate(batch)
+        statistics = {name: values.clone() for name, values in self.network.named_buffers()}
+        try:
+            return self._accumulate(batch)
+        except Exception as error:  # torch has no base class for what a compiler can cause
+            if is_out_of_memory(error):
+                raise
+            self._compiled = None
+            for name, values in self.network.named_buffers():
+                values.copy_(statistics[name])
+            loss = self._accumulate(batch)
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.remark = (
+                f"the network could not be compiled ({why}), so it is trained as it is: that needs "
+                "a C++ compiler"
+            )
+            return loss
 
     def _accumulate(self, batch: Batch) -> float:
         """Sum the gradients of parts of the batch, each with its share of the loss."""
@@ -127,7 +159,8 @@ class Learner:
         x = image.to(device).contiguous(memory_format=self.compute.memory_format)
         half = self.compute.dtype == "bfloat16"
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-            output: Tensor = self.network(x)
+            network = self.network if self._compiled is None else self._compiled
+            output: Tensor = network(x)
         return output
 
     @contextmanager

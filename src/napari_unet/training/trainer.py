@@ -175,6 +175,8 @@ class Trainer:
                     batches.close()
                     batches = self.sampler.batches(learner.step)
                     continue
+                if learner.remark:
+                    yield Adjusted(learner.remark)
                 if not math.isfinite(loss):
                     yield self._diverged()
                     return
