@@ -142,7 +142,7 @@ class TrainForm(QWidget):
         self.dropout = decimal_box(0.0, 0.9, 0.5, TIPS["dropout"], step=0.1)
         self.weights = Combo(WEIGHTS, TIPS["weights"])
         self.augment = check_box("as set under Augment", TIPS["augment"])
-        self.compile = check_box("the network, before the first step", TIPS["compile"])
+        self.compile = check_box("the network", TIPS["compile"])
         self.validate_every = spin_box(1, 1_000_000, 100, TIPS["validate"], suffix=" steps")
         for label, control in (
             ("Optimiser", self.optimiser),
