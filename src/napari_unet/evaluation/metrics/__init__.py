@@ -1,5 +1,6 @@
 """How good a segmentation is, in the units that papers report."""
 
+from napari_unet.evaluation.metrics.adapted_rand import adapted_rand
 from napari_unet.evaluation.metrics.ctc import ctc_det, ctc_seg
 from napari_unet.evaluation.metrics.error_map import ErrorMap, SegmentationError, error_map
 from napari_unet.evaluation.metrics.information import v_info
@@ -18,6 +19,11 @@ from napari_unet.evaluation.metrics.overlap import (
 from napari_unet.evaluation.metrics.pixel import pixel_error, pixel_f_score
 from napari_unet.evaluation.metrics.rand import rand_error, rand_score, v_rand
 from napari_unet.evaluation.metrics.thresholded_iou import thresholded_iou
+from napari_unet.evaluation.metrics.tracking import ctc_tra
+from napari_unet.evaluation.metrics.variation_of_information import (
+    Variation,
+    variation_of_information,
+)
 from napari_unet.evaluation.metrics.warping import warping_error
 
 __all__ = [
@@ -26,12 +32,15 @@ __all__ = [
     "ErrorMap",
     "ISBI2012Result",
     "SegmentationError",
+    "Variation",
+    "adapted_rand",
     "average_precision",
     "average_precision_curve",
     "confusion",
     "count",
     "ctc_det",
     "ctc_seg",
+    "ctc_tra",
     "dice_by_class",
     "error_map",
     "iou",
@@ -45,5 +54,6 @@ __all__ = [
     "thresholded_iou",
     "v_info",
     "v_rand",
+    "variation_of_information",
     "warping_error",
 ]
