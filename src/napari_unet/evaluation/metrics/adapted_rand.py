@@ -43,7 +43,7 @@ def adapted_rand(
     Returns
     -------
     Score
-        The adapted Rand *error* is 1 - ``f_score``. All 1 where the reference is empty.
+        The adapted Rand *error* is 1 - ``f_score``. All NaN where the reference is empty.
 
     Raises
     ------

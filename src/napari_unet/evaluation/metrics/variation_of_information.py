@@ -47,7 +47,7 @@ def variation_of_information(
     Returns
     -------
     Variation
-        Both 0 where the reference is empty.
+        Both NaN where the reference is empty.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def variation_of_information(
     areas = overlaps.reference_areas.astype(float)
     total = areas.sum()
     if total == 0:
-        return Variation(0.0, 0.0)
+        return Variation(np.nan, np.nan)
     n, m = len(areas), len(overlaps.predicted_ids)
     missed = areas - np.bincount(overlaps.reference, overlaps.shared, n)
     rows = np.concatenate([overlaps.reference, np.flatnonzero(missed)])
