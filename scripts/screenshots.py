@@ -112,14 +112,14 @@ def train(studio: Studio, steps: int, place: str) -> None:
     for layer in list(studio.viewer.layers):
         if layer.name.split(" · ")[-1] not in (studio.image.name, "labels"):
             layer.visible = False
-    wait(60, lambda: dock.start.isEnabled())
-    dock.place.setText(place)
+    wait(60, lambda: dock.control.start.isEnabled())
+    dock.place.field.setText(place)
     dock.form.steps.setValue(steps)
     dock.form.validate_every.setValue(max(1, steps // 12))
-    dock.start.click()
+    dock.control.start.click()
     wait(LONGEST_WAIT, lambda: dock.progress.bar.value() >= 0.7 * steps)
     studio.shoot("train")
-    wait(LONGEST_WAIT, lambda: dock.start.isEnabled())
+    wait(LONGEST_WAIT, lambda: dock.control.start.isEnabled())
 
 
 def predict_evaluate(studio: Studio) -> None:

@@ -44,7 +44,7 @@ def dock(request, shown_viewer, cells, tmp_path, monkeypatch):
     dock = getattr(import_module(f"napari_unet.widgets.{module}"), cls)(viewer)
     viewer.window.add_dock_widget(dock, name=request.param)
     if request.param == "Train":
-        for row in (dock.switches, dock.progress, dock.saved_row):
+        for row in (dock.control.switches, dock.progress, dock.progress.saved_row):
             row.show()
     viewer.window._qt_window.resize(1300, 700)
     dock.setFixedWidth(320)

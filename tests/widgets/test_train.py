@@ -16,9 +16,19 @@ from napari_unet.app.run_places import interrupted_runs, new_run, recent_runs, s
 from napari_unet.app.session import session_of
 from napari_unet.base.errors import CheckpointError
 from napari_unet.base.quantities import about
-from napari_unet.training.cost import NetworkSize, Rates, forward_flops, training_bytes
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.presets import PRESETS
+from napari_unet.training.cost import (
+    Rates,
+    forward_flops,
+    parameter_count,
+    step_task,
+    training_bytes,
+)
 from napari_unet.widgets.common.layers import stack_from_layers
-from napari_unet.widgets.train.train_dock import BUSY, NO_LABELS, NO_STACK, TrainDock
+from napari_unet.widgets.common.worker import Worker
+from napari_unet.widgets.train.run_control import BUSY
+from napari_unet.widgets.train.train_dock import NO_LABELS, NO_STACK, TrainDock
 
 from .conftest import pump, until
 
@@ -67,8 +77,15 @@ def click(button):
     button.click()
 
 
+def choose_start(dock, value):
+    """Choose what to start from, as with the mouse."""
+    dock.start_from.value = value
+    assert dock.start_from.value == value
+    dock.start_from.activated.emit(dock.start_from.currentIndex())
+
+
 def finish(dock, seconds=60):
-    until(lambda: dock._worker is None, seconds)
+    until(lambda: not dock.session.training.is_running, seconds)
 
 
 # -- before the start ---------------------------------------------------------------------------
@@ -77,34 +94,32 @@ def finish(dock, seconds=60):
 def test_without_a_stack_the_button_says_what_is_missing(viewer, qtbot):
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
-    assert not dock.start.isEnabled()
-    assert one_line(dock.start.toolTip()) == NO_STACK
-    assert dock.cost.text() == NO_STACK
+    assert not dock.control.start.isEnabled()
+    assert one_line(dock.control.start.toolTip()) == NO_STACK
+    assert dock.control.cost.text() == NO_STACK
 
 
 def test_without_labels_the_button_says_what_is_missing(viewer, cells, qtbot):
     choose_layers(viewer, cells[0])
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
-    assert not dock.start.isEnabled()
-    assert one_line(dock.start.toolTip()) == NO_LABELS
+    assert not dock.control.start.isEnabled()
+    assert one_line(dock.control.start.toolTip()) == NO_LABELS
 
 
 def test_the_button_says_what_it_will_do_and_cost(dock):
     # 6 slices: the last 20 %, rounded, validate
-    assert dock.start.text() == "Train on 5 slices"
-    assert "5 + 1 slices" in dock.cost.text()
-    assert "time is known after the first steps" in dock.cost.text()
-    size = NetworkSize(2, 1, 1, 2, dock.form.tile.value(), 1)
-    dock.rates.remember("train auto", 1e9, 1.0)
-    dock.form.steps.setValue(100_000)
-    seconds = 100_000 * 3 * forward_flops(size) / 1e9
-    assert dock.cost.text().startswith(f"{about(seconds)}, ")
-    assert "min" in about(seconds)
+    assert dock.control.start.full_text == "Train on 5 slices"
+    assert "5 + 1 slices" in dock.control.cost.text()
+    assert "time is known after the first steps" in dock.control.cost.text()
+    dock.control.cost.remember(dock.session.config, 0.01)
+    dock.form.steps.setValue(60_000)
+    assert dock.control.cost.text().startswith(f"{about(600)}, ")
+    dock.form.width.setValue(4)  # another network takes another time: nothing is said
+    assert "time is known after the first steps" in dock.control.cost.text()
 
 
 def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, cells, qtbot):
-    from napari_unet.config.presets import PRESETS
 
     choose_layers(viewer, *cells)
     dock = TrainDock(viewer)
@@ -126,7 +141,6 @@ def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, c
 
 def test_the_best_preset_follows_the_kind_of_the_labels(viewer, cells, qtbot):
     from napari_unet.annotation.labels import LabelScheme
-    from napari_unet.config.presets import PRESETS
 
     image, labels = choose_layers(viewer, *cells)
     dock = TrainDock(viewer)
@@ -199,11 +213,11 @@ def test_it_fits_into_320_pixels(dock):
 
 
 def test_a_training_ends_with_a_model_curves_and_a_run_folder(dock, runs):
-    click(dock.start)
-    assert not dock.start.isEnabled()
-    assert one_line(dock.start.toolTip()) == BUSY
+    click(dock.control.start)
+    assert not dock.control.start.isEnabled()
+    assert one_line(dock.control.start.toolTip()) == BUSY
     finish(dock)
-    assert dock.problem.text() == ""
+    assert dock.control.problem.text() == ""
     assert dock.progress.line.text().startswith("6 steps in ")
     assert "best IoU" in dock.progress.line.text()
     np.testing.assert_array_equal(dock.progress.loss.points("training")[0], np.arange(1, 7))
@@ -214,10 +228,10 @@ def test_a_training_ends_with_a_model_curves_and_a_run_folder(dock, runs):
     assert {"run.json", "best.safetensors", "last.safetensors"} <= {p.name for p in run.iterdir()}
     assert dock.session.model is not None
     assert dock.session.model.run["folder"] == str(run)
-    assert dock.start.isEnabled()
-    assert not dock.saved_row.isHidden()
+    assert dock.control.start.isEnabled()
+    assert not dock.progress.saved_row.isHidden()
     # the rate just measured is used for the next estimate
-    assert "time is known" not in dock.cost.text()
+    assert "time is known" not in dock.control.cost.text()
 
 
 def test_the_shown_slice_is_predicted_where_the_image_lies(viewer, cells, qtbot):
@@ -226,7 +240,7 @@ def test_the_shown_slice_is_predicted_where_the_image_lies(viewer, cells, qtbot)
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
     make_tiny(dock, steps=30)
-    click(dock.start)
+    click(dock.control.start)
     finish(dock)
     layer = viewer.layers["cells · prediction"]
     np.testing.assert_array_equal(layer.scale, (4, 0.5, 0.5))
@@ -243,9 +257,9 @@ def test_training_at_half_size_predicts_at_full_size(dock):
     dock.form.zoom.activated.emit(1)
     assert dock.session.config.zoom == 0.5
     dock.viewer.dims.set_point(0, 2)
-    click(dock.start)
+    click(dock.control.start)
     finish(dock)
-    assert dock.problem.text() == ""
+    assert dock.control.problem.text() == ""
     assert dock.session.model.zoom == 0.5
     shown = dock.viewer.layers["cells · prediction"].data[2]
     assert shown.shape == dock.session.stack.plane_shape
@@ -267,34 +281,34 @@ def training_job_prediction(dock, i):
 
 
 def test_live_prediction_can_be_switched_off(dock):
-    dock.live.setChecked(False)
-    click(dock.start)
+    dock.progress.live.setChecked(False)
+    click(dock.control.start)
     finish(dock)
     assert [layer.name for layer in dock.viewer.layers] == ["cells", "marks"]
 
 
 def test_pause_holds_and_resume_goes_on(dock):
     dock.form.steps.setValue(10_000)
-    click(dock.start)
+    click(dock.control.start)
     until(lambda: dock.progress.bar.value() > 2)
-    click(dock.pause)
+    click(dock.control.pause)
     until(lambda: dock.progress.line.text().startswith("Paused at step"))
-    held = len(dock._job.losses)
+    held = len(dock.session.training.job.losses)
     pump(0.4)
-    assert len(dock._job.losses) == held
-    assert dock.pause.text() == "&Resume"
-    click(dock.pause)
-    until(lambda: len(dock._job.losses) > held + 2)
-    click(dock.stop)
+    assert len(dock.session.training.job.losses) == held
+    assert dock.control.pause.text() == "&Resume"
+    click(dock.control.pause)
+    until(lambda: len(dock.session.training.job.losses) > held + 2)
+    click(dock.control.stop)
     finish(dock)
 
 
 def test_stop_acts_within_a_step_and_keeps_the_model(dock, runs):
     dock.form.steps.setValue(10_000)
-    click(dock.start)
+    click(dock.control.start)
     until(lambda: dock.progress.bar.value() > 5)
-    job = dock._job
-    click(dock.stop)
+    job = dock.session.training.job
+    click(dock.control.stop)
     told = len(job.losses)
     finish(dock)
     assert len(job.losses) <= told + 1
@@ -302,37 +316,40 @@ def test_stop_acts_within_a_step_and_keeps_the_model(dock, runs):
     assert dock.session.model is not None
     (run,) = runs.iterdir()
     assert (run / "state.pt").is_file()
-    assert dock.start.isEnabled()
+    assert dock.control.start.isEnabled()
 
 
 def test_stop_while_paused(dock):
     dock.form.steps.setValue(10_000)
-    click(dock.start)
+    click(dock.control.start)
     until(lambda: dock.progress.bar.value() > 2)
-    click(dock.pause)
+    click(dock.control.pause)
     until(lambda: dock.progress.line.text().startswith("Paused"))
-    click(dock.stop)
+    click(dock.control.stop)
     finish(dock)
     assert "Stopped after" in dock.progress.line.text()
 
 
 def test_an_interrupted_run_is_resumed_where_it_stopped(dock, runs):
     dock.form.steps.setValue(400)
-    click(dock.start)
+    click(dock.control.start)
     until(lambda: dock.progress.bar.value() > 5)
-    click(dock.stop)
+    click(dock.control.stop)
     finish(dock)
     (run,) = runs.iterdir()
     stopped = dock.session.model.run["step"]
     last = json.loads((run / "history.jsonl").read_text().splitlines()[-1])
     assert last["event"] != "Finished"
-    dock.start_from.value = run
-    dock._check()
-    assert dock.start.text() == f"Resume {run.name}"
-    click(dock.start)
-    until(lambda: len(dock._job.losses) > 1)
-    assert dock._job.losses[0][0] >= stopped
-    click(dock.stop)
+    choose_start(dock, run)
+    assert dock.control.start.full_text == f"Resume {run.name}"
+    click(dock.control.start)
+    training = dock.session.training
+    until(lambda: training.step is not None and training.step.step > stopped + 1)
+    # the curves go on where they were
+    until(lambda: dock.progress.loss.points("training")[0].size > stopped)
+    shown = dock.progress.loss.points("training")[0]
+    np.testing.assert_array_equal(shown, np.arange(1, shown.size + 1))
+    click(dock.control.stop)
     finish(dock)
     assert list(runs.iterdir()) == [run]
 
@@ -340,7 +357,7 @@ def test_an_interrupted_run_is_resumed_where_it_stopped(dock, runs):
 def test_training_on_starts_from_the_current_model(dock, monkeypatch):
     import torch
 
-    click(dock.start)
+    click(dock.control.start)
     finish(dock)
     first = dock.session.model
     seen = []
@@ -350,12 +367,11 @@ def test_training_on_starts_from_the_current_model(dock, monkeypatch):
         "__init__",
         lambda self, request: (seen.append(request.start_from), original(self, request))[1],
     )
-    dock.start_from.value = "model"
-    dock._check()
-    assert dock.start.text() == "Train on with 5 slices"
+    assert dock.start_from.value == "model"  # what was just trained is offered
+    assert dock.control.start.full_text == "Train on with 5 slices"
     dock.form.rate.setValue(1e-7)
     dock.form.steps.setValue(1)
-    click(dock.start)
+    click(dock.control.start)
     finish(dock)
     assert seen == [first]
     before = torch.nn.utils.parameters_to_vector(first.network.parameters())
@@ -370,9 +386,9 @@ def test_training_on_starts_from_the_current_model(dock, monkeypatch):
 def test_painting_deleting_and_renaming_layers_does_not_disturb(dock):
     viewer = dock.viewer
     dock.form.steps.setValue(10_000)
-    click(dock.start)
+    click(dock.control.start)
     until(lambda: dock.progress.bar.value() > 2)
-    trained = dock._job._trainer.data.stacks[0].labels
+    trained = dock.session.training.job._trainer.data.stacks[0].labels
     before = trained.copy()
     viewer.layers["marks"].data[:] = 1
     viewer.layers["marks"].name = "something else"
@@ -381,25 +397,85 @@ def test_painting_deleting_and_renaming_layers_does_not_disturb(dock):
     step = dock.progress.bar.value()
     until(lambda: dock.progress.bar.value() > step + 3)
     np.testing.assert_array_equal(trained, before)
-    click(dock.stop)
+    click(dock.control.stop)
     finish(dock)
-    assert dock.problem.text() == ""
+    assert dock.control.problem.text() == ""
     assert dock.session.model is not None
 
 
 def test_deleting_the_live_layer_switches_the_live_prediction_off(dock):
     viewer = dock.viewer
     dock.form.steps.setValue(10_000)
-    click(dock.start)
+    click(dock.control.start)
     until(lambda: "cells · prediction" in viewer.layers)
     viewer.layers.remove("cells · prediction")
-    until(lambda: not dock.live.isChecked())
+    until(lambda: not dock.progress.live.isChecked())
     pump(0.3)
     assert "cells · prediction" not in viewer.layers
-    dock.live.setChecked(True)
+    dock.progress.live.setChecked(True)
     until(lambda: "cells · prediction" in viewer.layers)
-    click(dock.stop)
+    click(dock.control.stop)
     finish(dock)
+
+
+def test_closing_the_dock_ends_no_training_and_a_new_dock_shows_it(viewer, cells, runs):
+    choose_layers(viewer, *cells)
+    dock = TrainDock(viewer)
+    docked = viewer.window.add_dock_widget(dock)
+    make_tiny(dock, steps=10_000)
+    click(dock.control.start)
+    training = dock.session.training
+    until(lambda: training.step is not None and training.step.step > 5)
+    before = training.step.step
+    viewer.window.remove_dock_widget(docked)
+    until(lambda: training.step.step > before + 3)  # it goes on without a dock
+    again = TrainDock(viewer)
+    viewer.window.add_dock_widget(again)
+    assert again.progress.loss.points("training")[0][0] == 1  # from its first step on
+    assert again.form.steps.value() == 10_000
+    assert not again.control.start.isEnabled()
+    click(again.control.stop)
+    finish(again)
+    assert "Stopped after" in again.progress.line.text()
+    assert again.control.start.isEnabled()
+    assert again.session.model is not None
+
+
+def test_settings_are_folded_away_while_a_training_runs(dock):
+    assert not dock.form.isHidden()
+    dock.form.steps.setValue(10_000)
+    click(dock.control.start)
+    assert dock.form.isHidden()
+    assert not dock.settings.toggle.isHidden()
+    dock.settings.toggle.click()  # they may be looked at
+    assert not dock.form.isHidden()
+    assert not dock.form.steps.isEnabled()
+    until(lambda: dock.progress.bar.value() > 2)
+    click(dock.control.stop)
+    finish(dock)
+    assert not dock.form.isHidden()
+    assert dock.settings.toggle.isHidden()
+
+
+def test_a_long_name_never_widens_the_dock(dock, runs):
+    run = runs / ("2026-11-27-" + "a-very-long-name-of-a-stack-" * 8 + "fast-2")
+    run.mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    (run / "state.pt").write_text("")
+    (run / "history.jsonl").write_text("")
+    dock.place.changed.emit()
+    choose_start(dock, run)
+    assert dock.control.start.full_text == f"Resume {run.name}"
+    shown = dock.control.start.text()
+    assert "…" in shown
+    assert shown.startswith("Resume 2026-11-27")
+    assert shown.endswith("fast-2")  # where names differ
+    assert one_line(dock.control.start.toolTip()).startswith(f"Resume {run.name}")
+    dock.progress.saved.say(f"Run saved in {run}", tip=str(run))
+    assert dock.progress.saved.toolTip() == str(run)
+    assert dock.column.parentWidget().minimumSizeHint().width() <= 320
+    item = dock.start_from.currentIndex()
+    assert run.name in dock.start_from.itemData(item, Qt.ItemDataRole.ToolTipRole)
 
 
 def test_closing_the_window_stops_and_saves(viewer, cells, runs):
@@ -407,11 +483,10 @@ def test_closing_the_window_stops_and_saves(viewer, cells, runs):
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
     make_tiny(dock, steps=10_000)
-    click(dock.start)
+    click(dock.control.start)
     until(lambda: dock.progress.bar.value() > 2)
-    worker = dock._worker
     viewer.close()
-    assert not worker.is_running
+    assert not Worker.running
     (run,) = runs.iterdir()
     assert (run / "last.safetensors").is_file()
     assert (run / "state.pt").is_file()
@@ -440,12 +515,12 @@ def test_errors_in_the_worker_become_one_sentence(dock, monkeypatch, raised, sai
         return 0.5
 
     monkeypatch.setattr(learner.Learner, "learn", learn)
-    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
-    click(dock.start)
+    monkeypatch.setattr("napari_unet.widgets.train.running.show_error", lambda error: None)
+    click(dock.control.start)
     finish(dock)
-    assert said in dock.problem.text()
-    assert "Traceback" not in dock.problem.text()
-    assert dock.start.isEnabled()
+    assert said in dock.control.problem.text()
+    assert "Traceback" not in dock.control.problem.text()
+    assert dock.control.start.isEnabled()
     assert dock.form.steps.isEnabled()
     assert dock.form.rate.isEnabled()
     monkeypatch.undo()
@@ -458,37 +533,40 @@ def test_a_disk_that_fills_up_leaves_the_model_in_the_window(dock, monkeypatch):
         raise CheckpointError("The disk is full: free some space.")
 
     monkeypatch.setattr(RunFolder, "write_state", full)
-    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.train.running.show_error", lambda error: None)
     steps = dock.form.steps.value()
-    click(dock.start)
+    click(dock.control.start)
     finish(dock)
-    assert "The disk is full" in dock.problem.text()
+    assert "The disk is full" in dock.control.problem.text()
     assert dock.session.model.run["step"] == steps
     assert "Predict uses this model now" in dock.progress.line.text()
-    assert dock.start.isEnabled()
+    assert dock.control.start.isEnabled()
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(dock, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.train.running.show_error", lambda error: None)
     file = tmp_path / "a file"
     file.write_text("")
-    dock.place.setText(str(file / "runs"))
-    click(dock.start)
+    dock.place.field.setText(str(file / "runs"))
+    click(dock.control.start)
     finish(dock)
-    assert "could not be written" in dock.problem.text() or "cannot" in dock.problem.text()
-    assert dock.start.isEnabled()
+    assert (
+        "could not be written" in dock.control.problem.text()
+        or "cannot" in dock.control.problem.text()
+    )
+    assert dock.control.start.isEnabled()
 
 
 def test_labels_of_one_class_are_one_sentence(viewer, cells, qtbot, monkeypatch):
-    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_error", lambda error: None)
+    monkeypatch.setattr("napari_unet.widgets.train.running.show_error", lambda error: None)
     choose_layers(viewer, cells[0], np.zeros_like(cells[1]))
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
     make_tiny(dock)
-    if dock.start.isEnabled():
-        dock.start.click()
+    if dock.control.start.isEnabled():
+        dock.control.start.click()
         finish(dock)
-    assert dock.problem.text()
+    assert dock.control.problem.text()
     assert dock.session.model is None
 
 
@@ -497,7 +575,7 @@ def test_a_loss_that_is_no_number_stops_and_says_so(dock, monkeypatch):
 
     dock.form.steps.setValue(30)
     losses = chain([0.5] * 12, repeat(float("nan")))
-    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_warning", lambda text: None)
+    monkeypatch.setattr("napari_unet.widgets.train.running.show_warning", lambda text: None)
     original = learner.Learner.learn
 
     def learn(self, batch):
@@ -507,23 +585,23 @@ def test_a_loss_that_is_no_number_stops_and_says_so(dock, monkeypatch):
         return loss
 
     monkeypatch.setattr(learner.Learner, "learn", learn)
-    click(dock.start)
+    click(dock.control.start)
     finish(dock)
-    assert "no longer a number at step 13" in dock.notes.text()
-    assert dock.start.isEnabled()
+    assert "no longer a number at step 13" in dock.progress.notes.text()
+    assert dock.control.start.isEnabled()
     kept = dock.session.model.run["step"]
     assert 0 < kept <= 12
-    assert f"the model of step {kept} stays" in dock.notes.text()
+    assert f"the model of step {kept} stays" in dock.progress.notes.text()
 
 
 def test_a_loss_that_is_no_number_at_once_leaves_no_model(dock, monkeypatch):
     from napari_unet.training import learner
 
-    monkeypatch.setattr("napari_unet.widgets.train.train_dock.show_warning", lambda text: None)
+    monkeypatch.setattr("napari_unet.widgets.train.running.show_warning", lambda text: None)
     monkeypatch.setattr(learner.Learner, "learn", lambda self, batch: float("nan"))
-    click(dock.start)
+    click(dock.control.start)
     finish(dock)
-    assert "nothing good had been kept yet" in dock.notes.text()
+    assert "nothing good had been kept yet" in dock.progress.notes.text()
     assert dock.session.model is None
     assert "Nothing was learned" in dock.progress.line.text()
 
@@ -580,10 +658,29 @@ def test_a_slice_just_turned_to_is_predicted_on_credit_but_not_in_debt():
 
 
 def test_cost_counts_the_papers_network():
-    paper = NetworkSize(64, 4, 1, 2, 572, 1)
-    assert paper.parameters() == 31_030_658
-    assert forward_flops(paper) == pytest.approx(300.9e9, rel=1e-3)
-    assert training_bytes(paper, "adam") > training_bytes(paper, "sgd")
+    paper = PRESETS["paper"]
+    assert parameter_count(paper.network) == 31_030_658
+    assert forward_flops(paper.network, 572) == pytest.approx(300.9e9, rel=1e-3)
+    assert forward_flops(paper.network, 572, 3) == 3 * forward_flops(paper.network, 572)
+    assert training_bytes(paper.changed(optimiser="adam")) > training_bytes(paper)
+
+
+@pytest.mark.parametrize("depth", range(5))
+@pytest.mark.parametrize("classes", [2, 5])
+def test_parameters_are_counted_as_the_network_has_them(depth, classes):
+    from napari_unet.network.unet import UNet
+
+    config = UNetConfig(in_channels=3, classes=classes, depth=depth, width=4)
+    assert parameter_count(config) == UNet(config).parameter_count
+
+
+def test_the_time_of_a_step_belongs_to_its_device_network_and_tiles():
+    fast = PRESETS["fast"]
+    assert step_task(fast) == step_task(fast.changed(steps=9, seed=3, preset="mine"))
+    others = [{"device": "cpu"}, {"tile": 300}, {"batch": 2}, {"network": {"width": 8}},
+              {"network": {"classes": 3}}, {"network": {"norm": "none"}}]  # fmt: skip
+    tasks = {step_task(fast.changed(**one)) for one in others}
+    assert len(tasks | {step_task(fast)}) == 7
 
 
 def test_rates_are_kept_between_sessions(tmp_path):

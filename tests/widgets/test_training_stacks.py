@@ -137,25 +137,25 @@ def test_the_train_dock_measures_a_step_and_trains_on_both(two, model, qtbot):
                        ("validate_every", 3)):  # fmt: skip
         getattr(settings, box).setValue(value)
     # the last 20 %: 1 of 6 slices, and 1 of 3
-    assert train.start.text() == "Train on 7 slices of 2 stacks"
-    assert "time is known after the first steps" in train.cost.text()
-    train.cost.measure.click()
-    assert train.cost.text() == "Measuring one step …"
-    until(lambda: train._measuring is None, 60)
-    cost = train.cost.text()
+    assert train.control.start.full_text == "Train on 7 slices of 2 stacks"
+    assert "time is known after the first steps" in train.control.cost.text()
+    train.control.cost.measure.click()
+    assert train.control.cost.text() == "Measuring one step …"
+    until(lambda: not train.control.cost.is_measuring, 60)
+    cost = train.control.cost.text()
     assert "s per step, measured, 7 + 2 slices" in cost
     assert cost.startswith("a few seconds, ")
     settings.steps.setValue(200)  # other settings: reckoned from the measured rate
-    assert "measured" not in train.cost.text()
-    assert "time is known" not in train.cost.text()
+    assert "measured" not in train.control.cost.text()
+    assert "time is known" not in train.control.cost.text()
     settings.steps.setValue(3)
-    assert "measured" in train.cost.text()
-    train.start.click()
-    until(lambda: train._worker is None, 60)
-    assert not train.problem.text()
+    assert "measured" in train.control.cost.text()
+    train.control.start.click()
+    until(lambda: not train.session.training.is_running, 60)
+    assert not train.control.problem.text()
     assert train.session.model.name == "cells"
     described = json.loads((train.session.run / "run.json").read_text())
     shapes = [(one["name"], one["shape"]) for one in described["data"]]
     assert shapes == [("cells", [6, 96, 112]), ("more", [3, 80, 90])]
     assert described["config"]["pixel_size"] == "first"
-    assert "more: resampled from 80 × 90 to 40 × 45 pixels a slice." in train.notes.text()
+    assert "more: resampled from 80 × 90 to 40 × 45 pixels a slice." in train.progress.notes.text()

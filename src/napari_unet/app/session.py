@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "session_of"]
 
-SHARED = ("stack", "added", "model", "run", "config")
+SHARED = ("stack", "added", "model", "run", "config", "training")
 
 
 class Session:
@@ -41,6 +41,8 @@ class Session:
         The folder of the current run.
     config : TrainConfig
         All settings of the next run; every dock shows and edits a part of them.
+    training : object or None
+        The training that was begun last, running or over: no dock owns it.
     """
 
     stack_changed = Signal(object)
@@ -48,15 +50,17 @@ class Session:
     model_changed = Signal(object)
     run_changed = Signal(object)
     config_changed = Signal(TrainConfig)
+    training_changed = Signal(object)
 
     stack: Stack | None
     added: tuple[Stack, ...]
     model: TrainedModel | None
     run: Path | None
     config: TrainConfig
+    training: Any | None
 
     def __init__(self) -> None:
-        self.__dict__.update(stack=None, added=(), model=None, run=None, config=PRESETS["fast"])
+        self.__dict__.update(dict.fromkeys(SHARED), added=(), config=PRESETS["fast"])
         self._layers: dict[str, ReferenceType[Any]] = {}
         self.stack_changed.connect(self._follow_labels)
         self.added_changed.connect(self._follow_labels)

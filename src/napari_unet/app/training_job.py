@@ -6,7 +6,7 @@ after every event, because a training that was ended still hands over its model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_unet.app.live_prediction import LivePrediction
 from napari_unet.base.errors import CheckpointError
+from napari_unet.training import events as told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.pieces import Piece
-    from napari_unet.training.events import Event
+    from napari_unet.training.events import Event, Validated
     from napari_unet.training.trainer import Trainer
 
 __all__ = ["Ended", "TrainingJob", "TrainingRequest"]
@@ -93,12 +94,16 @@ class TrainingJob:
     stack : Stack
         The stack being trained on, with the labels that the user may go on painting.
     losses : list of (int, float)
-        Step and loss of every step so far; grows in the worker's thread.
+        Step and loss of every step so far, those of a resumed run included; grows in the
+        worker's thread.
+    validations : list of Validated
+        All so far, likewise.
     """
 
     def __init__(self, request: TrainingRequest) -> None:
         self.live_slice: int | None = None
         self.losses: list[tuple[int, float]] = []
+        self.validations: list[Validated] = []
         self.stack = request.stacks[0]
         self._request = request
         self._stop = Flag()
@@ -123,7 +128,7 @@ class TrainingJob:
             it closes the trainer, which keeps its best and its last model. Where the run folder
             takes nothing at the end, the model is in `Ended`, and the error follows.
         """
-        from napari_unet.training.trainer import Step, Trainer
+        from napari_unet.training.trainer import Trainer
 
         request = self._request
         stacks = tuple(map(snapshot, request.stacks))
@@ -144,12 +149,11 @@ class TrainingJob:
             try:
                 for event in events:
                     started = True
-                    if isinstance(event, Step):
-                        self.losses.append((event.step, event.loss))
+                    self._remember(event)
                     yield event
                     if self._stop.is_set():
                         break
-                    if isinstance(event, Step):
+                    if isinstance(event, told.Step):
                         tile = live.next_tile(trainer.model, trainer.learner.compute)
                         if tile is not None:
                             yield tile
@@ -171,6 +175,15 @@ class TrainingJob:
         if failure is not None:
             raise failure
 
+    def _remember(self, event: Event) -> None:
+        """Keep what curves are drawn from; of a resumed run also what came before."""
+        if isinstance(event, told.Step):
+            self.losses.append((event.step, event.loss))
+        elif isinstance(event, told.Validated):
+            self.validations.append(event)
+        elif isinstance(event, told.Prepared) and self._request.resume:
+            self.losses, self.validations = _history(self._request.run)
+
     def _end(
         self, trainer: Trainer, live: LivePrediction, failure: CheckpointError | None
     ) -> Iterator[Event | Piece | Ended]:
@@ -186,6 +199,18 @@ def snapshot(stack: Stack) -> Stack:
     if isinstance(stack.labels, np.ndarray):
         return stack.with_labels(stack.labels.copy(), stack.scheme, stack.annotated)
     return stack
+
+
+def _history(run: Path | None) -> tuple[list[tuple[int, float]], list[Validated]]:
+    """Return the losses and the validations of a run so far."""
+    from napari_unet.training.run_folder import RunFolder
+
+    assert run is not None
+    entries = RunFolder(run).history()
+    losses = [(one["step"], one["loss"]) for one in entries if one["event"] == "Step"]
+    names = [one.name for one in fields(told.Validated)]
+    measured = [one for one in entries if one["event"] == "Validated"]
+    return losses, [told.Validated(**{name: one[name] for name in names}) for one in measured]
 
 
 def _model_to_keep(trainer: Any, run: Path | None) -> TrainedModel:

@@ -8,91 +8,75 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-__all__ = ["NetworkSize", "Rates", "forward_flops", "step_flops", "training_bytes"]
+from napari_unet.config.size_rule import smallest_input
+
+if TYPE_CHECKING:
+    from napari_unet.config.network import UNetConfig
+    from napari_unet.config.training import TrainConfig
+
+__all__ = [
+    "Rates",
+    "forward_flops",
+    "layers",
+    "parameter_count",
+    "step_task",
+    "training_bytes",
+]
 
 BASE_BYTES = 350_000_000
 """What the program holds with torch loaded, before the first step."""
 
 
-@dataclass(frozen=True)
-class NetworkSize:
-    """What decides the cost of a step.
-
-    Attributes
-    ----------
-    width, depth : int
-        Channels of the first level, number of poolings.
-    channels, classes : int
-        Image channels, output classes.
-    tile : int
-        Side of the input tile, px.
-    batch : int
-        Tiles per step.
-    """
-
-    width: int
-    depth: int
-    channels: int
-    classes: int
-    tile: int
-    batch: int
-
-    def convolutions(self) -> list[tuple[int, int, int, int]]:
-        """Return (kernel taps, channels in, channels out, side of the output) of every layer."""
-        layers = []
-        side, before = self.tile, self.channels
-        for level in range(self.depth + 1):
-            after = self.width * 2**level
-            for fan_in in (before, after):
-                side -= 2
-                layers.append((9, fan_in, after, side))
-            before = after
-            side = side if level == self.depth else side // 2
-        for level in reversed(range(self.depth)):
-            after = self.width * 2**level
-            side *= 2
-            # each output pixel of a stride-2 up-convolution has one tap
-            layers.append((1, 2 * after, after, side))
-            for fan_in in (2 * after, after):
-                side -= 2
-                layers.append((9, fan_in, after, side))
-        return [*layers, (1, self.width, self.classes, side)]
-
-    def parameters(self) -> int:
-        """Return the number of trained values, biases included."""
-        total = 0
-        for taps, fan_in, after, _ in self.convolutions():
-            taps = 4 if taps == 1 and after != self.classes else taps
-            total += taps * fan_in * after + after
-        return total
+Layer = tuple[int, int, int, int]
+"""Kernel taps, channels in, channels out, side of the output."""
 
 
-def forward_flops(size: NetworkSize) -> float:
-    """Return the operations of one forward pass of its tiles."""
-    one = sum(2.0 * taps * a * b * side**2 for taps, a, b, side in size.convolutions())
-    return size.batch * one
+def layers(network: UNetConfig, tile: int) -> list[Layer]:
+    """Return the convolutions that an input tile of side ``tile`` px goes through, in order."""
+    found: list[Layer] = []
+    side, before = tile, network.in_channels
+    for level in range(network.depth + 1):
+        after = network.width * 2**level
+        for fan_in in (before, after):
+            side -= 2
+            found.append((9, fan_in, after, side))
+        before = after
+        side = side if level == network.depth else side // 2
+    for level in reversed(range(network.depth)):
+        after = network.width * 2**level
+        side *= 2
+        # each output pixel of a stride-2 up-convolution has one tap
+        found.append((1, 2 * after, after, side))
+        for fan_in in (2 * after, after):
+            side -= 2
+            found.append((9, fan_in, after, side))
+    return [*found, (1, network.width, network.classes, side)]
 
 
-def step_flops(size: NetworkSize) -> float:
-    """Return the operations of one training step: three forward passes."""
-    return 3 * forward_flops(size)
+def parameter_count(network: UNetConfig) -> int:
+    """Return the number of weights and biases; those of a batch normalisation do not count."""
+    *hidden, last = layers(network, smallest_input(network.depth))
+    taps = [4 if taps == 1 else taps for taps, *_ in hidden] + [last[0]]
+    return sum(n * a * b + b for n, (_, a, b, _) in zip(taps, [*hidden, last]))
 
 
-def training_bytes(size: NetworkSize, optimiser: str = "sgd", value_bytes: int = 4) -> float:
+def forward_flops(network: UNetConfig, tile: int, batch: int = 1) -> float:
+    """Return the operations of one forward pass of ``batch`` tiles."""
+    return batch * sum(2.0 * taps * a * b * side**2 for taps, a, b, side in layers(network, tile))
+
+
+def training_bytes(config: TrainConfig, value_bytes: int = 4) -> float:
     """Estimate the memory of a training step.
 
     Parameters
     ----------
-    size : NetworkSize
-        Network, tile and batch.
-    optimiser : {"sgd", "adam"}
-        SGD keeps one more value per parameter, Adam two.
+    config : TrainConfig
+        With the channels and classes of the data.
     value_bytes : int
         Bytes per activation: 4 in float32, 2 in bfloat16.
 
@@ -102,12 +86,26 @@ def training_bytes(size: NetworkSize, optimiser: str = "sgd", value_bytes: int =
         Bytes: the program, the parameters with gradients and optimiser state, and every layer's
         input, which the backward pass needs, plus the two largest gradients.
     """
-    layers = size.convolutions()
-    inputs = sum(fan_in * side**2 for _, fan_in, _, side in layers)
-    largest = max(fan_in * side**2 for _, fan_in, _, side in layers)
-    activations = size.batch * value_bytes * (inputs + 2 * largest)
-    copies = 4 if optimiser == "adam" else 3
-    return BASE_BYTES + activations + 4.0 * copies * size.parameters()
+    inputs = [fan_in * side**2 for _, fan_in, _, side in layers(config.network, config.tile)]
+    activations = config.batch * value_bytes * (sum(inputs) + 2 * max(inputs))
+    copies = 4 if config.optimiser == "adam" else 3  # SGD keeps one more value, Adam two
+    return BASE_BYTES + activations + 4.0 * copies * parameter_count(config.network)
+
+
+def step_task(config: TrainConfig) -> str:
+    """Return the name under which the time of a step is remembered.
+
+    Only the same network, tiles and device take the same time: nothing is reckoned from others.
+    """
+    network = config.network
+    parts = (
+        f"{network.in_channels}-{network.classes}",
+        f"{network.width}x{network.depth}",
+        network.norm,
+        f"{config.batch} of {config.tile}",
+        config.optimiser,
+    )
+    return f"step {config.device} {' '.join(parts)}"
 
 
 class Rates:

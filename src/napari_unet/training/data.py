@@ -22,7 +22,7 @@ from napari_unet.annotation.splits import Split, split_stacks
 from napari_unet.annotation.weights import class_frequencies, class_weights
 from napari_unet.base.errors import InputError
 from napari_unet.base.units import ratio
-from napari_unet.config.size_rule import border
+from napari_unet.config.size_rule import border, previous_valid_size, smallest_input
 from napari_unet.images.intensity import training_limits
 from napari_unet.images.resampling import reach, resample, resampled_labels, resampled_shape
 from napari_unet.images.stack import Intensity, Stack
@@ -36,10 +36,11 @@ if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.config.decoding import Decoding
     from napari_unet.config.training import TrainConfig
+    from napari_unet.network.trained_model import TrainedModel
     from napari_unet.training.sampling import TileSampler
     from napari_unet.training.validation_planes import ValidationPlanes
 
-__all__ = ["Placement", "TrainingData", "check_alike", "pixel_sizes_differ"]
+__all__ = ["Placement", "TrainingData", "check_alike", "like_model", "pixel_sizes_differ"]
 
 ALIKE = 0.01  # pixel sizes that differ by less than one percent are the same
 SAME_ZOOM = 1e-3  # as are zooms that differ by less than this
@@ -418,6 +419,25 @@ def pixel_sizes_differ(stacks: Sequence[Stack]) -> bool:
             if not _alike((y, x), stack.pixel_size):
                 return True
     return False
+
+
+def like_model(config: TrainConfig, start_from: TrainedModel | None) -> TrainConfig:
+    """Return the settings with the network's shape and the zoom of a model to go on with.
+
+    Parameters
+    ----------
+    config
+        As asked for.
+    start_from
+        The model; None changes nothing.
+    """
+    if start_from is None:
+        return config
+    network = replace(start_from.network.config, dropout=config.network.dropout)
+    tile = config.tile
+    if network.depth != config.network.depth:
+        tile = previous_valid_size(max(tile, smallest_input(network.depth)), network.depth)
+    return replace(config, network=network, tile=tile, zoom=start_from.zoom)
 
 
 def check_alike(stacks: Sequence[Stack]) -> None:

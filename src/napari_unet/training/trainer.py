@@ -33,7 +33,7 @@ from napari_unet.network.compute import free_memory, is_out_of_memory, limit_thr
 from napari_unet.network.model_file import damaged
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
-from napari_unet.training.data import TrainingData
+from napari_unet.training.data import TrainingData, like_model
 from napari_unet.training.events import (
     Adjusted,
     Checkpointed,
@@ -121,7 +121,7 @@ class Trainer:
         start_from: TrainedModel | None = None,
         spare_cores: int = 0,
     ) -> None:
-        self.data = TrainingData(stacks, _like_model(config, start_from))
+        self.data = TrainingData(stacks, like_model(config, start_from))
         self.data.check_labels()
         self.config = self.data.config
         if start_from is not None:
@@ -505,17 +505,6 @@ class _Pace:
     def seconds_left(self, latest: float, steps: int) -> float:
         self.per_step = latest if self.per_step is None else 0.95 * self.per_step + 0.05 * latest
         return steps * (self.per_step + self.between_steps)
-
-
-def _like_model(config: TrainConfig, start_from: TrainedModel | None) -> TrainConfig:
-    """Take the network's shape and the zoom from a model to go on with."""
-    if start_from is None:
-        return config
-    network = replace(start_from.network.config, dropout=config.network.dropout)
-    tile = config.tile
-    if network.depth != config.network.depth:
-        tile = previous_valid_size(max(tile, smallest_input(network.depth)), network.depth)
-    return replace(config, network=network, tile=tile, zoom=start_from.zoom)
 
 
 def _check_fits(model: TrainedModel, config: TrainConfig) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QButtonGroup,
@@ -27,15 +28,16 @@ from qtpy.QtWidgets import (
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
-    QToolButton,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible, QElidingLabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from qtpy.QtGui import QPaintEvent
+    from qtpy.QtGui import QPaintEvent, QResizeEvent
 
     from napari_unet.widgets.common.theme import Colours
 
@@ -43,6 +45,8 @@ __all__ = [
     "Advanced",
     "Choice",
     "Combo",
+    "ElidedNote",
+    "Expander",
     "Form",
     "Heading",
     "Note",
@@ -59,6 +63,8 @@ __all__ = [
     "style_sheet",
 ]
 
+BUTTON_PADDING = 12  # px, of a primary button, its edge included
+UNLIMITED = 2**24 - 1  # px, Qt's own limit of a height
 LABEL_WIDTH = 62  # px, so that the forms of a dock line up
 WIDEST = "25.0 px"  # of the numbers beside a slider
 
@@ -84,10 +90,10 @@ def style_sheet(colours: Colours) -> str:
         background: {colours.foreground}; color: {colours.quiet_text};
         border: 1px solid {colours.foreground}; }}
     QPushButton[role="fix"] {{ padding: 2px 8px; }}
-    QToolButton[role="advanced"] {{ border: none; background: transparent;
+    QPushButton[role="advanced"] {{ border: none; background: transparent;
         color: {colours.text}; padding: 2px 0; text-align: left; }}
-    QToolButton[role="advanced"]:hover {{ color: {colours.accent}; }}
-    QToolButton[role="advanced"]:focus {{ text-decoration: underline; }}
+    QPushButton[role="advanced"]:hover {{ color: {colours.accent}; }}
+    QPushButton[role="advanced"]:focus {{ text-decoration: underline; }}
     """
 
 
@@ -101,7 +107,8 @@ def _readable_orange(colours: Colours) -> str:
 
 def set_tip(widget: QWidget, text: str) -> None:
     """Set a tooltip of lines short enough to read."""
-    widget.setToolTip(fill(text, 60))
+    # names of runs stay in one piece
+    widget.setToolTip(fill(text, 60, break_long_words=False, break_on_hyphens=False))
 
 
 def mark(widget: QWidget, name: str, value: object) -> None:
@@ -139,6 +146,22 @@ class Note(QLabel):
             self.setVisible(bool(text))
 
 
+class ElidedNote(QElidingLabel):
+    """One quiet line; what is too long loses its middle, and the tooltip has all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setProperty("role", "note")
+
+    def say(self, text: str, tip: str = "") -> None:
+        """Show a text, and a tooltip that is the text itself where none is given."""
+        self.setText(text)
+        set_tip(self, tip or text)
+
+
 class Heading(QLabel):
     """The name of a group of controls."""
 
@@ -174,20 +197,40 @@ def button(text: str, tip: str, role: str = "") -> QPushButton:
 
 
 class PrimaryButton(QPushButton):
-    """The one button of a dock; its text says what it will do."""
+    """The one button of a dock; its text says what it will do.
+
+    A text that is too long loses its middle and does not widen the dock; the tooltip has all.
+    """
 
     def __init__(self, text: str, tip: str) -> None:
-        super().__init__(text)
-        self._tip = tip
+        super().__init__()
+        self._tip, self._full = tip, text
         self.setProperty("role", "primary")
-        set_tip(self, tip)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.allow(None, text)
+
+    @property
+    def full_text(self) -> str:
+        """The whole text, which may be shown without its middle."""
+        return self._full
 
     def allow(self, reason: str | None = None, text: str | None = None) -> None:
         """Enable, or disable with the reason as the tooltip."""
         if text is not None:
-            self.setText(text)
+            self._full = text
         self.setEnabled(not reason)
-        set_tip(self, reason or self._tip)
+        self._elide()
+        whole = f"{self._full}. " if self.text() != self._full else ""
+        set_tip(self, whole + (reason or self._tip))
+
+    def _elide(self) -> None:
+        room, mode = self.width() - 2 * BUTTON_PADDING, Qt.TextElideMode.ElideMiddle
+        self.setText(self.fontMetrics().elidedText(self._full, mode, room))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802 (Qt's name)
+        """Show as much of the text as there is room for."""
+        super().resizeEvent(event)
+        self._elide()
 
 
 def check_box(text: str, tip: str, checked: bool = False) -> QCheckBox:
@@ -202,7 +245,10 @@ def check_box(text: str, tip: str, checked: bool = False) -> QCheckBox:
 
 
 class Combo(QComboBox):
-    """A combo box of (text, value) pairs that never widens the dock."""
+    """A combo box of (text, value) pairs that never widens the dock.
+
+    What is too long loses its middle, because names of runs differ at their ends.
+    """
 
     chosen = Signal(object)
     """The value, when the user chose another one."""
@@ -212,6 +258,7 @@ class Combo(QComboBox):
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
         set_tip(self, tip)
         self.set_options(options)
         self.activated.connect(self._on_activated)
@@ -223,6 +270,7 @@ class Combo(QComboBox):
             self.clear()
             for text, value in options:
                 self.addItem(text, (value,))  # a tuple: Qt must not convert the value
+                self.setItemData(self.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
             self.value = current
 
     @property
@@ -246,10 +294,17 @@ class Combo(QComboBox):
         part = QStyle.SubControl.SC_ComboBoxEditField
         room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self)
         option.currentText = self.fontMetrics().elidedText(
-            option.currentText, Qt.TextElideMode.ElideRight, room.width() - 4
+            option.currentText, Qt.TextElideMode.ElideMiddle, room.width() - 4
         )
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def event(self, event: QEvent) -> bool:
+        """Put what is shown without its middle in front of the tooltip."""
+        if event.type() == QEvent.Type.ToolTip:
+            QToolTip.showText(event.globalPos(), f"{self.currentText()}\n\n{self.toolTip()}", self)
+            return True
+        return bool(super().event(event))
 
     def _on_activated(self) -> None:
         self.chosen.emit(self.value)
@@ -471,31 +526,53 @@ class Form(QWidget):
         control.setVisible(visible)
 
 
-class Advanced(QWidget):
-    """What experts need, closed at first; add to ``form``."""
+class Expander(QCollapsible):
+    """A title that shows and hides a widget; what is hidden is not reached with Tab either.
 
-    def __init__(self, summary: str = "", title: str = "Advanced") -> None:
-        super().__init__()
-        self.toggle = QToolButton()
-        self.toggle.setText(title)
-        set_tip(self.toggle, summary or "Show or hide the settings for experts.")
-        self.toggle.setCheckable(True)
+    Parameters
+    ----------
+    title
+        What it holds.
+    content
+        The widget; hidden at first.
+    """
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__(expandedIcon=QIcon(), collapsedIcon=QIcon())
+        self._title = title
+        self.toggle = self.toggleButton()
+        self.toggle.setStyleSheet("")  # the docks' own, which shows where the focus is
         self.toggle.setProperty("role", "advanced")
-        self.toggle.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.toggle.setArrowType(Qt.ArrowType.RightArrow)
-        self.toggle.toggled.connect(self._on_toggled)
-        self.note = Note(summary)
-        self.form = Form()
-        self.form.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.toggle)
-        layout.addWidget(self.note)
-        layout.addWidget(self.form)
+        column = self.layout()
+        assert column is not None
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        self.setDuration(0)
+        self.setContent(content)
+        self.toggled.connect(self._on_toggled)
+        self._on_toggled(False)
+
+    def set_title(self, title: str) -> None:
+        """Call it otherwise."""
+        self._title = title
+        self._on_toggled(self.isExpanded())
 
     def _on_toggled(self, is_open: bool) -> None:
-        down, right = Qt.ArrowType.DownArrow, Qt.ArrowType.RightArrow
-        self.toggle.setArrowType(down if is_open else right)
-        self.form.setVisible(is_open)
+        self.setText(f"{'▾' if is_open else '▸'}  {self._title}")
+        self.content().setVisible(is_open)
+        self.content().setMaximumHeight(UNLIMITED if is_open else 0)  # it may grow while open
+
+
+class Advanced(Expander):
+    """What experts need, closed at first, with a summary below the title; add to ``form``."""
+
+    def __init__(self, summary: str = "", title: str = "Advanced") -> None:
+        self.form = Form()
+        self.note = Note(summary)
+        super().__init__(title, self.form)
+        set_tip(self.toggle, summary or "Show or hide the settings for experts.")
+        self.layout().insertWidget(1, self.note)
+
+    def _on_toggled(self, is_open: bool) -> None:
+        super()._on_toggled(is_open)
         self.note.setVisible(not is_open and bool(self.note.text()))

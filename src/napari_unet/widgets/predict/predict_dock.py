@@ -20,7 +20,7 @@ from napari_unet.base.quantities import about, count, duration, size
 from napari_unet.images.zoom import zoom_for
 from napari_unet.prediction.outputs import OUTPUTS, Output
 from napari_unet.prediction.pieces import Piece
-from napari_unet.training.cost import NetworkSize, Rates, forward_flops
+from napari_unet.training.cost import Rates, forward_flops
 from napari_unet.widgets.common.devices import AUTOMATIC, device_options, present_devices
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import (
@@ -423,14 +423,4 @@ def _check_channels(stack: Stack, model: Any) -> None:
 
 
 def _tile_operations(model: Any, sides: tuple[int, int]) -> float:
-    network = model.network.config
-    return forward_flops(
-        NetworkSize(
-            network.width,
-            network.depth,
-            network.in_channels,
-            network.classes,
-            round((sides[0] * sides[1]) ** 0.5),
-            1,
-        )
-    )
+    return forward_flops(model.network.config, round((sides[0] * sides[1]) ** 0.5))
