@@ -383,7 +383,8 @@ def test_a_failed_prediction_leaves_the_previous_file(trained, tmp_path, capsys)
     out.write_bytes(b"previous")
     image = np.full((1, SIZE, SIZE), np.nan, np.float32)
     tifffile.imwrite(tmp_path / "nan.tif", image)
-    assert "NaN" in fail(capsys, "predict", trained / "run", tmp_path / "nan.tif", "-o", out)
+    predict = ("predict", trained / "run", tmp_path / "nan.tif", "-o", out, "--overwrite")
+    assert "NaN" in fail(capsys, *predict)
     assert out.read_bytes() == b"previous"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["nan.tif", "out.tif"]
 

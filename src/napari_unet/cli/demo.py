@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.output_guard import check_output_folder
 from napari_unet.base.quantities import count, duration
+from napari_unet.cli.places import places_read
 from napari_unet.cli.predict import predict_to_file
 from napari_unet.cli.progress import say, show_result
 from napari_unet.cli.train import train_to_end
@@ -48,6 +50,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, predict, report, and open the window."""
+    check_output_folder(args.output, places_read(args))
     from napari_unet.prediction.pieces import collect
     from napari_unet.report.demo import demo_config, open_demo_stack, scores
     from napari_unet.report.page import Curves, write_report

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import DataSetError, InputError
+from napari_unet.base.output_guard import check_output_file
 from napari_unet.base.quantities import count, duration
 from napari_unet.cli.inputs import add_image_arguments, open_image
+from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
     Bar,
     Interrupted,
@@ -30,7 +32,12 @@ if TYPE_CHECKING:
 __all__ = ["add", "predict_to_file", "run"]
 
 KINDS = ("labels", "probabilities", "objects")
-NOTED = 0.1  # pixels that differ by more than this share are worth a remark
+OFFERS = {
+    "": "",
+    "match pixels": "; --pixel-size auto resamples the image for it",
+    "measure grey values": "; --intensity image measures them anew",
+}
+"""What the options say to an offer of `napari_unet.prediction.image_remarks`."""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -68,6 +75,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="auto: resample the image to the pixel size that the model was trained at, and the "
         "result back",
     )
+    parser.add_argument(
+        "--intensity",
+        choices=("model", "image"),
+        default="model",
+        help="which grey values count as dark and bright: those of the images that the model "
+        "learnt from (default), or those of this image, measured anew",
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument(
         "--threshold",
@@ -99,6 +113,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="average over the eight mirrored and rotated versions of every tile: a little "
         "better, in eight times the time",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a file of that name, whoever wrote it",
+    )
     parser.set_defaults(run=run)
 
 
@@ -113,13 +132,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         min_size=args.min_size,
         fill_holes=args.fill_holes,
     )
-    _check_target(args.output_file)
+    _check_target(args)
+    from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.training.run_folder import load_model
 
     model = load_model(args.model)
+    tile = _tile(args.tile, model)
     stack = open_image(args)
-    match_pixels = args.pixel_size is not None
-    _say_zoom(model, stack, match_pixels=match_pixels)
+    how: dict[str, Any] = {
+        "match_pixels": args.pixel_size is not None, "grey_values": args.intensity
+    }  # fmt: skip
+    for remark in image_remarks(model, stack, **how):
+        say(remark.text + OFFERS[remark.offer])
     return predict_to_file(
         args,
         model,
@@ -127,10 +151,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.output_file,
         output=output,
         region=None if args.region is None else tuple(args.region),
-        tile=_tile(args.tile, model),
+        tile=tile,
         device=args.device,
         mirror_average=args.mirror_average,
-        match_pixels=match_pixels,
+        **how,
     )
 
 
@@ -235,37 +259,12 @@ class _Shown:
                 bar.close()
 
 
-def _say_zoom(model: TrainedModel, stack: Stack, *, match_pixels: bool) -> None:
-    """Say that the image is resampled for the network, or that its pixels differ."""
-    from napari_unet.images.resampling import relative_pixel_size
-    from napari_unet.images.zoom import zoom_for, zoomed_shape
-
-    zoom = zoom_for(model, stack, match_pixels=match_pixels)
-    if zoom != (1.0, 1.0):
-        shapes = (stack.plane_shape, zoomed_shape(stack.plane_shape, zoom))
-        old, new = (" × ".join(map(str, shape)) for shape in shapes)
-        say(
-            f"the image is resampled from {old} to {new} pixels a slice, as the model learnt it, "
-            "and the result back"
-        )
-        return
-    relative = relative_pixel_size(stack, model.pixel_size, model.run.get("unit"))
-    if not match_pixels and relative and max(abs(r - 1) for r in relative) > NOTED:
-        say(
-            f"the pixels of {stack.name} are {_times(relative)} as large as those that the "
-            "model learnt from; --pixel-size auto resamples the image for it"
-        )
-
-
-def _times(relative: tuple[float, float]) -> str:
-    y, x = (f"{r:.3g}" for r in relative)
-    return f"{y} times" if y == x else f"{y} (y) and {x} (x) times"
-
-
 def _tile(asked: int | None, model: TrainedModel) -> int | None:
     """Return a side that the network can take, and say when it is not the one asked for."""
     if asked is None:
         return None
+    if asked < 1:
+        raise InputError(f"a tile has 1 pixel a side or more, got --tile {asked}; give a size.")
     from napari_unet.config.size_rule import next_valid_size
 
     size = next_valid_size(asked, model.network.config.depth)
@@ -274,9 +273,8 @@ def _tile(asked: int | None, model: TrainedModel) -> int | None:
     return size
 
 
-def _check_target(file: Path) -> None:
+def _check_target(args: argparse.Namespace) -> None:
     """Find out before computing that the result could not be written."""
-    if file.is_dir():
-        raise InputError(f"the output must be a file, but {file} is a folder; name a file in it.")
+    file = check_output_file(args.output_file, places_read(args), overwrite=args.overwrite)
     if file.suffix.lower() not in (".tif", ".tiff"):
         raise InputError(f"the output must be a .tif or .tiff file, got {file.name!r}; rename it.")

@@ -5,6 +5,7 @@ Progress and remarks go to standard error; standard output holds only results.
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -99,7 +100,8 @@ class Bar:
         """Show the pieces done so far."""
         parts = [rate(per_second)] if per_second > 0 else []
         parts += [said] if said else []
-        parts += [f"{duration(seconds_left)} left"] if done < self._total else []
+        if done < self._total and math.isfinite(seconds_left):
+            parts.append(f"{duration(seconds_left)} left")
         if self._bar is not None:
             self._bar.set_description_str(" · ".join(parts), refresh=False)
             self._bar.update(done - self._bar.n)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
+from napari_unet.base.output_guard import check_output_folder
+from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
     Interrupted,
     StopOnInterrupt,
@@ -73,6 +75,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """List, report, or run and report."""
     if args.list:
         return _list(args)
+    check_output_folder(args.output, places_read(args))
     if args.report or args.names == ["report"]:
         return _report(args)
     return _reproduce(args)

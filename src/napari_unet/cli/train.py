@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
+from napari_unet.base.output_guard import check_output_folder
 from napari_unet.base.quantities import count, duration, score
 from napari_unet.cli.inputs import (
     add_several_arguments,
     add_stack_arguments,
     open_training_stacks,
 )
+from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
     Bar,
     Interrupted,
@@ -99,6 +101,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; return where the run is and how good it became."""
+    check_output_folder(args.output, places_read(args))
     stacks = open_training_stacks(args)
     from napari_unet.training.run_folder import load_model
     from napari_unet.training.trainer import Trainer

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet import __version__
 from napari_unet.base.atomic_files import replaced_file
+from napari_unet.base.output_guard import SOFTWARE
 from napari_unet.prediction.pieces import bands, extent_of, whole_planes
 
 if TYPE_CHECKING:
@@ -22,13 +22,10 @@ if TYPE_CHECKING:
     from napari_unet.prediction.outputs import Output
     from napari_unet.prediction.pieces import Piece
 
-__all__ = ["SOFTWARE", "write_tiff"]
+__all__ = ["write_tiff"]
 
 BIG = 2**32 - 2**25  # bytes from which a TIFF needs 64-bit offsets
 STRIP = 2**18  # bytes, about, of the rows that are compressed together
-
-SOFTWARE = f"napari-unet {__version__}"
-"""Written into every file, so that it can be told from a person's own."""
 
 
 def write_tiff(

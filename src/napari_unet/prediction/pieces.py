@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.network.tiles import checked_region
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -70,8 +72,14 @@ class Piece:
 
 
 def extent_of(stack: Stack, region: Region | None = None) -> Region:
-    """Return y0, y1, x0, x1 of what is predicted of every slice."""
-    return region or (0, stack.plane_shape[0], 0, stack.plane_shape[1])
+    """Return y0, y1, x0, x1 of what is predicted of every slice.
+
+    Raises
+    ------
+    InputError
+        If the region is not there.
+    """
+    return checked_region(region, stack.plane_shape)
 
 
 def bands(pieces: Iterable[Piece], extent: Region) -> Iterator[Piece]:
@@ -179,15 +187,9 @@ def collect(
     leading = stack.leading_shape if slices is None else (len(chosen),)
     where = {i: n for n, i in enumerate(chosen)}
     y0, y1, x0, x1 = extent_of(stack, region)
-    # A region that is not there is refused by `predict`, before anything is put here.
-    shape = max(0, y1 - y0), max(0, x1 - x0)
-    result: NDArray[Any] | None = None
+    result: NDArray[Any] = np.empty((len(chosen), *channels, y1 - y0, x1 - x0), dtype)
     for piece in pieces:
-        if result is None:
-            result = np.empty((len(chosen), *channels, *shape), dtype)
         rows = slice(piece.rows.start - y0, piece.rows.stop - y0)
         cols = slice(piece.cols.start - x0, piece.cols.stop - x0)
         result[where[piece.slice_index], ..., rows, cols] = piece.values
-    if result is None:
-        result = np.empty((len(chosen), *channels, *shape), dtype)
-    return result.reshape(*leading, *channels, *shape)
+    return result.reshape(*leading, *result.shape[1:])

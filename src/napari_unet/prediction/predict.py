@@ -13,9 +13,9 @@ import threading
 import time
 from concurrent.futures import CancelledError
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -171,6 +171,7 @@ def predict(
     logits: bool = False,
     mirror_average: bool = False,
     match_pixels: bool = False,
+    grey_values: Literal["model", "image"] = "model",
     memory: int | None = None,
     compute: Compute | None = None,
     lookahead: bool = True,
@@ -204,6 +205,9 @@ def predict(
         Zoom the image so that its pixels have the size of those that the model
         learnt from, and the result back. A model that learnt from zoomed images
         always does so.
+    grey_values : {"model", "image"}
+        Which grey values become 0 and 1: those that the model learnt from, or
+        those of this image, measured as the model's were.
     memory : int, optional
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
@@ -239,6 +243,11 @@ def predict(
     if batch < 1:
         msg = f"a batch needs at least 1 tile, got {batch}: give 1 or more"
         raise InputError(msg)
+    if tile is not None and tile < 1:
+        raise InputError(f"a tile needs at least 1 pixel a side, got {tile}: give 1 or more")
+    if grey_values == "image" and isinstance(model, TrainedModel):
+        measured = Intensity.measure(stack, model.intensity.percentiles)
+        model = replace(model, intensity=measured)
     compute = compute or choose(device, network.config, purpose="predict")
     zoom = _zoom(model, stack, match_pixels=match_pixels)
     limit_threads(compute)
@@ -277,7 +286,7 @@ def _zoomed(
     """Predict the zoomed stack part by part, and bring each part back."""
     shape, small = stack.plane_shape, run.stack.plane_shape
     parts = list(blocks(shape, small, checked_region(region, shape)))
-    start = time.perf_counter()
+    pace = _Pace()
     total, done = len(slices) * len(parts), 0
     for i in slices:
         for part in parts:
@@ -290,11 +299,28 @@ def _zoomed(
                 values[:, rows, cols] = tile.values
                 notes += [tile.note] if tile.note else []
             done += 1
-            left = (time.perf_counter() - start) / done * (total - done)
             yield Piece(
-                stack.index(i), i, part.rows, part.cols,
-                bring_back(values, part, shape, small), done, total, left, "; ".join(notes),
+                stack.index(i), i, part.rows, part.cols, bring_back(values, part, shape, small),
+                done, total, pace.seconds_left(done, total), "; ".join(notes),
             )  # fmt: skip
+
+
+class _Pace:
+    """Estimates the time left from the pieces after the first, which is slow for other reasons."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def seconds_left(self, done: int, total: int) -> float:
+        """NaN while there is nothing to tell it from."""
+        now = time.perf_counter()
+        if done == total:
+            return 0.0
+        if self._first is None:
+            self._first = done, now
+            return float("nan")
+        before, begun = self._first
+        return (now - begun) / (done - before) * (total - done)
 
 
 class _Run:
@@ -324,7 +350,7 @@ class _Run:
 
     def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[Piece]:
         """Predict slice after slice; when memory ends, go on with smaller tiles."""
-        start = time.perf_counter()
+        pace = _Pace()
         remaining = list(slices)
         done, note = 0, ""
         while remaining:
@@ -332,10 +358,9 @@ class _Run:
             try:
                 for i, slot, probabilities in self._pass(remaining, plan, batch):
                     done += 1
-                    left = (time.perf_counter() - start) / done * (total - done)
                     yield Piece(
-                        self.stack.index(i), i, slot.rows, slot.cols,
-                        probabilities, done, total, left, note,
+                        self.stack.index(i), i, slot.rows, slot.cols, probabilities,
+                        done, total, pace.seconds_left(done, total), note,
                     )  # fmt: skip
                     note = ""
                     if slot is plan.slots[-1]:
@@ -345,6 +370,7 @@ class _Run:
                     raise
                 # The slice under way is predicted anew: its finished tiles are the same again.
                 plan, batch, note = self._smaller(plan, batch)
+                pace = _Pace()
 
     def _pass(
         self, slices: Sequence[int], plan: TilePlan, batch: int

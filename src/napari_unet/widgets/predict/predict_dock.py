@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -367,7 +368,8 @@ class PredictDock(Dock):
             self.notes.say(piece.note)
         self.bar.setRange(0, piece.total)
         self.bar.setValue(piece.done)
-        left = f" · {duration(piece.seconds_left)} left" if piece.done < piece.total else ""
+        known = piece.done < piece.total and isfinite(piece.seconds_left)
+        left = f" · {duration(piece.seconds_left)} left" if known else ""
         self.line.say(f"tile {piece.done:,}/{piece.total:,}{left}")
         if self._result.taken_away:
             # Nobody wants it any more.

@@ -1,0 +1,177 @@
+"""What is worth knowing before a model predicts an image that differs from those it learnt from.
+
+Command line and window say the same: sentences with numbers, and what can be done about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from napari_unet.images.resampling import relative_pixel_size
+from napari_unet.images.zoom import zoom_for, zoomed_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
+
+__all__ = ["ImageRemark", "image_remarks"]
+
+OTHER_PIXELS = 0.1
+"""Pixels that differ by more than this share are worth a remark."""
+
+ALIKE = 0.5
+"""Ranges of grey values are alike when they share this much of what they span together."""
+
+LOOKED_AT = 4
+"""Slices whose grey values are measured."""
+
+
+@dataclass(frozen=True)
+class ImageRemark:
+    """One thing worth knowing.
+
+    Attributes
+    ----------
+    about : {"zoom", "pixel size", "grey values", "channels"}
+        What it is about.
+    text : str
+        One sentence with numbers.
+    offer : {"", "match pixels", "measure grey values"}
+        What would help: ``match_pixels=True`` or ``grey_values="image"`` of
+        `napari_unet.prediction.predict.predict`.
+    """
+
+    about: Literal["zoom", "pixel size", "grey values", "channels"]
+    text: str
+    offer: Literal["", "match pixels", "measure grey values"] = ""
+
+
+def image_remarks(
+    model: TrainedModel,
+    stack: Stack,
+    *,
+    slices: Sequence[int] | None = None,
+    match_pixels: bool = False,
+    grey_values: Literal["model", "image"] = "model",
+) -> tuple[ImageRemark, ...]:
+    """Compare an image with those that a model learnt from.
+
+    Reads a bounded sample of four slices at most.
+
+    Parameters
+    ----------
+    model, stack, slices, match_pixels, grey_values
+        As given to `napari_unet.prediction.predict.predict`.
+
+    Raises
+    ------
+    InputError
+        When pixels are to be matched but cannot be compared, or a grey value looked at is NaN or
+        infinite.
+    """
+    found = [_of_pixels(model, stack, match_pixels=match_pixels)]
+    if grey_values == "model" and model.intensity.mode == "stack":
+        found.append(_of_grey_values(model, stack, slices))
+    return tuple(remark for remark in found if remark is not None)
+
+
+def _of_pixels(model: TrainedModel, stack: Stack, *, match_pixels: bool) -> ImageRemark | None:
+    zoom = zoom_for(model, stack, match_pixels=match_pixels)
+    if zoom != (1.0, 1.0):
+        shapes = (stack.plane_shape, zoomed_shape(stack.plane_shape, zoom))
+        old, new = (" × ".join(map(str, shape)) for shape in shapes)
+        return ImageRemark(
+            "zoom",
+            f"the image is resampled from {old} to {new} pixels a slice, as the model learnt it, "
+            "and the result back",
+        )
+    relative = relative_pixel_size(stack, model.pixel_size, model.run.get("unit"))
+    if match_pixels or not relative or max(abs(r - 1) for r in relative) <= OTHER_PIXELS:
+        return None
+    return ImageRemark(
+        "pixel size",
+        f"the pixels of {stack.name} are {_times(relative)} as large as those that the model "
+        "learnt from",
+        "match pixels",
+    )
+
+
+def _times(relative: tuple[float, float]) -> str:
+    y, x = (f"{r:.3g}" for r in relative)
+    return f"{y} times" if y == x else f"{y} (y) and {x} (x) times"
+
+
+def _of_grey_values(
+    model: TrainedModel, stack: Stack, slices: Sequence[int] | None
+) -> ImageRemark | None:
+    learnt = np.array([model.intensity.low, model.intensity.high]).T  # (C, 2)
+    if len(learnt) != stack.channels:
+        return None  # which is refused by itself
+    mine = _measured(model, stack, slices)
+    shared = _shared(mine, learnt)
+    order = _other_order(shared)
+    if order is not None:
+        here, there = (", ".join(str(k + 1) for k in which) for which in (range(len(order)), order))
+        return ImageRemark(
+            "channels",
+            f"the channels of {stack.name} seem to be in another order: by their grey values, "
+            f"channels {here} are the model's {there}; give the image with the model's order",
+        )
+    other = [k for k in range(len(mine)) if shared[k, k] < ALIKE]
+    if not other:
+        return None
+    ranges = []
+    for k in other:
+        where = f" of channel {k + 1}" if len(mine) > 1 else ""
+        ranges.append(
+            f"{where} run from {_span(mine[k])}, where the model learnt {_span(learnt[k])}"
+        )
+    return ImageRemark(
+        "grey values",
+        f"the grey values of {stack.name}{' and'.join(ranges)}",
+        "measure grey values",
+    )
+
+
+def _span(limits: NDArray[np.float64]) -> str:
+    low, high = (f"{v:,.0f}" if abs(v) >= 100 or v == round(v) else f"{v:.3g}" for v in limits)
+    return f"{low} to {high}"
+
+
+def _measured(
+    model: TrainedModel, stack: Stack, slices: Sequence[int] | None
+) -> NDArray[np.float64]:
+    """Limits of each channel, as the model's were measured, (C, 2)."""
+    chosen = range(stack.n_slices) if slices is None else slices
+    places = np.linspace(0, len(chosen) - 1, min(len(chosen), LOOKED_AT)).round().astype(int)
+    each = replace(model.intensity, mode="image")
+    limits = [each.for_slice(stack, chosen[int(k)]) for k in np.unique(places)]
+    lows, highs = np.array([one.low for one in limits]), np.array([one.high for one in limits])
+    return np.stack([np.median(lows, axis=0), np.median(highs, axis=0)], axis=1)
+
+
+def _shared(mine: NDArray[np.float64], learnt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How much ranges share of what they span together, (mine, learnt)."""
+    low, high = mine[:, None, 0], mine[:, None, 1]
+    both = np.minimum(high, learnt[:, 1]) - np.maximum(low, learnt[:, 0])
+    together = np.maximum(high, learnt[:, 1]) - np.minimum(low, learnt[:, 0])
+    share: NDArray[np.float64] = np.clip(both, 0, None) / together
+    return share
+
+
+def _other_order(shared: NDArray[np.float64]) -> tuple[int, ...] | None:
+    """Return the model's channel of each channel, where another order fits and this one not."""
+    _, order = linear_sum_assignment(shared, maximize=True)
+    here = np.arange(len(order))
+    fits = (shared[here, order] >= ALIKE).all()
+    if not fits or (shared[here, here] >= ALIKE).all():
+        return None
+    return tuple(int(k) for k in order)
