@@ -173,9 +173,9 @@ def test_cubic_interpolation_blurs_less():
 def test_weights_of_a_window_equal_those_of_the_plane(monkeypatch, preset):
     stack = stack_of(blobs((1, 200, 220)))
     config = WeightConfig(preset)
-    expected = sampler_of(stack, weights=config)._sources[0].truth(0, (0, 200), (0, 220))[0]
+    expected = sampler_of(stack, weights=config)._view.sources[0].truth(0, (0, 200), (0, 220))[0]
     read_windowed(monkeypatch)
-    source = sampler_of(stack, weights=config)._sources[0]
+    source = sampler_of(stack, weights=config)._view.sources[0]
     for rows, cols in [((90, 110), (100, 130)), ((-20, 30), (200, 260)), ((180, 230), (-9, 9))]:
         window, origin = source.truth(0, rows, cols)
         at = np.ix_(mirrored_indices(*rows, 200), mirrored_indices(*cols, 220))
@@ -290,7 +290,7 @@ def test_every_pixel_is_equally_likely():
     n = 6000
     rng = np.random.default_rng(0)
     for _ in range(n):
-        y, x = sampler._sources[0].draw_pixel(0, OUT, rng)
+        y, x = sampler._view.sources[0].draw_pixel(0, OUT, rng)
         rows, cols = (mirrored_indices(c - OUT // 2, c - OUT // 2 + OUT, side) for c in (y, x))
         np.add.at(counts, np.ix_(rows, cols), 1)
     share = counts / (n * OUT * OUT) * side**2
@@ -301,7 +301,7 @@ def test_every_pixel_is_equally_likely():
 
 def test_middles_reach_every_corner():
     rng = np.random.default_rng(0)
-    source = sampler_of(stack_of(np.eye(4, dtype=np.int32)[None]))._sources[0]
+    source = sampler_of(stack_of(np.eye(4, dtype=np.int32)[None]))._view.sources[0]
     drawn = {source.draw_pixel(0, OUT, rng) for _ in range(400)}
     assert drawn == {(y, x) for y in range(4) for x in range(4)}
 
@@ -368,12 +368,12 @@ def test_the_region_weighs_nothing_within_its_guard():
     stack = stack_of(blobs((1, 70, 90)), image=np.ones((1, 70, 90), np.float32))
     split = Split((0,), (0,), (20, 40, 30, 60), 5)
     sampler = sampler_of(stack, split)
-    truth = sampler._sources[0].truth(0, (0, 0), (0, 0))[0]
+    truth = sampler._view.sources[0].truth(0, (0, 0), (0, 0))[0]
     weights = truth[1].numpy()
     assert not weights[15:45, 25:65].any()
     weights[15:45, 25:65] = 1
     assert (weights > 0).all()
-    image = sampler._sources[0].image(0, (0, 0), (0, 0))[0][0].numpy()
+    image = sampler._view.sources[0].image(0, (0, 0), (0, 0))[0][0].numpy()
     assert not image[20:40, 30:60].any()
     assert image.sum() == 70 * 90 - 20 * 30
 
@@ -388,7 +388,7 @@ def test_limits_per_image_are_those_of_the_whole_slice(monkeypatch):
     for windowed in (False, True):
         if windowed:
             read_windowed(monkeypatch)
-        source = sampler_of(stack, intensity=intensity)._sources[0]
+        source = sampler_of(stack, intensity=intensity)._view.sources[0]
         for i in range(2):
             crop, origin = source.image(i, (10, 20), (30, 50))
             y, x = 10 - origin[0], 30 - origin[1]

@@ -24,6 +24,7 @@ from napari_unet.network.unet import UNet
 from napari_unet.prediction.arrays import predict_labels
 from napari_unet.training.measuring import Measurement
 from napari_unet.training.run_folder import RunFolder, load_model
+from napari_unet.training.schedule import Schedule
 from napari_unet.training.trainer import (
     Adjusted,
     Checkpointed,
@@ -168,7 +169,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not():
 
 def test_one_cycle_rises_and_falls():
     config = tiny(schedule="one-cycle", steps=100, learning_rate=1.0)
-    rates = [config.learning_rate_at(s) for s in range(1, 101)]
+    rates = [Schedule(config).rate(s) for s in range(1, 101)]
     assert max(rates) == rates[9] == 1.0
     assert all(a < b for a, b in pairwise(rates[:10]))
     assert all(a > b for a, b in pairwise(rates[9:]))

@@ -44,9 +44,18 @@ class TrainConfig(Settings):
         Of SGD.
     weight_decay : float
         Decoupled (AdamW) for Adam, the classic penalty for SGD.
-    schedule : {"one-cycle", "constant"}
+    schedule : {"one-cycle", "constant", "open"}
         One-cycle: a linear rise over the first tenth, then half a cosine down
-        to nothing. Constant is the paper's.
+        to nothing. Constant is the paper's. Open: constant as long as something
+        is painted, then down to nothing; see `training.schedule`.
+    patience : int
+        Steps without an edit after which an open training settles.
+    average : float
+        Decay of an exponential average of the weights, which is then what
+        validates, predicts and is saved; 0 is off.
+    stroke_share : float
+        Share of the tiles that are drawn at recent strokes, most of them at
+        those that the network had wrong.
     loss : {"mean", "weighted mean", "dice"}
         The sum of weighted cross-entropies divided by the number of pixels, or
         by the sum of the weights; "dice" adds a Dice term to the latter.
@@ -97,7 +106,10 @@ class TrainConfig(Settings):
     learning_rate: float = 1e-3
     momentum: float = 0.99
     weight_decay: float = 0.0
-    schedule: Literal["one-cycle", "constant"] = "constant"
+    schedule: Literal["one-cycle", "constant", "open"] = "constant"
+    patience: int = 300
+    average: float = 0.0
+    stroke_share: float = 0.0
     loss: Literal["mean", "weighted mean", "dice"] = "mean"
     weights: WeightConfig | None = field(default_factory=WeightConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -113,7 +125,7 @@ class TrainConfig(Settings):
     preset: str = "paper"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "validate_every", "checkpoint_every"):
+        for name in ("steps", "batch", "patience", "validate_every", "checkpoint_every"):
             value = getattr(self, name)
             if value is None and name == "validate_every":
                 continue
@@ -123,7 +135,7 @@ class TrainConfig(Settings):
         if not isinstance(self.compile, bool):
             raise InputError(f"compile must be true or false, got {self.compile!r}: choose one.")
         _one_of("optimiser", self.optimiser, ("adam", "sgd"))
-        _one_of("schedule", self.schedule, ("one-cycle", "constant"))
+        _one_of("schedule", self.schedule, ("one-cycle", "constant", "open"))
         _one_of("loss", self.loss, ("mean", "weighted mean", "dice"))
         _one_of("intensity", self.intensity, ("stack", "image"))
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -135,6 +147,10 @@ class TrainConfig(Settings):
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             msg = f"the weight decay must be at least 0, got {self.weight_decay!r}"
             raise InputError(msg)
+        for name in ("average", "stroke_share"):
+            if not 0 <= getattr(self, name) < 1:
+                msg = f"{name} must be at least 0 and below 1, got {getattr(self, name)!r}"
+                raise InputError(msg)
         if not isinstance(self.seed, int) or self.seed < 0:
             msg = f"the seed must be a whole number of at least 0, got {self.seed!r}"
             raise InputError(msg)
@@ -162,16 +178,6 @@ class TrainConfig(Settings):
     def validation_interval(self) -> int:
         """Steps from one validation to the next."""
         return self.validate_every or max(1, self.steps // VALIDATIONS)
-
-    def learning_rate_at(self, step: int) -> float:
-        """Learning rate of a step, counted from 1."""
-        if self.schedule == "constant":
-            return self.learning_rate
-        rise = max(1, self.steps // 10)
-        if step <= rise:
-            return self.learning_rate * step / rise
-        progress = (step - rise) / max(1, self.steps - rise)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
 
 
 def _check_pixel_size(value: object) -> None:

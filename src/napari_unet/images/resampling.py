@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["reach", "relative_pixel_size", "resample", "resampled_labels", "resampled_shape"]
 
+KEPT = 2  # planes
+
 
 def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = False) -> Stack:
     """Resample every plane to a pixel size; slices are neither added nor taken away.
@@ -62,17 +64,23 @@ def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = Fals
     return _described(stack, image, resampled_labels(stack, shape, lazy=lazy), shape)
 
 
-def resampled_labels(stack: Stack, shape: tuple[int, int], *, lazy: bool = False) -> Any:
-    """Return the labels of a stack with planes of another shape; None where it has none."""
+def resampled_labels(
+    stack: Stack, shape: tuple[int, int], *, lazy: bool = False, changing: bool = False
+) -> Any:
+    """Return the labels of a stack with planes of another shape; None where it has none.
+
+    `changing` ones are read anew each time, because they are painted in place.
+    """
     if stack.labels is None:
         return None
     rows, cols = (_nearest(n, m) for n, m in zip(stack.plane_shape, shape))
     return _planes(
         stack,
-        lazy or not isinstance(stack.labels, np.ndarray),
+        lazy or changing or not isinstance(stack.labels, np.ndarray),
         lambda i: stack.label_plane(i)[rows][:, cols],
         shape,
         np.int32,
+        kept=0 if changing else KEPT,
     )
 
 
@@ -157,7 +165,12 @@ def _described(stack: Stack, image: Any, labels: Any, shape: tuple[int, ...]) ->
 
 
 def _planes(
-    stack: Stack, lazy: bool, make: Callable[[int], NDArray[Any]], shape: Any, dtype: Any
+    stack: Stack,
+    lazy: bool,
+    make: Callable[[int], NDArray[Any]],
+    shape: Any,
+    dtype: Any,
+    kept: int = KEPT,
 ) -> Any:
     """Leading shape + plane shape, made when they are read, or at once."""
     whole = (*stack.leading_shape, *shape)
@@ -167,7 +180,7 @@ def _planes(
     import dask.array as da
 
     # A plane is made whole even for a crop of it; the last ones are kept for the next crops.
-    make = functools.lru_cache(maxsize=2)(make)
+    make = functools.lru_cache(maxsize=kept)(make)
     planes = [
         da.from_delayed(dask.delayed(make)(i), shape, dtype=dtype) for i in range(stack.n_slices)
     ]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_unet.annotation.labels import check_annotation
-from napari_unet.annotation.splits import Split, split_stacks
+from napari_unet.annotation.splits import Split, split_stack, split_stacks
 from napari_unet.annotation.weights import class_frequencies, class_weights
 from napari_unet.base.errors import InputError
 from napari_unet.base.units import ratio
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.config.decoding import Decoding
+    from napari_unet.config.split import Region, SplitConfig
     from napari_unet.config.training import TrainConfig
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.training.journal import Edit
     from napari_unet.training.sampling import TileSampler
     from napari_unet.training.validation_planes import ValidationPlanes
 
@@ -85,6 +87,9 @@ class TrainingData:
         Grey-value limits of a model or run to go on with; None: measured on what trains.
     lazy
         Resample a slice when it is read, to look at a few only.
+    painted
+        Labels are painted while the network learns: every slice that does not validate may come
+        to train, and of sparse annotation nothing is held back.
 
     Attributes
     ----------
@@ -112,6 +117,7 @@ class TrainingData:
         *,
         limits: Intensity | None = None,
         lazy: bool = False,
+        painted: bool = False,
     ) -> None:
         self.given = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
         check_alike(self.given)
@@ -122,7 +128,9 @@ class TrainingData:
             config.network, in_channels=first.channels, classes=first.scheme.n_classes
         )
         self.config = replace(config, network=network)
-        self._lazy = lazy
+        # Painted labels are read when they are needed: they change in place.
+        self._lazy = lazy or painted
+        self._painted = painted
         self._sizes = _pixel_sizes(self.given, config)
         self._shapes = tuple(
             resampled_shape(stack, size or stack.pixel_size)
@@ -130,7 +138,7 @@ class TrainingData:
         )
         self._guard = border(network.depth)  # px as the network sees them
         self.guards = self._given_guards()
-        self.given_splits = split_stacks(self.given, config.split, self.guards)
+        self.given_splits = self._split(config.split)
         self.splits = tuple(self._seen_split(k, split) for k, split in enumerate(self.given_splits))
         if limits is not None:
             self.limits = limits
@@ -140,10 +148,16 @@ class TrainingData:
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
         """The stacks as the network sees them."""
-        return tuple(
-            stack if size is None else resample(stack, size, lazy=self._lazy)
-            for stack, size in zip(self.given, self._sizes)
-        )
+        return tuple(map(self._resampled, self.given, self._sizes))
+
+    def _resampled(self, stack: Stack, size: tuple[float, float] | None) -> Stack:
+        if size is None:
+            return stack
+        seen = resample(stack, size, lazy=self._lazy)
+        if not self._painted:
+            return seen
+        labels = resampled_labels(stack, seen.plane_shape, changing=True)
+        return seen.with_labels(labels, stack.scheme, stack.annotated)
 
     @cached_property
     def limits(self) -> Intensity:
@@ -205,6 +219,8 @@ class TrainingData:
         config = self.config.weights
         if config is None or not config.balance:
             return None
+        if self._painted:  # they change with every stroke; see `sampling.TileSampler.edited`
+            return np.ones(self.scheme.n_classes)
         readers = [SeenTruth(*both, config) for both in zip(self.stacks, self.splits)]
         targets = (target for reader in readers for target in reader.sample_targets())
         shares = class_frequencies(targets, self.scheme.n_classes)
@@ -251,6 +267,7 @@ class TrainingData:
             batch=config.batch,
             augment=config.augment,
             seed=config.seed,
+            stroke_share=config.stroke_share if self._painted else None,
             device=device,
         )
 
@@ -318,7 +335,41 @@ class TrainingData:
         self.given = tuple(given)
         self.__dict__["stacks"] = tuple(seen)
 
+    def edited(self, edit: Edit) -> Region:
+        """Where an edit lies in seen pixels: y0, y1, x0, x1.
+
+        Exact for pixels as they are; of resampled ones, all that the edit may have changed.
+        """
+        k = edit.stack_index
+        if self._sizes[k] is None:
+            return edit.box
+        sides = []
+        for axis in (0, 1):
+            n, m = self.given[k].plane_shape[axis], self._shapes[k][axis]
+            low, high = edit.box[2 * axis : 2 * axis + 2]
+            sides += [max(0, low * m // n - 1), min(m, -(-high * m // n) + 1)]
+        y0, y1, x0, x1 = sides
+        return y0, y1, x0, x1
+
+    def is_resampled(self, stack_index: int) -> bool:
+        """Whether the network sees other pixels of a stack than it has."""
+        return self._sizes[stack_index] is not None
+
     # -- pixels --------------------------------------------------------------------------------
+
+    def _split(self, config: SplitConfig) -> tuple[Split, ...]:
+        if not self._painted:
+            return split_stacks(self.given, config, self.guards)
+        splits = []
+        for stack, guard in zip(self.given, self.guards, strict=True):
+            every = tuple(range(stack.n_slices))
+            split = Split(every, ())
+            if self.scheme.annotation == "dense":
+                split = split_stack(stack, config, guard)
+                held = set() if split.region else set(split.validation)
+                split = replace(split, train=tuple(i for i in every if i not in held))
+            splits.append(split)
+        return tuple(splits)
 
     def _given_guards(self) -> tuple[int, ...]:
         shares = [

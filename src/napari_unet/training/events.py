@@ -16,9 +16,11 @@ __all__ = [
     "Diverged",
     "Event",
     "Finished",
+    "Painted",
     "Prepared",
     "Step",
     "Validated",
+    "Waiting",
 ]
 
 
@@ -75,6 +77,29 @@ class Validated:
 
 
 @dataclass(frozen=True)
+class Painted:
+    """Edits of the labels took effect: the step after `step` learns from them.
+
+    `right` is the mean, over the latest strokes, of the share of their pixels that the network
+    had right before it learnt them; NaN while there is none. `problem` says why they could not
+    be saved, if so.
+    """
+
+    step: int
+    edits: int
+    right: float
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing is learnt until something is painted: two classes are needed, or all is settled."""
+
+    step: int
+    settled: bool
+
+
+@dataclass(frozen=True)
 class Checkpointed:
     """Model and training state after `step` are on disk under `path`."""
 
@@ -102,4 +127,6 @@ class Finished:
     run: str | None
 
 
-Event: TypeAlias = Prepared | Adjusted | Step | Validated | Checkpointed | Diverged | Finished
+Event: TypeAlias = (
+    Prepared | Adjusted | Step | Painted | Waiting | Validated | Checkpointed | Diverged | Finished
+)

@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import math
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from napari_unet.network.compute import free_memory, is_out_of_memory
 from napari_unet.training.loss import batch_share, map_loss
+from napari_unet.training.schedule import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -70,6 +72,8 @@ class Learner:
         self.micro = config.batch
         self.optimiser = _optimiser(self.network, config)
         self.remark = ""
+        self.schedule = Schedule(config)
+        self._average = _average(self.network, config.average) if config.average else None
         self._released = False
         # All tiles of a run have one size, so it is compiled for that size alone, and once.
         self._compiled = (
@@ -90,7 +94,7 @@ class Learner:
         self.remark = ""
         self.network.train()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate_at(self.step + 1)
+            group["lr"] = self.schedule.rate(self.step + 1)
         try:
             loss = self._compute(batch)
         except (RuntimeError, MemoryError) as error:
@@ -102,6 +106,8 @@ class Learner:
         if math.isfinite(loss):
             self.optimiser.step()
             self.step += 1
+            if self._average is not None:
+                self._average.update_parameters(self.network)
         return loss
 
     def _compute(self, batch: Batch) -> float:
@@ -173,6 +179,19 @@ class Learner:
             torch.manual_seed(seed)
             yield
 
+    @property
+    def shown(self) -> UNet:
+        """The network to validate, predict and save: the averaged one where there is one."""
+        if self._average is None:
+            return self.network
+        return cast("UNet", self._average.module)
+
+    def set_weights(self, weights: dict[str, Tensor]) -> None:
+        """Go back to former weights, also in the average."""
+        self.network.load_state_dict(weights)
+        if self._average is not None:
+            self._average.module.load_state_dict(weights)
+
     def release(self) -> None:
         """Give the device's memory back; the next step takes it again."""
         if self.compute.device != "cpu":
@@ -188,6 +207,8 @@ class Learner:
     def _move(self, device: str) -> None:
         self.optimiser.zero_grad(set_to_none=True)
         self.network.to(device)
+        if self._average is not None:
+            self._average.to(device)
         for values in self.optimiser.state.values():
             for name, value in values.items():
                 # Adam keeps its step count on the CPU, wherever the rest lies.
@@ -205,6 +226,7 @@ class Learner:
             "micro": self.micro,
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -226,6 +248,11 @@ class Learner:
                 "param_groups": self.optimiser.state_dict()["param_groups"],
             }
         )
+        if self._average is not None:
+            average: Any = state.get("average")
+            if not isinstance(average, dict):
+                raise ValueError("average is missing, although the run averages its weights")
+            self._average.load_state_dict(average)
 
     def _checked(self, by_number: Mapping[int, Mapping[str, Any]]) -> Mapping[int, Any]:
         """Return an optimiser's state if it is one of these parameters."""
@@ -239,6 +266,20 @@ class Learner:
                 if not isinstance(value, torch.Tensor) or value.shape != expected:
                     raise ValueError(f"optimiser.state.{number}.{name} has another shape")
         return by_number
+
+
+def _average(network: UNet, decay: float) -> AveragedModel:
+    """An exponential average of weights and statistics, short while there are few steps."""
+
+    def average(averaged: Sequence[Tensor], latest: Sequence[Tensor], count: Tensor | int) -> None:
+        share = min(decay, (1 + int(count)) / (10 + int(count)))
+        for mean, value in zip(averaged, latest):
+            if mean.is_floating_point():
+                mean.lerp_(value, 1 - share)
+            else:
+                mean.copy_(value)
+
+    return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
 def _optimiser(network: UNet, config: TrainConfig) -> torch.optim.Optimizer:

@@ -45,6 +45,15 @@ class PlaneCache:
                 self.bytes -= self._entries.popitem(last=False)[1][1]
         return made
 
+    def take(self, key: tuple[Any, ...]) -> Any | None:
+        """Remove the entry of `key` and return it; None where there is none."""
+        with self._lock:
+            entry = self._entries.pop(key, None)
+            if entry is None:
+                return None
+            self.bytes -= entry[1]
+            return entry[0]
+
     def drop(self, token: object) -> None:
         """Forget all entries whose key begins with `token`."""
         with self._lock:

@@ -22,6 +22,7 @@ from napari_unet.training.planes import UNKNOWN, WHOLE_PIXELS, everything, squar
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
     from napari_unet.training.plane_cache import PlaneCache
     from napari_unet.training.planes import SeenImages, SeenTruth
@@ -85,6 +86,7 @@ class PlaneTensors:
         self._device = torch.device(device)
         self._image_token: object = object()
         self._truth_token: object = object()
+        self._edits: dict[int, int] = {}  # slice -> how often its labels were painted in
         self.whole = self._prepares_whole(tile)
 
     @property
@@ -107,11 +109,49 @@ class PlaneTensors:
         other.images, other.seen_truth = images, truth
         # A new token, not an emptied cache: a thread may be about to add to the old one.
         other._truth_token = object()
+        other._edits = {}
         self._cache.drop(self._truth_token)
         if images.stack.image is not self.images.stack.image:
             other._image_token = object()
             self._cache.drop(self._image_token)
         return other
+
+    def renewed(self, i: int, box: Region | None) -> PlaneTensors:
+        """Return the planes after labels of one slice changed in place; the others are kept.
+
+        Parameters
+        ----------
+        i
+            The slice.
+        box
+            Where: y0, y1, x0, x1; None: anywhere in it.
+        """
+        other = object.__new__(PlaneTensors)
+        other.__dict__.update(self.__dict__)
+        other._edits = {**self._edits, i: self._edits.get(i, 0) + 1}
+        truth = self._cache.take(self._key(i))
+        survey = self._cache.take((*self._key(i), "survey"))
+        if box is not None and truth is not None and self.seen_truth.is_local:
+            # In place: a batch that is made of it meanwhile is thrown away.
+            self._cache.get(other._key(i), lambda: self._patched(truth.planes, i, box))
+        if box is not None and survey is not None:
+            blocks, counts = survey[0], survey[1].copy()
+            for k, (rows, cols) in enumerate(blocks):
+                if _meet(rows, box[:2]) and _meet(cols, box[2:]):
+                    counts[k] = self._count(i, rows, cols)
+            size = 512 * len(blocks)
+            self._cache.get((*other._key(i), "survey"), lambda: ((blocks, counts), size))
+        return other
+
+    def _patched(self, planes: Tensor, i: int, box: Region) -> tuple[Truth, int]:
+        (y0, y1, x0, x1), (Y, X), reach = box, self.stack.plane_shape, self.seen_truth.reach
+        rows = slice(max(0, y0 - reach), min(Y, y1 + reach))
+        cols = slice(max(0, x0 - reach), min(X, x1 + reach))
+        planes[:, rows, cols] = self._tensor(self.seen_truth.window(i, rows, cols))
+        return _survey_truth(planes)
+
+    def _key(self, i: int) -> tuple[Any, ...]:
+        return self._truth_token, i, self._edits.get(i, 0)
 
     def image(self, i: int, rows: Range, cols: Range) -> tuple[Tensor, Origin]:
         """Return the normalised image around a window, which may reach beyond the plane.
@@ -154,12 +194,9 @@ class PlaneTensors:
     def _whole_truth(self, i: int) -> Truth:
         def make() -> tuple[Truth, int]:
             truth = self.seen_truth.window(i, *everything(self.stack))
-            known = np.flatnonzero(truth[0] != UNKNOWN)
-            every = known.size == truth[0].size
-            size = truth.nbytes + (0 if every else known.nbytes)
-            return Truth(self._tensor(truth), None if every else known), size
+            return _survey_truth(self._tensor(truth))
 
-        return self._cache.get((self._truth_token, i), make)
+        return self._cache.get(self._key(i), make)
 
     # -- where there is something to learn --------------------------------------------------
 
@@ -209,21 +246,54 @@ class PlaneTensors:
         total = int(counts.sum())
         if total == 0:
             return None
-        block = blocks[int(np.searchsorted(np.cumsum(counts), int(pick * total), side="right"))]
-        rows, cols = block
+        known = np.cumsum(counts.sum(1))
+        rows, cols = blocks[int(np.searchsorted(known, int(pick * total), side="right"))]
         ys, xs = np.nonzero(self.seen_truth.known(i, rows, cols))
         k = int(rng.integers(len(ys))) if len(ys) else 0
         return (rows.start + int(ys[k]), cols.start + int(xs[k])) if len(ys) else None
 
     def _survey(self, i: int) -> tuple[list[tuple[slice, slice]], NDArray[np.int64]]:
-        """Known pixels of a large slice, counted square by square; read once."""
+        """Known pixels of each class in a large slice, square by square; read once."""
 
         def make() -> tuple[tuple[list[tuple[slice, slice]], NDArray[np.int64]], int]:
             blocks = list(squares(self.stack.plane_shape, SURVEY_BLOCK))
-            counts = np.array([np.count_nonzero(self.seen_truth.known(i, *b)) for b in blocks])
+            counts = np.array([self._count(i, *block) for block in blocks])
             return (blocks, counts), 512 * len(blocks)
 
-        return self._cache.get((self._truth_token, "survey", i), make)
+        return self._cache.get((*self._key(i), "survey"), make)
+
+    def _count(self, i: int, rows: slice, cols: slice) -> NDArray[np.int64]:
+        """Known pixels of each class in a window: (K,)."""
+        truth, classes = self.seen_truth, self.seen_truth.scheme.n_classes
+        known = truth.known(i, rows, cols)
+        if not known.any():
+            return np.zeros(classes, np.int64)
+        return np.bincount(truth.target(i, rows, cols).classes[known], minlength=classes)
+
+    def class_counts(self, i: int) -> NDArray[np.int64]:
+        """Pixels of each class that slice `i` has to learn from: (K,)."""
+        if not self.whole:
+            total: NDArray[np.int64] = self._survey(i)[1].sum(0)
+            return total
+        truth = self._whole_truth(i)
+        classes = truth.planes[0].flatten()
+        if truth.known is not None:
+            classes = classes[torch.from_numpy(truth.known).to(classes.device)]
+        counts: NDArray[np.int64] = np.bincount(
+            classes.cpu().numpy().astype(np.uint8), minlength=self.seen_truth.scheme.n_classes
+        )
+        return counts
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
+
+
+def _survey_truth(planes: Tensor) -> tuple[Truth, int]:
+    """Find the known pixels of a plane; also its bytes."""
+    known = np.flatnonzero(planes[0].cpu().numpy() != UNKNOWN)
+    every = known.size == planes[0].numel()
+    return Truth(planes, None if every else known), planes.nbytes + (0 if every else known.nbytes)
+
+
+def _meet(part: slice, other: tuple[int, int]) -> bool:
+    return bool(part.start < other[1] and other[0] < part.stop)

@@ -128,6 +128,22 @@ class SeenTruth:
         """Return the truth of an edited stack."""
         return replace(self, stack=stack)
 
+    @property
+    def reach(self) -> int:
+        """Pixels around a label that the truth may depend on it in."""
+        return _weight_margin(self.weights)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the truth of a pixel depends on labels within `reach` alone.
+
+        The parts of a class are joined across the plane, which the border term asks for.
+        """
+        config = self.weights
+        if self.maps:  # how far the middle of an object is from its rim depends on all of it
+            return False
+        return config is None or config.preset == "none" or self.scheme.kind == "objects"
+
     def window(self, i: int, rows: slice, cols: slice) -> NDArray[np.float32]:
         """Read a window; its weights are those of the whole plane.
 
@@ -137,7 +153,7 @@ class SeenTruth:
             (2 + M, h, w) float32: class index, UNKNOWN where not annotated; weight, 0 there;
             object maps, NaN where not known.
         """
-        margin = _weight_margin(self.weights)
+        margin = self.reach
         Y, X = self.stack.plane_shape
         top, left = max(0, rows.start - margin), max(0, cols.start - margin)
         grown = slice(top, min(Y, rows.stop + margin)), slice(left, min(X, cols.stop + margin))

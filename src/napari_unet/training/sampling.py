@@ -21,6 +21,7 @@ import torch
 
 from napari_unet.config.size_rule import border, output_size
 from napari_unet.training.augmentation import Deformation, Lookup, adjust_grey, draw
+from napari_unet.training.interest import Interest, Spot
 from napari_unet.training.places import SlicePlace, TilePlace, draw_corner, orders
 from napari_unet.training.plane_cache import PlaneCache
 from napari_unet.training.plane_tensors import PlaneTensors
@@ -29,6 +30,7 @@ from napari_unet.training.planes import UNKNOWN
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_unet.config.augmentation import AugmentConfig
@@ -94,7 +96,15 @@ class Batch:
     maps: Tensor | None = None
 
 
-_Ready: TypeAlias = tuple[object, Batch]
+@dataclass(frozen=True, eq=False)
+class _View:
+    """All that tiles are made of; replaced as a whole when labels are edited."""
+
+    sources: tuple[PlaneTensors, ...]
+    interest: Interest | None = None
+
+
+_Ready: TypeAlias = tuple[_View, Batch]
 
 
 class TileSampler:
@@ -121,6 +131,9 @@ class TileSampler:
         Strengths of the augmentation.
     seed
         0 or more.
+    stroke_share
+        Of a painted training: the share of tiles that are drawn at recent strokes. Tiles are
+        drawn from slices that `edited` named, and classes weigh by what is annotated by then.
     device
         Where tiles are computed and kept.
     cache_bytes
@@ -137,6 +150,7 @@ class TileSampler:
         batch: int,
         augment: AugmentConfig,
         seed: int,
+        stroke_share: float | None = None,
         device: torch.device | str = "cpu",
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
@@ -144,22 +158,30 @@ class TileSampler:
         self.output_side = output_size(tile, depth)
         self.augment, self.seed, self.device = augment, seed, torch.device(device)
         cache = PlaneCache(cache_bytes)
-        self._sources = tuple(
+        sources = tuple(
             PlaneTensors(*pair, cache, device=device, tile=tile)
             for pair in zip(images, truths, strict=True)
         )
+        self._view = _View(sources)
         self._slices = [(k, i) for k, truth in enumerate(truths) for i in truth.split.train]
         pixels = [float(np.prod(truths[k].stack.plane_shape)) for k, _ in self._slices]
         self._chances = np.cumsum(pixels) / np.sum(pixels)
+        self._stroke_share = stroke_share
+        self._counts: dict[tuple[int, int], NDArray[np.int64]] = {}
+        self._spots: list[Spot] = []
 
     # -- tiles ------------------------------------------------------------------------------
 
     def tile(self, step: int, index: int) -> Tile:
         """Return tile `index` of step `step`: always the same one."""
+        view, middle = self._view, None
         rng = np.random.default_rng([self.seed, TILE_STREAM, step, index])
-        chosen = int(np.searchsorted(self._chances, rng.random(), side="right"))
-        stack_index, i = self._slices[chosen]
-        source = self._sources[stack_index]
+        if view.interest is not None:
+            stack_index, i, middle = view.interest.draw(self.output_side, rng)
+        else:
+            chosen = int(np.searchsorted(self._chances, rng.random(), side="right"))
+            stack_index, i = self._slices[chosen]
+        source = view.sources[stack_index]
         deformation = draw(self.augment, rng)
         place: TilePlace | SlicePlace
         if self.augment.about == "slice":
@@ -167,9 +189,13 @@ class TileSampler:
             corner = draw_corner(shape, self.output_side, rng)
             place = SlicePlace(deformation, self.tile_side, corner, margin, shape)
         else:
-            middle = source.draw_pixel(i, self.output_side, rng)
+            if middle is None:
+                middle = source.draw_pixel(i, self.output_side, rng)
             place = TilePlace.around(deformation, self.tile_side, middle)
         image, classes, weights, maps = self._cut(source, i, place)
+        if view.interest is not None and view.interest.class_weights is not None:
+            balance = torch.from_numpy(view.interest.class_weights).to(weights)
+            weights = weights * balance[classes.long()]
         return Tile(image, classes, weights, i, stack_index, place.centre, deformation, maps)
 
     def _cut(
@@ -247,8 +273,8 @@ class TileSampler:
                 item = ready.get()
                 if isinstance(item, BaseException):
                     raise item
-                sources, batch = item
-                yield batch if sources is self._sources else self.batch(step)
+                view, batch = item
+                yield batch if view is self._view else self.batch(step)
         finally:
             closed.set()
             _empty(ready)  # the thread may be waiting for room
@@ -260,8 +286,14 @@ class TileSampler:
         """Fill the queue until it is closed; what batches were made of goes with them."""
         try:
             while not closed.is_set():
-                sources = self._sources
-                ready.put((sources, self.batch(step)))
+                view = self._view  # an edit meanwhile replaces it, and this batch does not count
+                try:
+                    batch = self.batch(step)
+                except Exception:
+                    if view is self._view:
+                        raise
+                    continue  # labels changed under it
+                ready.put((view, batch))
                 step += 1
         except BaseException as error:  # handed to the consumer, which raises it
             ready.put(error)
@@ -278,9 +310,40 @@ class TileSampler:
         images, truth
             Of the edited one, whose arrays may be the same, changed in place.
         """
-        sources = list(self._sources)
+        sources = list(self._view.sources)
         sources[stack_index] = sources[stack_index].edited(images, truth)
-        self._sources = tuple(sources)
+        self._view = _View(tuple(sources), self._view.interest)
+
+    def edited(self, spots: Sequence[Spot], *, known: bool = True) -> bool:
+        """Draw from what was painted, from the next batch on; the labels hold it already.
+
+        Parameters
+        ----------
+        spots
+            Where, in the order in which it was painted.
+        known
+            Whether the boxes hold all that changed in the pixels that are seen; otherwise their
+            slices are read anew.
+
+        Returns
+        -------
+        bool
+            Whether there is something to tell apart: two classes that train.
+        """
+        assert self._stroke_share is not None, "the sampler is not of a painted training"
+        sources = list(self._view.sources)
+        for spot in spots:
+            k, i = spot.stack_index, spot.slice_index
+            sources[k] = sources[k].renewed(i, spot.box if known else None)
+        for k, i in {(spot.stack_index, spot.slice_index) for spot in spots}:
+            if i in sources[k].seen_truth.split.train:
+                self._counts[k, i] = sources[k].class_counts(i)
+        self._spots += spots
+        config = sources[0].seen_truth.weights
+        balance = config is not None and bool(config.balance) and config.preset != "fiji"
+        interest = Interest(self._counts, self._spots, self._stroke_share, balance=balance)
+        self._view = _View(tuple(sources), interest)
+        return interest.ready
 
 
 def _window(

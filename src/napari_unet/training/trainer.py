@@ -34,6 +34,7 @@ from napari_unet.network.model_file import damaged
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.training.data import TrainingData, like_model
+from napari_unet.training.edit_steps import EditSteps
 from napari_unet.training.events import (
     Adjusted,
     Checkpointed,
@@ -43,6 +44,7 @@ from napari_unet.training.events import (
     Prepared,
     Step,
     Validated,
+    Waiting,
 )
 from napari_unet.training.learner import Learner, OutOfMemoryError
 from napari_unet.training.measuring import measure
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 
     from napari_unet.images.stack import Intensity, Stack
     from napari_unet.network.compute import Compute
+    from napari_unet.training.painting import Painting
     from napari_unet.training.sampling import TileSampler
 
 __all__ = [
@@ -79,6 +82,9 @@ On a few slices the IoU of one training goes up and down by half of that from on
 next, and an early network that was lucky can merge far more objects than the last one.
 """
 
+WAITING = 0.2
+"""Seconds between two words that a training waits for something to be painted."""
+
 FREE_ON_RESUME = ("steps", "device", "validate_every", "checkpoint_every", "preset")
 """Settings that may change when a run is resumed."""
 
@@ -102,6 +108,9 @@ class Trainer:
         Begin with its weights and its grey-value limits, to train on.
     spare_cores : int
         CPU cores left to others, 1 beside a window.
+    painting : Painting, optional
+        Labels that are painted meanwhile; `stacks` are then its stacks. What it records goes
+        into the run folder.
 
     Raises
     ------
@@ -120,9 +129,13 @@ class Trainer:
         resume: bool = False,
         start_from: TrainedModel | None = None,
         spare_cores: int = 0,
+        painting: Painting | None = None,
     ) -> None:
-        self.data = TrainingData(stacks, like_model(config, start_from))
-        self.data.check_labels()
+        self.painting = painting
+        painted = painting is not None
+        self.data = TrainingData(stacks, like_model(config, start_from), painted=painted)
+        if not painted:
+            self.data.check_labels()
         self.config = self.data.config
         if start_from is not None:
             _check_fits(start_from, self.config)
@@ -135,6 +148,7 @@ class Trainer:
         self.best: dict[str, float] = {}
         self.decoding: Decoding | None = None
         self._learner: Learner | None = None
+        self.edits: EditSteps | None = None
         self._saved_step = -1
         self._unsaved_best: TrainedModel | None = None
         self._unwritten: deque[Event] = deque()
@@ -162,6 +176,10 @@ class Trainer:
         batches = self.sampler.batches(learner.step)
         try:
             while learner.step < self.config.steps:
+                if self.edits is not None:
+                    yield from self._take_edits(self.edits)
+                    if self.edits.is_over:
+                        break
                 begun = time.perf_counter()
                 try:
                     batch = next(batches)  # made on the same device
@@ -190,6 +208,26 @@ class Trainer:
             batches.close()
             self._keep()
 
+    def _take_edits(self, edits: EditSteps) -> Iterator[Event]:
+        """Take what was painted; wait for it where there is nothing to learn before it."""
+        learner, settled = self.learner, False
+        while True:
+            painted = edits.take(self.sampler, hasten=settled)
+            if painted is not None:
+                yield self._record(painted)
+                if any(i in self.data.splits[k].validation for k, i in edits.latest):
+                    self._refresh_validation()
+            settled = learner.schedule.has_settled(learner.step)
+            if (edits.ready and not settled) or edits.is_over:
+                return
+            yield Waiting(learner.step, settled)
+            edits.wait(WAITING)
+
+    def _refresh_validation(self) -> None:
+        data = self.data
+        for k in range(len(data.given)):
+            self.validation.refresh(k, data.images(k, blind=False), data.truth(k, blind=False))
+
     # -- preparation -----------------------------------------------------------
 
     def _prepare(self) -> str:
@@ -209,6 +247,8 @@ class Trainer:
         elif self.folder is not None and self.resume:
             _check_reproducible_start(self.folder)
         self._keep_good()
+        if self.painting is not None:
+            self.edits = EditSteps(self.painting, self.data, self._learner)
         self.sampler = self._make_sampler()
         self.validation = self.data.validation()
         if self.folder is not None:
@@ -235,7 +275,10 @@ class Trainer:
         return network
 
     def _make_sampler(self) -> TileSampler:
-        return self.data.sampler(tile=self.tile, device=self.learner.compute.device)
+        sampler = self.data.sampler(tile=self.tile, device=self.learner.compute.device)
+        if self.edits is not None:
+            self.edits.look(sampler)
+        return sampler
 
     def _make_smaller(self) -> str:
         """Ask for less memory: first fewer tiles at once, then smaller tiles."""
@@ -280,13 +323,13 @@ class Trainer:
         self.seconds += seconds
         step, steps = self.learner.step, self.config.steps
         left = self._pace.seconds_left(seconds, steps - step)
-        rate = self.config.learning_rate_at(step)
+        rate = self.learner.schedule.rate(step)
         return self._record(Step(step, steps, loss, rate, seconds, left, waited))
 
     def _validated(self) -> Validated:
         begun = time.perf_counter()
         learner = self.learner
-        found = measure(learner.network, self.validation, learner.compute, self.config.loss)
+        found = measure(learner.shown, self.validation, learner.compute, self.config.loss)
         if found.fitted is not None:
             self.decoding = self.data.in_given_pixels(found.fitted.decoding)
         greatest = self.best.get("greatest_iou", 0.0)
@@ -345,7 +388,7 @@ class Trainer:
     def _diverged(self) -> Diverged:
         step = self.learner.step + 1
         self.learner.step, weights = self._last_good
-        self.learner.network.load_state_dict(weights)
+        self.learner.set_weights(weights)
         good = self.learner.step
         if self.folder is not None and good:
             self.folder.write_model("last", self.model)
@@ -401,7 +444,7 @@ class Trainer:
             "unit": stack.units[-1],  # of the pixel size
         }
         return TrainedModel(
-            self.learner.network,
+            self.learner.shown,
             self.data.limits,
             self.data.scheme,
             stack.name,
@@ -413,7 +456,7 @@ class Trainer:
 
     def snapshot(self) -> TrainedModel:
         """A copy of `model` on the CPU that training does not change."""
-        return replace(self.model, network=copy.deepcopy(self.learner.network).cpu().eval())
+        return replace(self.model, network=copy.deepcopy(self.learner.shown).cpu().eval())
 
     def unsaved_model(self) -> TrainedModel:
         """The best model, or else the last, where the run folder could not take it."""

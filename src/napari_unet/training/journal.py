@@ -1,0 +1,230 @@
+"""The journal of a painted training: every edit, and the step from which each is learnt.
+
+``journal.jsonl`` in the run folder grows by whole lines of two kinds::
+
+    {"edit": 17, "stack": 0, "slice": 3, "box": [y0, y1, x0, x1], "dtype": "uint8", "values": "…"}
+    {"step": 120, "edits": 18, "right": [0.94]}
+
+The first is written when something was painted; ``values`` are the labels of the box afterwards
+(zlib, base64), so undo and erase are edits like any other. The second says that the first 18 edits
+are in what step 121 learns, and how much of the new ones the network had right before. The file is
+the one truth of a painted run: the labels can be painted again from it alone, and a run that is
+resumed or replayed takes every edit at its step.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import threading
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_unet.base.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["FILE_NAME", "Edit", "Effect", "Journal"]
+
+FILE_NAME = "journal.jsonl"
+DTYPES = ("uint8", "uint16", "int32")
+MOST_PIXELS = 2**28  # of one box; a damaged line must not ask for all memory
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """Labels that were changed: one stroke, one fill, one undo.
+
+    Attributes
+    ----------
+    stack_index, slice_index
+        Where.
+    box
+        y0, y1, x0, x1 in pixels of the slice; y1 and x1 are the first outside.
+    values
+        (y1 - y0, x1 - x0) label values of the box afterwards.
+    """
+
+    stack_index: int
+    slice_index: int
+    box: tuple[int, int, int, int]
+    values: NDArray[Any]
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the box."""
+        y0, y1, x0, x1 = self.box
+        return slice(y0, y1), slice(x0, x1)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """From which step on edits are learnt.
+
+    Attributes
+    ----------
+    step
+        Steps that were done before; the next one learns from the edits.
+    edits
+        How many edits are in effect, counted from the first of the run.
+    right
+        Of each new edit, the share of its pixels that the network had right before it learnt them;
+        NaN where there was nothing to be right about (erased).
+    strokes
+        How many strokes of a script are painted by then; 0 without one.
+    """
+
+    step: int
+    edits: int
+    right: tuple[float, ...] = ()
+    strokes: int = 0
+
+
+class Journal:
+    """Edits and effects in the order in which they came; safe to use from several threads.
+
+    Parameters
+    ----------
+    folder
+        Of the run; None keeps the record in memory alone.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is there and is no journal. A last line that was torn off is forgotten.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._lock = threading.Lock()
+        self._file = None if folder is None else folder / FILE_NAME
+        self.edits: list[Edit] = []
+        self.effects: list[Effect] = []
+        if self._file is not None and self._file.exists():
+            self._read(self._file)
+
+    @property
+    def in_effect(self) -> int:
+        """How many edits are in effect."""
+        return self.effects[-1].edits if self.effects else 0
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of all boxes; more than were painted."""
+        return sum(edit.values.size for edit in self.edits)
+
+    def add(self, edit: Edit) -> None:
+        """Record an edit; it is in the file when this returns.
+
+        Raises
+        ------
+        CheckpointError
+            When the file cannot be written; the edit is kept in memory, and counts.
+        """
+        with self._lock:
+            number = len(self.edits)
+            self.edits.append(edit)
+            self._write({"edit": number, **_edit_to_json(edit)})
+
+    def take_effect(self, effect: Effect) -> None:
+        """Record from which step on edits are learnt; see `add`."""
+        with self._lock:
+            self.effects.append(effect)
+            right = [None if np.isnan(share) else share for share in effect.right]
+            told = {"step": effect.step, "edits": effect.edits, "right": right}
+            self._write(told | ({"strokes": effect.strokes} if effect.strokes else {}))
+
+    def until(self, step: int) -> int:
+        """How many edits are in effect when `step` steps are done."""
+        done = [effect.edits for effect in self.effects if effect.step <= step]
+        return max(done, default=0)
+
+    def forget_after(self, step: int) -> list[Effect]:
+        """Take back effects after `step` and return them, for a run that goes on from there.
+
+        The file is left as it is: an effect that is recorded again says the same once more.
+        """
+        with self._lock:
+            later = [effect for effect in self.effects if effect.step > step]
+            self.effects = [effect for effect in self.effects if effect.step <= step]
+        return later
+
+    def _write(self, content: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        # One write: the system has it even if this process is killed next.
+        line = (json.dumps(content, separators=(",", ":")) + "\n").encode()
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with self._file.open("ab", buffering=0) as stream:
+                stream.write(line)
+        except OSError as error:
+            raise CheckpointError(
+                f"what was painted could not be saved in {self._file} ({error.strerror}): "
+                "make room or choose another folder; it is still in the layer."
+            ) from error
+
+    def _read(self, file: Path) -> None:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"{file} cannot be read: {error.strerror}.") from error
+        whole, torn = content.rsplit(b"\n", 1) if b"\n" in content else (b"", content)
+        if torn:  # the line that was being written when everything stopped
+            os.truncate(file, len(content) - len(torn))
+        for number, line in enumerate(filter(None, whole.split(b"\n")), start=1):
+            try:
+                self._take(json.loads(line))
+            except (ValueError, KeyError, TypeError, zlib.error, binascii.Error) as error:
+                raise CheckpointError(
+                    f"line {number} of {file} is damaged ({error}): restore the file, or remove "
+                    "that line and those after it."
+                ) from error
+
+    def _take(self, line: dict[str, Any]) -> None:
+        if "edit" in line:
+            if line["edit"] == len(self.edits):
+                self.edits.append(_edit_from_json(line))
+            return
+        effect = Effect(
+            int(line["step"]),
+            int(line["edits"]),
+            tuple(np.nan if share is None else float(share) for share in line["right"]),
+            int(line.get("strokes", 0)),
+        )
+        if not 0 <= effect.edits <= len(self.edits) or effect.step < 0:
+            raise ValueError("it counts edits that are not there")
+        self.effects = [one for one in self.effects if one.step < effect.step] + [effect]
+
+
+def _edit_to_json(edit: Edit) -> dict[str, Any]:
+    packed = zlib.compress(np.ascontiguousarray(edit.values).tobytes(), 1)
+    return {
+        "stack": edit.stack_index,
+        "slice": edit.slice_index,
+        "box": list(edit.box),
+        "dtype": edit.values.dtype.name,
+        "values": base64.b64encode(packed).decode(),
+    }
+
+
+def _edit_from_json(line: dict[str, Any]) -> Edit:
+    y0, y1, x0, x1 = (int(n) for n in line["box"])
+    height, width, dtype = y1 - y0, x1 - x0, line["dtype"]
+    if dtype not in DTYPES or min(y0, x0) < 0 or min(height, width) < 1:
+        raise ValueError("it names no box of labels")
+    if height * width > MOST_PIXELS:
+        raise ValueError("its box is too large")
+    size = height * width * np.dtype(dtype).itemsize
+    raw = zlib.decompressobj().decompress(base64.b64decode(line["values"], validate=True), size + 1)
+    if len(raw) != size:
+        raise ValueError("its values do not fill its box")
+    values = np.frombuffer(raw, dtype).reshape(height, width)
+    return Edit(int(line["stack"]), int(line["slice"]), (y0, y1, x0, x1), values)

@@ -1,0 +1,106 @@
+"""The journal: what is painted is never lost, and a damaged file never misunderstood."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_unet.base.errors import CheckpointError
+from napari_unet.training.journal import FILE_NAME, Edit, Effect, Journal
+
+
+def edit(value=1, box=(2, 4, 3, 6), slice_index=0, dtype=np.uint8):
+    y0, y1, x0, x1 = box
+    return Edit(0, slice_index, box, np.full((y1 - y0, x1 - x0), value, dtype))
+
+
+def same(a: Edit, b: Edit) -> bool:
+    return (a.stack_index, a.slice_index, a.box) == (b.stack_index, b.slice_index, b.box) and (
+        a.values.dtype == b.values.dtype and np.array_equal(a.values, b.values)
+    )
+
+
+def test_what_was_written_is_read(tmp_path):
+    journal = Journal(tmp_path)
+    edits = [edit(1), edit(300, dtype=np.uint16), edit(70_000, slice_index=5, dtype=np.int32)]
+    for one in edits:
+        journal.add(one)
+    journal.take_effect(Effect(0, 2, (np.nan, 0.25)))
+    journal.take_effect(Effect(7, 3, (1.0,)))
+    again = Journal(tmp_path)
+    assert len(again.edits) == 3
+    assert all(map(same, again.edits, edits))
+    assert [(e.step, e.edits) for e in again.effects] == [(0, 2), (7, 3)]
+    assert np.isnan(again.effects[0].right[0])
+    assert again.effects[0].right[1] == 0.25
+    assert [again.until(step) for step in (0, 6, 7, 99)] == [2, 2, 3, 3]
+
+
+def test_a_line_is_in_the_file_when_add_returns(tmp_path):
+    journal = Journal(tmp_path)
+    journal.add(edit())
+    assert (tmp_path / FILE_NAME).read_bytes().count(b"\n") == 1
+
+
+@given(cut=st.integers(1, 400))
+def test_a_file_cut_anywhere_keeps_its_whole_lines(tmp_path_factory, cut):
+    folder = tmp_path_factory.mktemp("journal")
+    journal = Journal(folder)
+    for value in (1, 2, 3):
+        journal.add(edit(value))
+    content = (folder / FILE_NAME).read_bytes()
+    (folder / FILE_NAME).write_bytes(content[:-cut])
+    whole = content[:-cut].count(b"\n")
+    again = Journal(folder)
+    assert len(again.edits) == whole
+    again.add(edit(9))  # what is written next begins a line of its own
+    assert [int(one.values[0, 0]) for one in Journal(folder).edits] == [*[1, 2, 3][:whole], 9]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"box": [0, 0, 0, 3]}, {"box": [-1, 1, 0, 3]}, {"box": [2, 5, 3, 6]}, {"box": "x"},
+        {"dtype": "object"}, {"values": "%%"}, {"values": "AAAA"}, {"slice": "three"},
+        {"box": [0, 10**9, 0, 10**9]},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_damage_is_said_with_file_and_line(tmp_path, change):
+    Journal(tmp_path).add(edit())
+    line = json.loads((tmp_path / FILE_NAME).read_text())
+    (tmp_path / FILE_NAME).write_text(json.dumps(line | change) + "\n")
+    with pytest.raises(CheckpointError, match=r"line 1 of .*journal\.jsonl is damaged"):
+        Journal(tmp_path)
+
+
+def test_an_effect_of_edits_that_are_not_there_is_damage(tmp_path):
+    Journal(tmp_path).take_effect(Effect(3, 2))
+    with pytest.raises(CheckpointError, match="damaged"):
+        Journal(tmp_path)
+
+
+def test_a_run_that_goes_on_from_earlier_records_later_effects_again(tmp_path):
+    journal = Journal(tmp_path)
+    for value in (1, 2):
+        journal.add(edit(value))
+    journal.take_effect(Effect(0, 1, (0.5,)))
+    journal.take_effect(Effect(9, 2, (0.5,)))
+    again = Journal(tmp_path)
+    assert [one.step for one in again.forget_after(4)] == [9]
+    assert again.in_effect == 1
+    again.take_effect(Effect(9, 2, (0.5,)))
+    assert [(e.step, e.edits) for e in Journal(tmp_path).effects] == [(0, 1), (9, 2)]
+
+
+def test_a_full_disk_is_said_and_the_edit_counts(tmp_path):
+    folder = tmp_path / "file"
+    folder.write_text("in the way")
+    journal = Journal(folder / "run")
+    with pytest.raises(CheckpointError, match="could not be saved"):
+        journal.add(edit())
+    assert len(journal.edits) == 1

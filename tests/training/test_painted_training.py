@@ -1,0 +1,282 @@
+"""A training that is painted into: what a stroke changes, and that it can be replayed."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import TrainConfig
+from napari_unet.config.weights import WeightConfig
+from napari_unet.images.stack import Stack
+from napari_unet.training.events import Finished, Painted, Step, Waiting
+from napari_unet.training.journal import Edit, Journal
+from napari_unet.training.painting import Painting
+from napari_unet.training.strokes import Stroke
+from napari_unet.training.trainer import Trainer
+
+SPARSE = LabelScheme("classes", "sparse", (1, 2))
+
+
+def discs():
+    """(3, 48, 64) image of bright discs, and which pixels lie in one."""
+    y, x = np.mgrid[:48, :64]
+    inside = np.zeros((3, 48, 64), bool)
+    for i in range(3):
+        for cy, cx in ((12, 14 + 6 * i), (34, 44 - 5 * i)):
+            inside[i] |= (y - cy) ** 2 + (x - cx) ** 2 < 81
+    noise = np.random.default_rng(0).normal(0, 12, inside.shape)
+    return np.clip(60 + 110 * inside + noise, 0, 255).astype(np.uint8), inside
+
+
+def blank():
+    image, _ = discs()
+    return Stack("discs", image, "zyx", labels=np.zeros(image.shape, np.uint8), scheme=SPARSE)
+
+
+def config(**changes):
+    return TrainConfig(**{
+        "network": UNetConfig(depth=1, width=4, dropout=0.2, norm="batch"), "steps": 60,
+        "tile": 44, "batch": 2, "optimiser": "adam", "learning_rate": 3e-3, "schedule": "open",
+        "patience": 20, "average": 0.9, "stroke_share": 0.5, "loss": "weighted mean",
+        "weights": WeightConfig(preset="none"), "augment": AugmentConfig(),
+        "checkpoint_every": 7, "device": "cpu",
+    } | changes)  # fmt: skip
+
+
+BEGIN = (
+    Stroke(0, 0, 0, ((23, 4), (23, 34)), 3),
+    Stroke(0, 0, 1, ((12, 8), (12, 20)), 5),
+)
+
+
+def script(seed, count=6, until=30):
+    rng = np.random.default_rng(seed)
+    _, inside = discs()
+    strokes = list(BEGIN)
+    for _ in range(count):
+        i, y, x = int(rng.integers(3)), int(rng.integers(4, 44)), int(rng.integers(4, 60))
+        value = int(inside[i, y, x]) if rng.random() > 0.2 else None
+        end = y + int(rng.integers(-4, 5)), x + int(rng.integers(-4, 5))
+        strokes.append(Stroke(int(rng.integers(1, until)), i, value, ((y, x), end), 3))
+    return sorted(strokes, key=lambda stroke: stroke.step)
+
+
+def trainer_of(strokes, folder=None, *, resume=False, **changes):
+    journal = None if folder is None else Journal(folder)
+    painting = Painting([blank()], journal, script=strokes)
+    return Trainer(painting.stacks, config(**changes), folder, resume=resume, painting=painting)
+
+
+def weights_of(trainer):
+    return {k: v.clone() for k, v in trainer.learner.network.state_dict().items()}
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_from_nothing_but_strokes_it_learns():
+    trainer = trainer_of(BEGIN, steps=150, patience=200, learning_rate=1e-2)
+    events = list(trainer.run())
+    painted = [event for event in events if isinstance(event, Painted)]
+    assert [(event.step, event.edits) for event in painted] == [(0, 2)]
+    assert math.isnan(painted[0].right)  # nothing had been learnt before
+    from napari_unet.prediction.arrays import predict_labels
+
+    image, inside = discs()
+    labels = predict_labels(trainer.model, image, "zyx", device="cpu")
+    both = ((labels == 2) & inside).sum() / ((labels == 2) | inside).sum()
+    assert both > 0.8
+
+
+def test_no_stroke_changes_a_weight_before_it_and_every_stroke_does_after():
+    def weights_at(strokes):
+        trainer = trainer_of(strokes, steps=12)
+        return [weights_of(trainer) for event in trainer.run() if isinstance(event, Step)]
+
+    without = weights_at(BEGIN)
+    late = weights_at([*BEGIN, Stroke(6, 1, 0, ((4, 4), (4, 30)), 5)])
+    for k in range(6):
+        assert_same(without[k], late[k])  # steps 1 to 6
+    for k in (6, 7):
+        name = "classify.weight"
+        assert not torch.equal(without[k][name], late[k][name])
+
+
+def test_undo_restores_the_batches():
+    painting = Painting([blank()], script=BEGIN)
+    trainer = Trainer(painting.stacks, config(stroke_share=0.0), painting=painting)
+    run = trainer.run()
+    while not isinstance(next(run), Step):
+        pass
+    before = trainer.sampler.batch(5)
+    painting.add(Edit(0, 0, (30, 40, 5, 25), np.full((10, 20), 1, np.uint8)))
+    while not isinstance(next(run), Painted):
+        pass
+    next(run)
+    assert not torch.equal(trainer.sampler.batch(5).weights, before.weights)
+    painting.add(Edit(0, 0, (30, 40, 5, 25), np.zeros((10, 20), np.uint8)))
+    while not isinstance(next(run), Painted):
+        pass
+    next(run)
+    after = trainer.sampler.batch(5)
+    for name in ("image", "classes", "weights"):
+        assert torch.equal(getattr(after, name), getattr(before, name))
+    run.close()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stopped_and_resumed_equals_undisturbed(tmp_path, seed):
+    strokes = script(seed)
+    through = trainer_of(strokes, steps=30)
+    list(through.run())
+    stop = int(np.random.default_rng(seed).integers(2, 29))
+    first = trainer_of(strokes, tmp_path / "run", steps=30)
+    run = first.run()
+    for event in run:
+        if isinstance(event, Step) and event.step == stop:
+            break
+    run.close()
+    again = trainer_of(strokes, tmp_path / "run", steps=30, resume=True)
+    list(again.run())
+    assert_same(weights_of(through), weights_of(again))
+    assert_same(through.model.network.state_dict(), again.model.network.state_dict())
+
+
+KILLED = """
+    import os, signal, sys
+    sys.path.insert(0, {tests!r})
+    from pathlib import Path
+    import torch
+    torch.set_num_threads(1)
+    from test_painted_training import script, trainer_of
+    from napari_unet.training.trainer import Step
+    for event in trainer_of(script({seed}), Path({run!r}), steps=30).run():
+        if isinstance(event, Step) and event.step == {stop}:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.parametrize(("seed", "stop"), [(0, 13), (1, 20), (2, 7)])
+def test_killed_and_resumed_equals_undisturbed(tmp_path, seed, stop):
+    through = trainer_of(script(seed), steps=30)
+    list(through.run())
+    code = KILLED.format(
+        tests=str(Path(__file__).parent), seed=seed, stop=stop, run=str(tmp_path / "run")
+    )
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    again = trainer_of(script(seed), tmp_path / "run", steps=30, resume=True)
+    list(again.run())
+    assert_same(weights_of(through), weights_of(again))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_replay_gives_the_same_weights(tmp_path, seed):
+    first = trainer_of(script(seed), tmp_path / "run", steps=30)
+    list(first.run())
+    painting = Painting([blank()], Journal(tmp_path / "again"), replayed=Journal(tmp_path / "run"))
+    again = Trainer(painting.stacks, config(steps=30), tmp_path / "again", painting=painting)
+    list(again.run())
+    assert_same(weights_of(first), weights_of(again))
+    kept = [Journal(tmp_path / name).effects for name in ("run", "again")]
+    assert [(e.step, e.edits) for e in kept[0]] == [(e.step, e.edits) for e in kept[1]]
+
+
+def test_it_settles_waits_and_wakes_up():
+    painting = Painting([blank()], script=BEGIN, live=True)
+    trainer = Trainer(painting.stacks, config(steps=10**6), painting=painting)
+    run = trainer.run()
+    settled = next(event for event in run if isinstance(event, Waiting) and event.settled)
+    assert settled.step == 20 + 150
+    assert isinstance(next(run), Waiting)
+    painting.add(Edit(0, 0, (30, 34, 5, 25), np.full((4, 20), 1, np.uint8)))
+    assert isinstance(next(run), Painted)
+    woken = next(run)
+    assert isinstance(woken, Step)
+    assert 0 < woken.learning_rate < 3e-3 / 10
+    run.close()
+
+
+def test_it_waits_for_two_classes():
+    painting = Painting([blank()], script=BEGIN[:1], live=True)
+    run = Trainer(painting.stacks, config(), painting=painting).run()
+    kinds = [type(next(run)) for _ in range(4)]
+    assert kinds[-1] is Waiting
+    assert Step not in kinds
+    painting.add(Edit(0, 0, (10, 14, 8, 20), np.full((4, 12), 2, np.uint8)))
+    while not isinstance(event := next(run), Step):
+        assert isinstance(event, Waiting | Painted)
+    run.close()
+
+
+def test_a_script_that_settles_is_over():
+    events = list(trainer_of(BEGIN, steps=10**6).run())
+    assert isinstance(events[-1], Finished)
+    assert events[-1].step == 20 + 150
+
+
+def test_strokes_are_scored_before_they_are_learnt():
+    image, _inside = discs()
+    trainer = trainer_of(BEGIN, steps=10**6, patience=120, learning_rate=1e-2)
+    run = trainer.run()
+    for event in run:
+        if isinstance(event, Step) and event.step == 119:
+            break
+    from napari_unet.prediction.arrays import predict_labels
+
+    labels = predict_labels(trainer.model, image, "zyx", device="cpu")[2]
+    box = (2, 40, 3, 60)
+    wrong = np.where(labels == 2, 1, 2)  # all that the network says, turned round
+    window = slice(2, 40), slice(3, 60)
+    trainer.painting.add(Edit(0, 2, box, wrong[window].astype(np.uint8)))
+    painted = next(event for event in run if isinstance(event, Painted))
+    assert painted.right == 0
+    trainer.painting.add(Edit(0, 2, box, labels[window].astype(np.uint8)))
+    painted = next(event for event in run if isinstance(event, Painted))
+    assert painted.right == pytest.approx(0.5, abs=0.1)  # the mean of both
+    run.close()
+
+
+def test_dense_labels_are_validated_as_ever_and_strokes_there_do_not_train():
+    image, inside = discs()
+    dense = LabelScheme("classes", "dense", (0, 1))
+    stack = Stack("discs", image, "zyx", labels=inside.astype(np.uint8), scheme=dense)
+
+    def weights(strokes):
+        painting = Painting([stack], script=strokes)
+        trainer = Trainer(
+            painting.stacks, config(steps=14, split=SplitConfig("slices", slices=(2,))),
+            painting=painting,
+        )  # fmt: skip
+        events = list(trainer.run())
+        return weights_of(trainer), events
+
+    plain, _ = weights([])
+    same, _ = weights([Stroke(4, 2, 1, ((10, 10), (10, 40)), 5)])
+    assert_same(plain, same)
+    other, _ = weights([Stroke(4, 1, 1, ((10, 10), (10, 40)), 5)])
+    assert not torch.equal(plain["classify.weight"], other["classify.weight"])
+
+
+def test_strokes_outside_a_training_that_has_none_are_not_asked_for(tmp_path):
+    """A plain training knows nothing of all this."""
+    image, inside = discs()
+    dense = LabelScheme("classes", "dense", (0, 1))
+    stack = Stack("discs", image, "zyx", labels=inside.astype(np.uint8), scheme=dense)
+    list(Trainer(stack, config(steps=3, schedule="constant", average=0.0), tmp_path / "r").run())
+    assert not (tmp_path / "r" / "journal.jsonl").exists()
