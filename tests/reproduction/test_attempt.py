@@ -12,9 +12,9 @@ from napari_unet.base.errors import CheckpointError
 from napari_unet.config.network import UNetConfig
 from napari_unet.datasets.synthetic import synthetic_stack
 from napari_unet.reproduction import attempt as module
-from napari_unet.reproduction.attempt import LOSSES, Attempt, Effort
+from napari_unet.reproduction.attempt import Attempt, Effort
+from napari_unet.reproduction.course import read_course
 from napari_unet.reproduction.data import ExperimentData
-from napari_unet.reproduction.loss_log import read_losses
 from napari_unet.reproduction.table import EXPERIMENTS, Experiment
 from napari_unet.training.events import Finished, Step, Validated
 from napari_unet.training.run_folder import RunFolder
@@ -47,11 +47,13 @@ def test_a_run_is_trained_measured_and_kept(tiny, tmp_path):
     assert result.training.shortened == ""
     assert (result.training.train_slices, result.training.validation_slices) == (4, 1)
     assert result.scores.whole.images == 1
-    assert result.scores.tiles.images == 4
+    assert result.scores.tiles.images == 10
+    assert result.scores.augmented.spread >= 0
     assert result.scores.field["slices"] == 1
-    steps, losses = read_losses(attempt.folder / LOSSES)
-    assert steps == [1, 2, 3, 4, 5, 6]
-    assert np.allclose(losses, [e.loss for e in events if isinstance(e, Step)], rtol=1e-5)
+    course = read_course(attempt.folder)
+    assert course.steps == (1, 2, 3, 4, 5, 6)
+    assert np.allclose(course.losses, [e.loss for e in events if isinstance(e, Step)], rtol=1e-3)
+    assert course.validated == (2, 4, 6)
     assert attempt.folder == tmp_path / "runs" / "em-fold-2" / "seed-0"
     described = json.loads((attempt.folder / "run.json").read_text())
     assert described["config"]["split"]["slices"] == [1]
@@ -73,10 +75,9 @@ def test_an_interrupted_run_arrives_at_the_same_result(tiny, tmp_path):
             break
     events.close()
     assert parts.result() is None
-    assert read_losses(parts.folder / LOSSES)[0] == [1, 2, 3]
     list(parts.run())
     assert parts.result().scores == whole.result().scores
-    assert read_losses(parts.folder / LOSSES) == read_losses(whole.folder / LOSSES)
+    assert read_course(parts.folder) == read_course(whole.folder)
 
 
 def test_a_shortened_run_is_not_the_full_one_and_can_be_made_it(tiny, tmp_path):

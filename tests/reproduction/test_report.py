@@ -11,8 +11,8 @@ from PIL import Image
 
 from napari_unet.base.errors import InputError
 from napari_unet.cli import main
+from napari_unet.reproduction.course import Course, write_course
 from napari_unet.reproduction.figures import FIGURES, draw_figure
-from napari_unet.reproduction.loss_log import LossLog
 from napari_unet.reproduction.markdown import mean_text, number, table
 from napari_unet.reproduction.report import write_report
 from napari_unet.reproduction.result import (
@@ -24,7 +24,6 @@ from napari_unet.reproduction.result import (
     write_result,
 )
 from napari_unet.reproduction.table import EXPERIMENTS
-from napari_unet.training.run_folder import RunFolder
 
 
 def make(output, name, seed=0, steps=4000, width=64, score=0.5, diverged="", trivial=0.75):
@@ -41,14 +40,9 @@ def make(output, name, seed=0, steps=4000, width=64, score=0.5, diverged="", tri
     field = em if one.data == "em" else {"frames": 5, "SEG": score, "DET": 0.8}
     folder = output / "runs" / name / f"seed-{seed}"
     write_result(folder, Result(name, seed, training, Scores(*readings, field, everything)))
-    log = LossLog(folder / "losses.csv")
-    for step in range(1, 21):
-        log.add(step, score / step)
-    log.write()
-    for step in (10, 20):
-        RunFolder(folder).append_history(
-            {"event": "Validated", "step": step, "loss": score, "iou": score}
-        )
+    steps = tuple(range(1, 21))
+    losses = tuple(score / step for step in steps)
+    write_course(folder, Course(steps, losses, (10, 20), (score, score), (score, score)))
 
 
 def lines_with(text, name):
@@ -68,12 +62,12 @@ def test_all_runs_in_full(tmp_path):
     for name in EXPERIMENTS:
         make(tmp_path, name)
     text = write_report(tmp_path).read_text(encoding="utf-8")
-    assert "every one in full" in text
+    assert "Scale: full, 64 channels and 4,000 steps as published." in text
     assert "shortened:" not in text
     assert "not run" not in text
     first = lines_with(text, "em-baseline")[0]
     assert [cell.strip() for cell in first.split("|")[3:-1]] == [
-        "full", "0.86", "0.630", "0.54", "0.330",
+        "0.86", "0.630", "–", "0.54", "0.330",
     ]  # fmt: skip
     assert "0.0382" in text
     assert "0.9203" in text
@@ -82,21 +76,32 @@ def test_all_runs_in_full(tmp_path):
         assert (tmp_path / "figures" / f"{figure.name}.png").is_file()
 
 
-def test_every_table_says_that_a_run_was_shortened(tmp_path):
+def test_every_table_names_its_scale_once(tmp_path):
     for name in ("em-baseline", "em-fold-1"):
-        make(tmp_path, name, steps=10, width=4)
+        make(tmp_path, name, width=8)
     text = write_report(tmp_path).read_text(encoding="utf-8")
-    assert "Shortened trainings: 2 of 2" in text
-    for name, tables in (("em-baseline", 5), ("em-fold-1", 5)):
-        rows = lines_with(text, name)
-        assert len(rows) == tables
-        assert all("10 of 4,000 steps, width 4 of 64" in row for row in rows)
+    assert "shortened" not in text
+    blocks = text.split("\n\n")
+    tables = [k for k, block in enumerate(blocks) if block.startswith("| run |")]
+    assert len(tables) >= 6
+    for k in tables:
+        said = "**narrow**, 8 of 64 channels" in blocks[k - 1]
+        assert said or "U373" in blocks[k - 2] or "HeLa" in blocks[k - 2]
+
+
+def test_a_run_of_another_scale_says_so_itself(tmp_path):
+    make(tmp_path, "em-baseline", steps=10, width=4)
+    make(tmp_path, "em-fold-1")
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    for row in lines_with(text, "em-baseline"):
+        assert "(shortened: 10 of 4,000 steps, width 4 of 64)" in row
+    assert not [row for row in lines_with(text, "em-fold-1") if "shortened" in row]
 
 
 def test_both_ways_of_measuring_stand_beside_each_other(tmp_path):
     make(tmp_path, "em-baseline", score=0.4)
     text = write_report(tmp_path).read_text(encoding="utf-8")
-    ious, losses = lines_with(text, "em-baseline")[2:4]
+    ious, losses = (r for r in lines_with(text, "em-baseline") if "| 324² |" in r)
     assert ious.endswith("| 324² | 0.630 | 0.620 | 0.400 | 0.910 | 0.550 | 0.750 |")
     assert losses.endswith("| 324² | 0.330 | 0.320 | 0.310 | 0.070 |")
 
@@ -116,7 +121,7 @@ def test_random_split_beside_held_apart(tmp_path):
     make(tmp_path, "u373-02-to-01", score=0.8)
     text = write_report(tmp_path).read_text(encoding="utf-8")
     row = next(s for s in text.splitlines() if s.startswith("| PhC-C2DH-U373, SEG"))
-    assert "| full | 0.9000 | full | 0.7000 ± 0.1414 (2) |" in row
+    assert "| 0.9000 | 0.7000 ± 0.1414 (2) |" in row
 
 
 def test_seeds_are_averaged_and_divergence_is_told(tmp_path):
@@ -125,7 +130,7 @@ def test_seeds_are_averaged_and_divergence_is_told(tmp_path):
     make(tmp_path, "u373-adam", steps=7, diverged="the loss was no longer a number")
     text = write_report(tmp_path).read_text(encoding="utf-8")
     assert "0.0500 ± 0.0141 (2)" in text
-    assert "diverged after step 7" in lines_with(text, "u373-adam")[0]
+    assert "(diverged after step 7)" in lines_with(text, "u373-adam")[0]
 
 
 def test_no_run_no_report(tmp_path, capsys):

@@ -54,7 +54,9 @@ def test_runs_are_done_once(tiny, tmp_path, capsys):
     found = last_json(capsys)
     assert found["done"] == ["em-fold-1, seed 0", "em-fold-2, seed 0"]
     assert found["report"] == str(tmp_path / "report.md")
-    assert "*.pt" in (tmp_path / ".gitignore").read_text()
+    kept = (tmp_path / ".gitignore").read_text().splitlines()
+    assert kept[0] == "*"
+    assert {"!result.json", "!curves.json", "!*.md", "!*.png"} <= set(kept)
     assert main([*command, "--seeds", "2"]) == 0
     found = last_json(capsys)
     assert found["skipped"] == ["em-fold-1, seed 0", "em-fold-2, seed 0"]

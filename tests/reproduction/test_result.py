@@ -78,3 +78,10 @@ def test_results_of_before_know_no_trivial_score(tmp_path):
     assert found is not None
     assert found.scores.everything is None
     assert found.scores.learnt
+
+
+def test_scales():
+    assert TRAINING.scale == "full"
+    assert replace(TRAINING, width=8).scale == "narrow"
+    assert replace(TRAINING, width=4).scale == "shortened: width 4 of 64"
+    assert replace(TRAINING, width=8, steps=10).scale.startswith("shortened: 10 of")

@@ -35,7 +35,8 @@ def plane() -> ValidationPlane:
     classes[:, :30] = 1  # half of it
     return ValidationPlane(
         0, 7, slice(0, 40), slice(0, 60), rng.random((1, 40, 60), np.float32), classes,
-        np.full((40, 60), 2.0, np.float32),
+        np.full((40, 60), 2.0, np.float32), np.zeros((0, 40, 60), np.float32),
+        np.zeros((0, 0), np.int32),
     )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "run"]
 
-IGNORED = "*.safetensors\n*.pt\n.*.part\n"
+IGNORED = "*\n!*/\n!.gitignore\n!*.md\n!*.png\n!result.json\n!curves.json\n"
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -67,6 +67,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("reproduction"),
         help="where runs, figures and report.md go (default: reproduction)",
+    )
+    parser.add_argument(
+        "--page", metavar="FILE", type=Path, help="where the report goes (default: DIR/report.md)"
     )
     parser.set_defaults(run=run)
 
@@ -193,7 +196,7 @@ def _do(attempt: Attempt, stop: StopOnInterrupt) -> None:
 
 
 def _ignore_models(output: Path) -> None:
-    """Keep models and training states, hundreds of megabytes a run, out of version control."""
+    """Keep all but what the report reads, hundreds of megabytes a run, out of version control."""
     from napari_unet.base.atomic_files import write_atomically
 
     file = output / ".gitignore"
@@ -204,7 +207,7 @@ def _ignore_models(output: Path) -> None:
 def _report(args: argparse.Namespace, *, quiet: bool = False) -> dict[str, Any]:
     from napari_unet.reproduction.report import write_report
 
-    file = write_report(args.output)
+    file = write_report(args.output, args.page)
     if not quiet:
         show_result(args, f"the report is {file}")
     return {"report": str(file)}

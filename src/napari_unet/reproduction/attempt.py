@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.network.compute import free_memory
+from napari_unet.reproduction.course import Course, write_course
 from napari_unet.reproduction.data import open_data
 from napari_unet.reproduction.field_metrics import field_metrics
 from napari_unet.reproduction.held_out import split_for
-from napari_unet.reproduction.loss_log import LossLog
 from napari_unet.reproduction.memory import PeakMemory
 from napari_unet.reproduction.result import Result, Scores, Training, read_result, write_result
 from napari_unet.reproduction.scores import cut_tiles, read_everything, read_tiles, read_whole
-from napari_unet.training.events import Adjusted, Checkpointed, Diverged, Finished, Prepared, Step
+from napari_unet.training.events import Adjusted, Diverged, Prepared, Step
 from napari_unet.training.run_folder import RunFolder
 from napari_unet.training.trainer import Trainer
 
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
     from napari_unet.reproduction.table import Experiment
     from napari_unet.training.events import Event
 
-__all__ = ["LOSSES", "Attempt", "Effort"]
+__all__ = ["Attempt", "Effort"]
 
-LOSSES = "losses.csv"
 VALIDATIONS = 20  # points of the curves
 LEAST_BETWEEN = 20  # steps: on a CPU a validation costs as much as ten of them
 
@@ -110,17 +109,16 @@ class Attempt:
         """
         data = open_data(self.experiment, self.effort.data)
         config = self.config(data.stack)
-        trainer = Trainer(data.stack, config, self.folder, resume=RunFolder(self.folder).exists())
-        course = _Course(trainer, LossLog(self.folder / LOSSES))
-        try:
-            with closing(trainer.run()) as events:
-                for event in events:
-                    course.add(event)
-                    yield event
-        finally:
-            course.write()
+        folder = RunFolder(self.folder)
+        trainer = Trainer(data.stack, config, self.folder, resume=folder.exists())
+        course = _Course(trainer)
+        with closing(trainer.run()) as events:
+            for event in events:
+                course.add(event)
+                yield event
         training = course.training(self.experiment.settings)
         scores = measure_last(trainer, data)
+        write_course(self.folder, Course.of(folder.history()))
         write_result(self.folder, Result(self.experiment.name, self.seed, training, scores))
         free_memory(trainer.learner.compute.device)
 
@@ -165,8 +163,8 @@ def measure_last(trainer: Trainer, data: ExperimentData) -> Scores:
 class _Course:
     """What the events of a training tell, gathered for its result."""
 
-    def __init__(self, trainer: Trainer, losses: LossLog) -> None:
-        self._trainer, self._losses = trainer, losses
+    def __init__(self, trainer: Trainer) -> None:
+        self._trainer = trainer
         self._prepared: Prepared | None = None
         self._memory: PeakMemory | None = None
         self._diverged = ""
@@ -176,22 +174,13 @@ class _Course:
     def add(self, event: Event) -> None:
         if isinstance(event, Prepared):
             self._prepared, self._step = event, event.start_step
-            self._losses.begin(event.start_step)
             self._memory = PeakMemory(self._trainer.learner.compute.device)
         elif isinstance(event, Step):
-            self._losses.add(event.step, event.loss)
             self._step = event.step
         elif isinstance(event, Adjusted):
             self._remarks.append(event.message)
         elif isinstance(event, Diverged):
             self._diverged = event.message
-        elif isinstance(event, Checkpointed | Finished):
-            self._losses.write()
-
-    def write(self) -> None:
-        """Keep the losses, unless nothing was begun."""
-        if self._prepared is not None:
-            self._losses.write()
 
     def training(self, full: TrainConfig) -> Training:
         """Return the course as a whole."""

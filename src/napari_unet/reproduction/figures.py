@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from napari_unet.report.curves import Curve, draw_curves, smooth
-from napari_unet.reproduction.attempt import LOSSES
-from napari_unet.reproduction.loss_log import read_losses
+from napari_unet.report.curves import Curve, draw_curves
+from napari_unet.reproduction.answers import question_figure
+from napari_unet.reproduction.course import read_course
+from napari_unet.reproduction.questions import QUESTIONS
 from napari_unet.reproduction.table import EXPERIMENTS, SETS
-from napari_unet.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_unet.reproduction.result import Result
 
-__all__ = ["FIGURES", "Figure", "Row", "draw_figure"]
+__all__ = ["FIGURES", "Figure", "Row", "draw_answers", "draw_figure"]
 
 PANEL = (480, 300)  # px
 COLOURS = ("blue", "orange", "green", "purple", "sky")
-SMOOTHED_OVER = 1 / 40  # of the training
 ALL_CELL = "every pixel called cell"
+AS_RUN = ("em-baseline", *(n for n, one in EXPERIMENTS.items() if one.group == "as-run"))
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,6 @@ class Figure:
         )
 
 
-@dataclass
-class _Course:
-    """The course of one run, as its folder tells it."""
-
-    steps: list[int]
-    losses: list[float]
-    validated: list[int]
-    validation_losses: list[float]
-    ious: list[float]
-
-
 def draw_figure(figure: Figure, results: Mapping[str, Sequence[Result]], output: Path) -> bytes:
     """Draw the runs of a figure that are done, with their first seed.
 
@@ -112,6 +101,13 @@ def draw_figure(figure: Figure, results: Mapping[str, Sequence[Result]], output:
     return _png(np.concatenate(strips)) if strips else b""
 
 
+def draw_answers(results: Mapping[str, Sequence[Result]]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and PNG file of the figure of every question; empty while there is nothing."""
+    for question in QUESTIONS:
+        picture = question_figure(question, results)
+        yield f"answer-{question.name}.png", b"" if picture is None else _png(picture)
+
+
 def _row(row: Row, results: Mapping[str, Sequence[Result]], output: Path) -> NDArray[np.uint8]:
     losses, validation, ious = [], [], []
     last = 1
@@ -120,9 +116,8 @@ def _row(row: Row, results: Mapping[str, Sequence[Result]], output: Path) -> NDA
         if name not in results:
             continue
         folder = output / "runs" / name / f"seed-{results[name][0].seed}"
-        course, colour = _read_course(folder), COLOURS[k % len(COLOURS)]
-        width = max(1, round(len(course.losses) * SMOOTHED_OVER))
-        losses.append(Curve(legend, course.steps, smooth(course.losses, width), colour))
+        course, colour = read_course(folder), COLOURS[k % len(COLOURS)]
+        losses.append(Curve(legend, course.steps, course.losses, colour))
         validation.append(Curve("", course.validated, course.validation_losses, colour))
         ious.append(Curve("", course.validated, course.ious, colour))
         last = max([last, *course.steps])
@@ -138,18 +133,6 @@ def _row(row: Row, results: Mapping[str, Sequence[Result]], output: Path) -> NDA
             draw_curves(ious, "IoU, whole slices", PANEL, span, (0.0, 1.0)),
         ],
         axis=1,
-    )
-
-
-def _read_course(folder: Path) -> _Course:
-    steps, losses = read_losses(folder / LOSSES)
-    events = [e for e in RunFolder(folder).history() if e.get("event") == "Validated"]
-    return _Course(
-        steps,
-        losses,
-        [e["step"] for e in events],
-        [float("nan") if e["loss"] is None else e["loss"] for e in events],
-        [float("nan") if e["iou"] is None else e["iou"] for e in events],
     )
 
 
@@ -192,6 +175,12 @@ FIGURES: tuple[Figure, ...] = (
     Figure("tiles", "Larger tiles or a larger batch", _by_set(("baseline", "batch16")), 2),
     Figure("weights", "Weight map or not", _by_set(("baseline", "no-weights"))[:1], 2),
     Figure("optimiser", "SGD or Adam", _by_set(("baseline", "adam", "adam-3e-4")), 2),
+    Figure(
+        "as-run",
+        "What the article says and what the code does",
+        (Row("ISBI-2012 EM", tuple((n, n.removeprefix("em-")) for n in AS_RUN)),),
+        2,
+    ),
     Figure("paper", "The paper's own setting", _all_sets("paper", "paper")),
     Figure(
         "stricter",

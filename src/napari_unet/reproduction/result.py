@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import CheckpointError
+from napari_unet.reproduction.table import NARROW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,9 @@ class Reading:
         The reproduction's score of the same images.
     images
         How many there were.
+    spread
+        Of tiles: standard deviation of the thresholded IoU of one tile a slice, which is one
+        evaluation of the reproduction; NaN where it was not measured.
     """
 
     loss: float
@@ -53,6 +57,7 @@ class Reading:
     iou: float
     thresholded_iou: float
     images: int
+    spread: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -125,6 +130,14 @@ class Training:
     validation_slices: int
     diverged: str = ""
     remarks: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> str:
+        """Return "full", "narrow" (`napari_unet.reproduction.table.NARROW`), or what is less."""
+        less = self.shortened
+        if less == f"width {NARROW} of {self.full_width}":
+            return "narrow"
+        return f"shortened: {less}" if less else "full"
 
     @property
     def shortened(self) -> str:

@@ -6,7 +6,7 @@ Legend: ``C`` channels, ``K`` classes, ``(H, W)`` input tile, ``(h, w)`` output 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 TILE_STREAM = 11  # tells these random numbers from others drawn with the same seed
-TILES_PER_SLICE = 4
+TILES_PER_SLICE = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +87,16 @@ class Tally:
         self.found.append((logits.argmax(0) > 0).numpy())
         self.true.append((classes > 0).numpy())
         self.known.append(known.numpy())
+
+    def spread(self) -> float:
+        """Spread of the thresholded IoU of every `TILES_PER_SLICE`-th image, see `cut_tiles`."""
+        each = [
+            thresholded_iou(
+                *(some[k::TILES_PER_SLICE] for some in (self.found, self.true, self.known))
+            )
+            for k in range(min(TILES_PER_SLICE, len(self.found)))
+        ]
+        return float(np.std(each, ddof=1)) if len(each) > 1 else np.nan
 
     def reading(self) -> Reading:
         """Return the means; NaN where there was no image."""
@@ -144,7 +154,7 @@ def read_tiles(network: UNet, tiles: Iterable[Example], compute: Compute) -> Rea
     for tile in tiles:
         logits = forward_logits(ready, tile.image[None], compute)[0]
         tally.add(logits, tile.classes, tile.weights)
-    return tally.reading()
+    return replace(tally.reading(), spread=tally.spread())
 
 
 def cut_tiles(

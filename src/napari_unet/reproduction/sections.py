@@ -9,7 +9,7 @@ from napari_unet.config.size_rule import output_size
 from napari_unet.reproduction.markdown import NONE, mean_text, number, table
 from napari_unet.reproduction.published import CELLS, EM_CHALLENGE
 from napari_unet.reproduction.scores import TILES_PER_SLICE
-from napari_unet.reproduction.table import EXPERIMENTS, SETS
+from napari_unet.reproduction.table import EXPERIMENTS, NARROW, SETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,29 +19,46 @@ if TYPE_CHECKING:
 
     Results = Mapping[str, Sequence[Result]]
 
-__all__ = ["as_run", "both_ways", "costs", "field", "leak", "not_learnt", "replayed", "stricter"]
+__all__ = [
+    "both_ways",
+    "costs",
+    "field",
+    "leak",
+    "not_learnt",
+    "replayed",
+    "scale_text",
+    "stricter",
+]
 
 EM_COLUMNS = {"Rand error": 4, "warping error": 6, "pixel error": 4, "V_Rand": 4, "V_Info": 4}
 """Metric -> its digits."""
 
+SCALES = {
+    "full": "full, 64 channels and 4,000 steps as published",
+    "narrow": f"**narrow**, {NARROW} of 64 channels, everything else as published",
+}
+"""Scale -> the words for it."""
 
-def as_run(some: Sequence[Result]) -> str:
-    """Return how far runs went: "full", or what was shortened, or that they diverged."""
-    if not some:
-        return "not run"
-    said = {
-        "; ".join(
-            part
-            for part in (
-                f"shortened: {one.training.shortened}" if one.training.shortened else "",
-                f"diverged after step {one.training.steps:,}" if one.training.diverged else "",
-            )
-            if part
-        )
-        or "full"
-        for one in some
-    }
-    return " / ".join(sorted(said))
+
+def scale_text(runs: Iterable[Result]) -> str:
+    """Return the scale of a table in words."""
+    scales = sorted({one.training.scale for one in runs} & set(SCALES))
+    return "Scale: " + (" and ".join(SCALES[s] for s in scales) or "as each row says") + "."
+
+
+def _name(name: str, some: Sequence[Result]) -> str:
+    """Return a run, and what is unusual about it."""
+    said = {one.training.scale for one in some} - set(SCALES)
+    said |= {f"diverged after step {r.training.steps:,}" for r in some if r.training.diverged}
+    return " ".join([name, *(f"({one})" for one in sorted(said))] if some else [name, "(not run)"])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], runs: Iterable[Result]) -> str:
+    return f"*{scale_text(runs)}*\n\n{table(head, rows)}"
+
+
+def _runs(results: Results, keep: Callable[[Experiment], bool]) -> list[Result]:
+    return [r for name, some in results.items() if keep(EXPERIMENTS[name]) for r in some]
 
 
 def _of(some: Sequence[Result], get: Callable[[Result], float], digits: int = 3) -> str:
@@ -61,22 +78,20 @@ def replayed(results: Results) -> str:
         remark = f" ({published.remark})" if published.remark else ""
         rows.append(
             [
-                f"`{one.name}`",
+                _name(f"`{one.name}`", some),
                 one.describe_settings(),
-                as_run(some),
                 f"{published.thresholded_iou:g}{remark}",
                 _of(some, lambda r: r.scores.augmented.thresholded_iou),
+                _of(some, lambda r: r.scores.augmented.spread),
                 NONE if published.validation_loss is None else f"{published.validation_loss:g}",
                 _of(some, lambda r: r.scores.augmented.loss),
             ]
         )
-    return table(
-        [
-            "run", "settings", "as run", "thresholded IoU, published", "ours",
-            "validation loss, published", "ours",
-        ],
-        rows,
-    )  # fmt: skip
+    head = [
+        "run", "settings", "thresholded IoU, published", "ours", "± of one evaluation",
+        "validation loss, published", "ours",
+    ]  # fmt: skip
+    return _table(head, rows, _runs(results, lambda one: one.group == "reproduction"))
 
 
 def field(results: Results) -> str:
@@ -86,25 +101,28 @@ def field(results: Results) -> str:
 
 def _field_em(results: Results) -> str:
     rows = [
-        [name, "published", "30 hidden", *(number(v.get(key), d) for key, d in EM_COLUMNS.items())]
+        [
+            f"{name} (published)",
+            "30 hidden",
+            *(number(v.get(key), d) for key, d in EM_COLUMNS.items()),
+        ]
         for name, v in EM_CHALLENGE.items()
     ]
     for one in EXPERIMENTS.values():
         some = results.get(one.name, ())
         if one.data == "em" and (some or one.group == "reproduction"):
-            rows.append(_em_row(f"`{one.name}`", some))
+            rows.append(_em_row(_name(f"`{one.name}`", some), some))
     folds = _apart(results, "em")
     if folds:
         rows.append(_em_row(f"mean of {len(folds)} folds", folds))
-    head = ["run", "as run", "slices", *EM_COLUMNS]
-    return table(head, rows)
+    head = ["run", "slices", *EM_COLUMNS]
+    return _table(head, rows, _runs(results, lambda one: one.data == "em"))
 
 
 def _em_row(name: str, some: Sequence[Result]) -> list[str]:
     slices = sorted({int(one.scores.field.get("slices", 0)) for one in some})
     return [
         name,
-        as_run(some),
         " / ".join(map(str, slices)) or NONE,
         *(_field_mean(some, key, digits) for key, digits in EM_COLUMNS.items()),
     ]
@@ -117,21 +135,24 @@ def _field_mean(some: Sequence[Result], key: str, digits: int) -> str:
 def _field_cells(results: Results) -> Iterable[str]:
     for key, published in CELLS.items():
         rows = [
-            [name, "published", "hidden", number(seg, 4), NONE] for name, seg in published.items()
+            [f"{name} (published)", "hidden", number(seg, 4), NONE]
+            for name, seg in published.items()
         ]
         for one in EXPERIMENTS.values():
             some = results.get(one.name, ())
             if one.data == key and (some or one.group == "reproduction"):
                 rows.append(_cell_row(one.name, some))
         yield f"**{SETS[key][0]}**"
-        yield table(["run", "as run", "gold frames", "SEG", "DET"], rows)
+        head = ["run", "gold frames", "SEG", "DET"]
+        yield _table(
+            head, rows, [r for n, s in results.items() if EXPERIMENTS[n].data == key for r in s]
+        )
 
 
 def _cell_row(name: str, some: Sequence[Result]) -> list[str]:
     frames = sorted({int(one.scores.field.get("frames", 0)) for one in some})
     return [
-        f"`{name}`",
-        as_run(some),
+        _name(f"`{name}`", some),
         " / ".join(map(str, frames)) or NONE,
         _field_mean(some, "SEG", 4),
         _field_mean(some, "DET", 4),
@@ -148,15 +169,14 @@ def stricter(results: Results) -> str:
         some = _apart(results, key)
         if len(some) > 1:
             rows.append(_stricter_row(f"{title}, mean", f"{len(some)} runs", some))
-    head = ["run", "tested on", "as run", "IoU", "Rand error", "V_Rand", "SEG", "DET"]
-    return table(head, rows)
+    head = ["run", "tested on", "IoU", "Rand error", "V_Rand", "SEG", "DET"]
+    return _table(head, rows, _runs(results, lambda one: one.group in ("paper", "stricter")))
 
 
 def _stricter_row(name: str, held_out: str, some: Sequence[Result]) -> list[str]:
     return [
-        name,
+        _name(name, some),
         held_out,
-        as_run(some),
         _of(some, lambda r: r.scores.whole.iou),
         *(_field_mean(some, key, 4) for key in ("Rand error", "V_Rand", "SEG", "DET")),
     ]
@@ -178,19 +198,19 @@ def leak(results: Results) -> str:
         rows.append(
             [
                 f"{title}, {'Rand error' if key == 'em' else 'SEG'}",
-                as_run(random),
                 _field_mean(random, name, 4),
-                as_run(apart),
                 _field_mean(apart, name, 4),
                 _of(random, lambda r: r.scores.whole.iou),
                 _of(apart, lambda r: r.scores.whole.iou),
             ]
         )
     head = [
-        "baseline", "as run (random)", "random fifth", "as run (apart)", "held apart",
-        "IoU, random fifth", "IoU, held apart",
+        "baseline", "random fifth", "held apart", "IoU, random fifth", "IoU, held apart",
     ]  # fmt: skip
-    return table(head, rows)
+    names = {f"{key}-baseline" for key in SETS}
+    return _table(
+        head, rows, _runs(results, lambda one: one.name in names or one.group == "stricter")
+    )
 
 
 def both_ways(results: Results) -> str:
@@ -201,7 +221,7 @@ def both_ways(results: Results) -> str:
         if not some:
             continue
         tile = output_size(some[0].training.tile, one.settings.network.depth)
-        start = [f"`{one.name}`", as_run(some), f"{tile}²"]
+        start = [_name(f"`{one.name}`", some), f"{tile}²"]
         ious.append(
             [
                 *start,
@@ -224,11 +244,13 @@ def both_ways(results: Results) -> str:
         )
     tiles = f"{TILES_PER_SLICE} tiles a slice"
     ways = [f"augmented, {tiles}", "the same, not augmented", "whole slices"]
-    start = ["run", "as run", "tile"]
+    start = ["run", "tile"]
     all_cell = ("thresholded IoU: every pixel called cell", "IoU: every pixel called cell")
     head = [*start, *(f"thresholded IoU: {w}" for w in ways), "IoU: whole slices", *all_cell]
-    first = table(head, ious)
-    second = table([*start, *(f"loss: {w}" for w in ways), "no weights: whole slices"], losses)
+    everything = _runs(results, lambda _: True)
+    first = _table(head, ious, everything)
+    head = [*start, *(f"loss: {w}" for w in ways), "no weights: whole slices"]
+    second = _table(head, losses, everything)
     return f"{first}\n\n{second}"
 
 
@@ -254,16 +276,15 @@ def not_learnt(results: Results) -> str:
 
 def costs(results: Results) -> str:
     """Time and memory of every run."""
-    head = ["run", "as run", "compute", "parameters", "time", "a step", "peak memory", "remarks"]
+    head = ["run", "compute", "parameters", "time", "a step", "peak memory", "remarks"]
     runs = [one for name in EXPERIMENTS for one in results.get(name, ())]
-    return table(head, [_cost_row(one) for one in runs])
+    return _table(head, [_cost_row(one) for one in runs], runs)
 
 
 def _cost_row(one: Result) -> list[str]:
     t = one.training
     return [
-        f"`{one.experiment}`, seed {one.seed}",
-        as_run([one]),
+        _name(f"`{one.experiment}`, seed {one.seed}", [one]),
         t.compute,
         f"{t.parameters:,}",
         duration(t.seconds),
