@@ -245,7 +245,8 @@ napari-unet reproduce report -o narrow                             # print the r
 The data sets are fetched, or taken from `--data DIR` or `NAPARI_UNET_DATA`. What is done is
 skipped, what was interrupted goes on where it stood, and the report is kept up to date after each
 run. Runs are named one by one, by data set (`em`, `u373`, `hela`), by group (`reproduction`,
-`as-run`, `paper`, `stricter`), or `all`. `--steps` and `--width` make other scales, which every table names.
+`as-run`, `paper`, `stricter`), or `all`. `--steps` and `--width` make other scales, which every
+table names.
 A full run is 2.9 TFLOP a step, 4,000 steps.
 
 ```
