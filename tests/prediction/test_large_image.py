@@ -81,7 +81,7 @@ settings = TrainConfig(
 for event in Trainer(stack, settings).run():
     pass
 done("train")
-for finding in preflight.find(stack, split=settings.split):
+for finding in preflight.find(stack, settings):
     pass
 done("check")
 print(json.dumps({

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from napari_unet.annotation.labels import LabelScheme, separate_touching
 from napari_unet.base.errors import InputError
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.size_rule import next_valid_size
 from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import TrainConfig
 from napari_unet.datasets import registry as datasets
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import FIXES, Finding, apply_fix, find, touching_pairs
@@ -20,6 +23,7 @@ from napari_unet.preflight.finding import listed
 from napari_unet.preflight.objects import large_squares, thin_objects
 from napari_unet.preflight.sample import MOST_PARTS, Sample, spread
 from napari_unet.preflight.validation import check_validation
+from napari_unet.training.data import TrainingData
 
 OBJECTS = LabelScheme("objects")
 MASK = LabelScheme("classes", values=(0, 255))
@@ -47,27 +51,39 @@ def clean() -> Stack:
     return Stack("discs", image, "zyx", labels=labels, scheme=OBJECTS)
 
 
+def run_of(split: SplitConfig | None = None, depth: int = 4, zoom: float = 1.0) -> TrainConfig:
+    tile = next_valid_size(284, depth)
+    split = split or SplitConfig("none")
+    return TrainConfig(network=UNetConfig(depth=depth), tile=tile, split=split, zoom=zoom)
+
+
 def grave(findings) -> list[Finding]:
     return [one for one in findings if one.severity != "info"]
 
 
+def look(stack: Stack, *, split=None, depth: int = 4, zoom: float = 1.0, **options):
+    return find(stack, run_of(split, depth, zoom), **options)
+
+
 def only(stack: Stack, check: str, **options) -> Finding:
     """Return the one finding of a check, which must be the only grave one if it is grave."""
-    found = list(find(stack, **options))
+    found = list(look(stack, **options))
     (one,) = [finding for finding in found if finding.check == check]
     assert [finding for finding in grave(found) if finding is not one] == []
     return one
 
 
 def checks(stack: Stack, **options) -> set[str]:
-    return {one.check for one in find(stack, **options)}
+    return {one.check for one in look(stack, **options)}
 
 
 # -- nothing wrong ----------------------------------------------------------------------------
 
 
 def test_a_clean_stack_yields_its_description_and_nothing_else(clean):
-    found = list(find(clean, split=SplitConfig(), labels_scale=(1, 1, 1), labels_translate=(0, 0)))
+    found = list(
+        find(clean, run_of(SplitConfig()), labels_scale=(1, 1, 1), labels_translate=(0, 0))
+    )
     first, second = (one.text for one in found)
     assert first == "4 slices, 128 × 128 pixels, uint8."
     assert second.endswith("become 0–1.")
@@ -79,7 +95,7 @@ def test_a_clean_stack_yields_its_description_and_nothing_else(clean):
 def test_no_warning_whatever_the_dtype_and_kind_of_labels(clean, scheme, dtype):
     labels = clean.labels if scheme is OBJECTS else (clean.labels > 0).astype(np.uint8) * 255
     stack = Stack("discs", clean.image.astype(dtype) * 3, "zyx", labels=labels, scheme=scheme)
-    assert not grave(find(stack, split=SplitConfig()))
+    assert not grave(find(stack, run_of(SplitConfig())))
 
 
 def test_an_image_without_labels_is_well():
@@ -88,12 +104,12 @@ def test_an_image_without_labels_is_well():
 
 
 def test_the_synthetic_stack_is_well():
-    assert not grave(find(datasets.open("synthetic"), split=SplitConfig()))
+    assert not grave(find(datasets.open("synthetic"), run_of(SplitConfig())))
 
 
 def test_the_arrays_are_left_alone(clean):
     image, labels = clean.image.copy(), clean.labels.copy()
-    list(find(clean, split=SplitConfig()))
+    list(find(clean, run_of(SplitConfig())))
     assert np.array_equal(image, clean.image)
     assert np.array_equal(labels, clean.labels)
 
@@ -474,18 +490,18 @@ def test_a_validation_region_without_foreground(clean):
     image = (60 + 90 * labels + np.arange(128) % 5).astype(np.uint8)
     stack = replace(clean, image=image, labels=labels)
     empty = SplitConfig("region", region=(110, 128, 0, 128))
-    (one,) = check_validation(stack, empty, depth=1)
+    (one,) = check_validation(TrainingData(stack, run_of(empty, depth=1)))
     assert "'foreground' does not occur in what validates" in one.text
     # ... nor in what trains, when the region covers all of it.
     covered = SplitConfig("region", region=(0, 50, 0, 128))
-    (one,) = check_validation(stack, covered, depth=1)
+    (one,) = check_validation(TrainingData(stack, run_of(covered, depth=1)))
     assert "'foreground' occurs only in what validates" in one.text
     half = SplitConfig("region", region=(0, 20, 0, 128))
-    assert not list(check_validation(stack, half, depth=1))
+    assert not list(check_validation(TrainingData(stack, run_of(half, depth=1))))
 
 
 def test_a_split_that_cannot_be_made_is_an_error(clean):
-    (one,) = grave(find(clean, split=SplitConfig("slices", slices=(0, 1, 2, 3))))
+    (one,) = grave(find(clean, run_of(SplitConfig("slices", slices=(0, 1, 2, 3)))))
     assert one.severity == "error"
     assert "all of them were chosen" in one.text
 
@@ -516,7 +532,7 @@ def test_of_a_large_stack_a_sample_is_read_and_said():
     labels = Counting(shape, blocks)
     stack = Stack("huge", image, "zyx", labels=labels, scheme=LabelScheme("classes"))
     image.pixels = labels.pixels = 0
-    found = list(find(stack, split=SplitConfig()))
+    found = list(find(stack, run_of(SplitConfig())))
     assert not grave(found)
     (one,) = [one for one in found if one.check == "sample"]
     assert "48 squares in 3 of 3 slices" in one.text

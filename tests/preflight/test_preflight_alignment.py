@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_unet.annotation.labels import LabelScheme
-from napari_unet.config.split import SplitConfig
+from napari_unet.config.training import TrainConfig
 from napari_unet.datasets import registry as datasets
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import find
@@ -189,7 +189,7 @@ def opened(name: str, folder: Path, **options: str) -> Stack:
 @pytest.mark.parametrize(("name", "options"), SETS)
 def test_the_published_data_sets_yield_no_warning(data_dir, name, options):
     stack = opened(name, data_dir, **options)
-    found = list(find(stack, split=SplitConfig()))
+    found = list(find(stack, TrainConfig()))
     assert [one for one in found if one.severity != "info"] == []
 
 
@@ -208,5 +208,5 @@ def test_thirty_slices_of_em_take_a_second(data_dir):
     stack = datasets.open("isbi2012-em", data_dir)
     list(find(stack))  # imports and plans of Fourier transforms
     begun = time.process_time()
-    list(find(stack, split=SplitConfig()))
+    list(find(stack, TrainConfig()))
     assert time.process_time() - begun < 1.0

@@ -7,11 +7,17 @@ import pytest
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import restrict, split_stacks
+from napari_unet.app.tiles_job import TileSource
 from napari_unet.base.errors import InputError
+from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.training import TrainConfig
 from napari_unet.images.stack import Stack
+from napari_unet.preflight import find
 from napari_unet.training.data import TrainingData, check_alike, pixel_sizes_differ
+from napari_unet.training.events import Finished, Step
+from napari_unet.training.trainer import Trainer
 
 
 def stack_of(name="a", shape=(4, 24, 20), pixel=1.0, axes="zyx", classes=2, unit="um") -> Stack:
@@ -113,3 +119,88 @@ def test_a_region_validates_where_the_plane_has_it():
 def test_one_stack_is_divided_as_ever():
     with pytest.raises(InputError, match="slice 8 has none"):
         split_stacks([stack_of()], SplitConfig("slices", slices=(8,)), (8,))
+
+
+# -- the same everywhere ------------------------------------------------------------------------
+
+
+def refusals(stack: Stack, config: TrainConfig) -> dict[str, bool]:
+    """Whether each place that looks at the choice of validation refuses it."""
+
+    def refused(make) -> bool:
+        try:
+            make()
+        except InputError as error:
+            return "leave no pixel for training" in str(error)
+        return False
+
+    def checked():
+        for one in find(stack, config):
+            if one.severity == "error":
+                raise InputError(one.text)
+
+    return {
+        "data": refused(lambda: TrainingData(stack, config)),
+        "trainer": refused(lambda: Trainer(stack, config)),
+        "check": refused(checked),
+        "tiles": refused(lambda: TileSource().draw((stack,), config)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("zoom", "last", "refused"), [(0.5, 160, True), (0.5, 120, False), (1.0, 160, False)]
+)
+def test_a_region_is_accepted_or_refused_alike_everywhere(zoom, last, refused):
+    """184 px beyond the region train nothing, as the network sees them: 368 of the image at 0.5."""
+    labels = np.zeros((512, 512), np.uint8)
+    labels[::8, ::8] = 1
+    image = np.random.default_rng(0).integers(0, 255, labels.shape, np.uint8)
+    stack = Stack("s", image, "yx", labels=labels, scheme=LabelScheme("classes"))
+    config = TrainConfig(
+        network=UNetConfig(depth=4, width=1), zoom=zoom, steps=1, device="cpu",
+        split=SplitConfig("region", region=(0, last, 0, 512)),
+    )  # fmt: skip
+    assert set(refusals(stack, config).values()) == {refused}
+
+
+def test_the_guard_is_as_wide_as_the_network_sees_in_each_kind_of_pixel():
+    labels = np.zeros((400, 400), np.uint8)
+    labels[::5] = 1
+    stack = Stack("s", labels, "yx", labels=labels, scheme=LabelScheme("classes"))
+    split = SplitConfig("region", region=(0, 100, 0, 400))
+    data = TrainingData(stack, TrainConfig(network=UNetConfig(depth=1), tile=44, split=split,
+                                           zoom=0.5))  # fmt: skip
+    assert (data.given_splits[0].region, data.given_splits[0].guard) == ((0, 100, 0, 400), 32)
+    assert (data.splits[0].region, data.splits[0].guard) == ((0, 50, 0, 200), 16)
+    # A pixel that is shrunk to half lies within one of its own, and is smoothed over two.
+    assert data.splits[0].reach == 3
+
+
+# -- edited labels ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("config", [{}, {"zoom": 0.5}, {"pixel_size": "first"}])
+def test_a_trainer_takes_edited_labels(config):
+    """`Trainer.refresh`: batches and validation planes have them, the class weights stay."""
+    stacks = [stack_of(shape=(4, 60, 60)), stack_of("b", (3, 80, 80), 0.5)]
+    settings = TrainConfig(
+        network=UNetConfig(depth=1, width=2, dropout=0.0), tile=28, batch=2, steps=6,
+        augment=AugmentConfig.none(), device="cpu", **config,
+    )  # fmt: skip
+    trainer = Trainer(stacks, settings)
+    events = trainer.run()
+    while not isinstance(next(events), Step):
+        pass
+    before = trainer.data.class_weights
+    painted = np.ones_like(stacks[1].labels)
+    images = trainer.data.stacks[1].image
+    trainer.refresh(1, stacks[1].with_labels(painted))
+    assert trainer.data.given[1].labels is painted
+    assert trainer.data.stacks[1].image is images, "only labels are resampled"
+    tiles = [trainer.sampler.tile(step, 0) for step in range(30)]
+    assert {one.stack_index for one in tiles} == {0, 1}
+    assert all(bool((one.classes == 1).all()) for one in tiles if one.stack_index == 1)
+    planes = list(trainer.validation)
+    assert all((one.classes == 1).all() == (one.stack_index == 1) for one in planes)
+    assert trainer.data.class_weights is before
+    assert isinstance([*events][-1], Finished)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_unet.annotation.labels import LabelScheme
-from napari_unet.annotation.splits import split_stack
 from napari_unet.base.errors import UNetError
-from napari_unet.config.size_rule import border
 from napari_unet.images.grey_values import GreyValues, measure_grey_values
 from napari_unet.images.stack import Stack, sample_blocks
 from napari_unet.preflight import Finding, find
+from napari_unet.training.data import TrainingData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,9 +86,10 @@ def inspect(
 def look_at(stack: Stack, **checks: Any) -> Iterator[GreyValues | Finding]:
     """Measure the grey values, then find what there is to say; see `preflight.find`."""
     values, split = None, None
-    if stack.labels is not None and checks.get("split") is not None:
+    config, others = checks.get("config"), checks.get("others", ())
+    if stack.labels is not None and config is not None:
         with suppress(UNetError):
-            split = split_stack(stack, checks["split"], border(checks.get("depth", 4)))
+            split = TrainingData((stack, *others), config).given_splits[0]
     with suppress(UNetError):  # which is found, and said, below
         values = measure_grey_values(stack, split)
     if values is not None:

@@ -46,13 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     stack = open_training_stack(args) if _is_about_labels(args) else open_image(args)
     config = _config(args, stack)
     findings = []
-    for finding in find(
-        stack,
-        split=config.split,
-        depth=config.network.depth,
-        zoom=config.zoom,
-        labels_scale=_labels_scale(args),
-    ):
+    for finding in find(stack, config, labels_scale=_labels_scale(args)):
         findings.append(finding)
         _show(args, finding)
     step = None

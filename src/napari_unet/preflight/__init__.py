@@ -7,12 +7,9 @@ step. All but the last read a bounded sample (`sample`) and need neither torch n
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from napari_unet.annotation.splits import split_stack
 from napari_unet.base.errors import UNetError
-from napari_unet.config.size_rule import border
 from napari_unet.preflight.alignment import check_alignment, check_placement
 from napari_unet.preflight.axes import check_axes
 from napari_unet.preflight.finding import FIXES, Finding, Fix
@@ -23,12 +20,12 @@ from napari_unet.preflight.objects import check_objects, touching_pairs
 from napari_unet.preflight.sample import Sample
 from napari_unet.preflight.step import StepCost, measure_step
 from napari_unet.preflight.validation import check_validation
+from napari_unet.training.data import TrainingData
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_unet.annotation.splits import Split
-    from napari_unet.config.split import SplitConfig
+    from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
 
 __all__ = [
@@ -45,10 +42,9 @@ __all__ = [
 
 def find(
     stack: Stack,
+    config: TrainConfig | None = None,
     *,
-    split: SplitConfig | None = None,
-    depth: int = 4,
-    zoom: float = 1.0,
+    others: tuple[Stack, ...] = (),
     labels_scale: tuple[float, ...] = (),
     labels_translate: tuple[float, ...] = (),
     reason: str = "",
@@ -59,12 +55,10 @@ def find(
     ----------
     stack
         With or without labels; its arrays are only read.
-    split
-        What will validate; None: not looked at.
-    depth
-        Poolings of the network, which decide how far it sees.
-    zoom
-        At which the network sees the images.
+    config
+        How it will be trained on; None: what validates is not looked at.
+    others
+        Further stacks of that training.
     labels_scale, labels_translate
         Of the labels, where they come with their own: per axis, (y, x) last. Empty: not known.
     reason
@@ -81,26 +75,34 @@ def find(
     sample = Sample(stack)
     if not sample.whole:
         yield Finding("info", sample.describe(), check="sample")
-    yield from _until_error(check_grey_values(sample, _divided(stack, split, depth)))
+    data = None
+    wrong: UNetError | None = None
+    if config is not None and stack.labels is not None:
+        try:
+            data = TrainingData((stack, *others), config, lazy=True)
+        except UNetError as error:
+            wrong = error
+    yield from _until_error(
+        check_grey_values(sample, None if data is None else data.given_splits[0])
+    )
     if stack.labels is not None:
         yield from check_placement(stack, labels_scale, labels_translate)
-        yield from _until_error(_check_annotation(sample, split, depth, zoom, reason))
-
-
-def _divided(stack: Stack, config: SplitConfig | None, depth: int) -> Split | None:
-    """What validates, where that is known and possible."""
-    if stack.labels is not None and config is not None:
-        with suppress(UNetError):  # said by the check of the validation
-            return split_stack(stack, config, border(depth))
-    return None
+        yield from _until_error(_check_annotation(sample, config, data, wrong, reason))
 
 
 def _check_annotation(
-    sample: Sample, split: SplitConfig | None, depth: int, zoom: float, reason: str
+    sample: Sample,
+    config: TrainConfig | None,
+    data: TrainingData | None,
+    wrong: UNetError | None,
+    reason: str,
 ) -> Iterator[Finding]:
     yield from check_labels(sample, reason)
-    if split is not None:
-        yield from check_validation(sample.stack, split, depth)
+    if wrong is not None:
+        raise wrong
+    if data is not None:
+        yield from check_validation(data)
+    depth, zoom = (4, 1.0) if config is None else (config.network.depth, config.zoom)
     yield from check_objects(sample, depth, zoom)
     yield from check_alignment(sample)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_unet.annotation.labels import annotated_classes
-from napari_unet.annotation.splits import split_stack
-from napari_unet.config.size_rule import border
 from napari_unet.images.stack import sample_blocks
 from napari_unet.preflight.finding import Finding
 
@@ -14,37 +12,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_unet.annotation.splits import Split
-    from napari_unet.config.split import SplitConfig
     from napari_unet.images.stack import Stack
+    from napari_unet.training.data import TrainingData
 
 __all__ = ["check_validation"]
 
 
-def check_validation(stack: Stack, config: SplitConfig, depth: int = 4) -> Iterator[Finding]:
+def check_validation(data: TrainingData) -> Iterator[Finding]:
     """Compare the classes that train with those that validate.
 
     Parameters
     ----------
-    stack
-        With labels.
-    config
-        What will validate.
-    depth
-        Poolings of the network, which decide the guard band around a validation region.
+    data
+        As training sees them; the first stack is looked at.
 
     Yields
     ------
     Finding
         A warning for every class that only one of the two has.
-
-    Raises
-    ------
-    InputError
-        When the labelled slices cannot be divided as asked.
     """
-    scheme = stack.scheme
-    assert scheme is not None
-    split = split_stack(stack, config, border(depth))
+    stack, split, scheme = data.given[0], data.given_splits[0], data.scheme
     if split.note:
         yield Finding("info", split.note, check="validation")
     if not split.validation:

@@ -10,7 +10,6 @@ from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QTimer
 
 from napari_unet.annotation.labels import LabelScheme
-from napari_unet.annotation.splits import restrict
 from napari_unet.app.inspection_job import inspect, look_at
 from napari_unet.base.errors import InputError
 from napari_unet.images.grey_values import GreyValues
@@ -369,16 +368,8 @@ class DataDock(Dock):
                 "labels_translate": tuple(map(float, labels.translate)),
             }
         )
-        config, stack = self.session.config, self.session.stack
-        split = config.split
-        if len(self.session.stacks) > 1 and stack is not None and stack.labels is not None:
-            split = restrict(split, stack)  # another stack may have what was chosen
-        return {
-            "split": split,
-            "depth": config.network.depth,
-            "zoom": config.zoom,
-            **placed,
-        }
+        others = tuple(one for one in self.session.stacks if one is not self.session.stack)
+        return {"config": self.session.config, "others": others, **placed}
 
     def _quick_stack(self) -> Stack | None:
         """The stack with a placeholder for what its labels mean; or say which field is wrong."""
