@@ -1,10 +1,13 @@
 """The trainer: learns, stops, resumes to the same bit, and survives what goes wrong."""
 
+import copy
 import json
 import signal
 import subprocess
 import sys
 import textwrap
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +23,7 @@ from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.datasets.synthetic import synthetic_stack
 from napari_unet.images.stack import Stack
-from napari_unet.network.unet import UNet
+from napari_unet.network.unet import Dropout, UNet
 from napari_unet.prediction.arrays import predict_labels
 from napari_unet.training.measuring import Measurement
 from napari_unet.training.run_folder import RunFolder, load_model
@@ -626,3 +629,30 @@ def test_sparse_annotation_trains_on_annotated_pixels_only():
     assert validated.iou > 0.8
     found = predict_labels(trainer.model, sparse, device="cpu")
     assert ((found == 2) == stack.labels).mean() > 0.9, "outside of the annotation too"
+
+
+def test_trainings_at_once_do_not_disturb_one_another():
+    """Dropout has random numbers of its own: as many trainings as there are, each as if alone."""
+    stack = blobs()
+    settings = [tiny(seed=seed, steps=12, validate_every=12) for seed in range(3)]
+
+    def train_one(config):
+        trainer = Trainer(stack, config)
+        for _ in trainer.run():
+            time.sleep(0)  # lets the others in between two steps
+        return weights_of(trainer.model)
+
+    alone = [train_one(config) for config in settings]
+    with ThreadPoolExecutor(len(settings)) as pool:
+        together = list(pool.map(train_one, settings))
+    for one, other in zip(alone, together):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_dropout_is_that_of_torch():
+    x = torch.randn(2, 16, 9, 9).contiguous(memory_format=torch.channels_last)
+    ours = Dropout(0.3)
+    ours.generator = torch.Generator().manual_seed(5)
+    torch.manual_seed(5)
+    assert torch.equal(ours(x), torch.nn.functional.dropout(x, 0.3))
+    assert copy.deepcopy(ours).generator is None

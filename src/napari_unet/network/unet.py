@@ -6,6 +6,7 @@ Legend: B tiles, C channels, K classes, M object maps, (H, W) input, (h, w) outp
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
@@ -47,7 +48,7 @@ class UNet(nn.Module):
             for before, after in zip([config.in_channels, *widths[:-1]], widths)
         )
         self.pool = nn.MaxPool2d(2)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
         self.merge = nn.ModuleList(_double_convolution(2 * w, w, config.norm) for w in widths[:-1])
         self.classify = nn.Conv2d(config.width, config.outputs, 1)
@@ -87,6 +88,40 @@ class UNet(nn.Module):
     def parameter_count(self) -> int:
         """Number of trained values; 31,030,658 at the paper's setting."""
         return sum(p.numel() for p in self.parameters())
+
+
+class Dropout(nn.Module):
+    """Sets values to 0 at random in training, with a source of random numbers of its own.
+
+    That of torch draws from one source that all of a process share, so that two trainings at once
+    would change each other. Values are those of ``torch.nn.Dropout`` on a CPU, bit by bit.
+
+    Parameters
+    ----------
+    share : float
+        Of the values.
+
+    Attributes
+    ----------
+    generator : torch.Generator or None
+        Source of the random numbers; None: the one that all share.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+        self.generator: torch.Generator | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy of the network has no part in the random numbers of the training."""
+        return {**self.__dict__, "generator": None}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop values, and enlarge the others so that the mean stays."""
+        if not self.training or self.share == 0:
+            return x
+        kept = 1 - self.share
+        return x * torch.empty_like(x).bernoulli_(kept, generator=self.generator).div_(kept)
 
 
 def _double_convolution(before: int, after: int, norm: str) -> nn.Sequential:

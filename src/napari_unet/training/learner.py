@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -18,7 +17,7 @@ from napari_unet.training.loss import batch_share, map_loss
 from napari_unet.training.schedule import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -75,6 +74,8 @@ class Learner:
         self.schedule = Schedule(config)
         self._average = _average(self.network, config.average) if config.average else None
         self._released = False
+        self._random = torch.Generator(torch.device(compute.device))
+        self.network.dropout.generator = self._random
         # All tiles of a run have one size, so it is compiled for that size alone, and once.
         self._compiled = (
             torch.compile(self.network, dynamic=False, backend=BACKEND) if config.compile else None
@@ -140,24 +141,24 @@ class Learner:
         # Every map counts by itself: the sum over all of them, for each pixel that is known.
         known = 0.0 if batch.maps is None else float((~batch.maps[:, 0].isnan()).sum())
         total = 0.0
-        with self._seeded():
-            for first in range(0, size, self.micro):
-                part = slice(first, min(size, first + self.micro))
-                device = self.compute.device
-                output = self._output(batch.image[part])
-                loss = batch_share(
-                    output[:, :classes],
-                    batch.classes[part].to(device),
-                    batch.weights[part].to(device),
-                    self.config.loss,
-                    tiles=size,
-                    mass=mass,
-                )
-                if batch.maps is not None and known:
-                    maps = batch.maps[part].to(device)
-                    loss = loss + map_loss(output[:, classes:], maps) / known
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += float(loss.detach())
+        self._seed_dropout()
+        for first in range(0, size, self.micro):
+            part = slice(first, min(size, first + self.micro))
+            device = self.compute.device
+            output = self._output(batch.image[part])
+            loss = batch_share(
+                output[:, :classes],
+                batch.classes[part].to(device),
+                batch.weights[part].to(device),
+                self.config.loss,
+                tiles=size,
+                mass=mass,
+            )
+            if batch.maps is not None and known:
+                maps = batch.maps[part].to(device)
+                loss = loss + map_loss(output[:, classes:], maps) / known
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
         return total
 
     def _output(self, image: Tensor) -> Tensor:
@@ -169,15 +170,10 @@ class Learner:
             output: Tensor = network(x)
         return output
 
-    @contextmanager
-    def _seeded(self) -> Iterator[None]:
+    def _seed_dropout(self) -> None:
         """Make dropout a function of seed and step, whatever else draws random numbers."""
         name = f"{self.config.seed}/{self.step}".encode()
-        seed = int.from_bytes(hashlib.sha256(name).digest()[:7], "little")
-        device = torch.device(self.compute.device)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            yield
+        self._random.manual_seed(int.from_bytes(hashlib.sha256(name).digest()[:7], "little"))
 
     @property
     def shown(self) -> UNet:
