@@ -409,3 +409,21 @@ def test_a_large_result_is_drawn_less_often_and_at_the_end(dock, monkeypatch):
     finish(dock)
     layer = dock.viewer.layers["cells · prediction"]
     assert drawn == [layer, layer]  # the first tiles, and all of them
+
+
+def test_an_image_of_other_grey_values_is_said_and_mended(dock):
+    expected = expected_labels(dock)
+    layer = dock.viewer.layers["cells"]
+    bright = dock.viewer.add_image(layer.data.astype(np.uint16) * 257, name="bright")
+    dock.image.value = bright
+    dock._check()
+    click(dock.start)
+    finish(dock)
+    assert "grey values of bright run from" in dock.notes.text()
+    assert "Grey values under Advanced" in dock.notes.text()
+    dock.grey.setChecked(True)
+    click(dock.start)
+    finish(dock)
+    assert dock.notes.text() == ""
+    found = dock.viewer.layers["bright · prediction"].data
+    assert found.shape == expected.shape

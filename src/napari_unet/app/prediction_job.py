@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from napari_unet.app.prediction_cost import prediction_cost
+from napari_unet.base.measured_times import MeasuredTimes
 from napari_unet.prediction.outputs import Output
 from napari_unet.prediction.pieces import extent_of
 
@@ -15,9 +18,10 @@ if TYPE_CHECKING:
 
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.prediction.image_remarks import ImageRemark
     from napari_unet.prediction.pieces import Piece
 
-__all__ = ["ModelRead", "PredictionRequest", "prediction_job"]
+__all__ = ["ModelRead", "PredictionRequest", "Remarked", "prediction_job"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +46,8 @@ class PredictionRequest:
         Average over the eight mirrored and rotated versions of every tile.
     match_pixels : bool
         Zoom the image to the pixels that the model learnt from, and the result back.
+    grey_values : {"model", "image"}
+        Dark and bright as the model learnt them, or measured on this image.
     """
 
     model: TrainedModel | Path
@@ -52,6 +58,7 @@ class PredictionRequest:
     device: str = "auto"
     mirror_average: bool = False
     match_pixels: bool = False
+    grey_values: Literal["model", "image"] = "model"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +68,14 @@ class ModelRead:
     model: TrainedModel
 
 
-def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
+@dataclass(frozen=True, eq=False)
+class Remarked:
+    """What is worth knowing about the image, said before the first piece."""
+
+    remarks: tuple[ImageRemark, ...]
+
+
+def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Remarked | Piece]:
     """Predict tile by tile.
 
     Parameters
@@ -71,15 +85,25 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
 
     Yields
     ------
-    ModelRead or Piece
-        The model first, so that the result layer can be made to fit; then the pieces of the
-        output.
+    ModelRead, Remarked or Piece
+        The model first, so that the result layer can be made to fit; then, where the image
+        differs from those that the model learnt from, in which way; then the pieces of the output.
     """
     from napari_unet.network.choice import choose
+    from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.prediction.predict import predict
 
     model = _read(request.model)
     yield ModelRead(model)
+    remarks = image_remarks(
+        model,
+        request.stack,
+        slices=request.slices,
+        match_pixels=request.match_pixels,
+        grey_values=request.grey_values,
+    )
+    if remarks:
+        yield Remarked(remarks)
     # One core stays free: torch on all of them would starve the window.
     compute = choose(request.device, model.network.config, purpose="predict", spare_cores=1)
     prediction = predict(
@@ -90,9 +114,28 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Piece]:
         compute=compute,
         mirror_average=request.mirror_average,
         match_pixels=request.match_pixels,
+        grey_values=request.grey_values,
     )
+    clock = _Clock()
     with closing(prediction) as pieces:
-        yield from request.output.finished(pieces, model, extent_of(request.stack))
+        yield from request.output.finished(clock.watched(pieces), model, extent_of(request.stack))
+    if clock.seconds is not None:
+        cost = prediction_cost(request, model)
+        MeasuredTimes().remember(cost.task, clock.seconds / cost.slices)
+
+
+class _Clock:
+    """Measures a prediction without its preparation: from the first piece on."""
+
+    seconds: float | None = None
+
+    def watched(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+        begun: float | None = None
+        for n, piece in enumerate(pieces):
+            begun = begun or time.perf_counter()
+            yield piece
+            if n and piece.done == piece.total:
+                self.seconds = (time.perf_counter() - begun) * (n + 1) / n
 
 
 def _read(model: TrainedModel | Path) -> TrainedModel:

@@ -5,13 +5,7 @@ Nothing here imports torch, so that a dock can say what a run costs before anyth
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import platformdirs
+from typing import TYPE_CHECKING
 
 from napari_unet.config.size_rule import smallest_input
 
@@ -20,8 +14,6 @@ if TYPE_CHECKING:
     from napari_unet.config.training import TrainConfig
 
 __all__ = [
-    "Rates",
-    "forward_flops",
     "layers",
     "parameter_count",
     "step_task",
@@ -65,11 +57,6 @@ def parameter_count(network: UNetConfig) -> int:
     return sum(n * a * b + b for n, (_, a, b, _) in zip(taps, [*hidden, last]))
 
 
-def forward_flops(network: UNetConfig, tile: int, batch: int = 1) -> float:
-    """Return the operations of one forward pass of ``batch`` tiles."""
-    return batch * sum(2.0 * taps * a * b * side**2 for taps, a, b, side in layers(network, tile))
-
-
 def training_bytes(config: TrainConfig, value_bytes: int = 4) -> float:
     """Estimate the memory of a training step.
 
@@ -106,48 +93,3 @@ def step_task(config: TrainConfig) -> str:
         config.optimiser,
     )
     return f"step {config.device} {' '.join(parts)}"
-
-
-class Rates:
-    """Operations per second that earlier tasks reached on this computer.
-
-    Parameters
-    ----------
-    file : Path, optional
-        Where they are remembered; in the platform's cache folder by default.
-    """
-
-    def __init__(self, file: Path | None = None) -> None:
-        self._file = file or Path(platformdirs.user_cache_dir("napari-unet")) / "rates.json"
-
-    def remember(self, task: str, operations: float, seconds: float) -> None:
-        """Keep the rate of a finished task; a cache that cannot be written is no error.
-
-        Parameters
-        ----------
-        task : str
-            What was done and where, such as "train auto".
-        operations, seconds : float
-            Floating-point operations, and the time they took.
-        """
-        if not (seconds > 0 and operations > 0):
-            return
-        known = self._read()
-        known[task] = operations / seconds
-        with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._file.with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps(known))
-            beside.replace(self._file)
-
-    def seconds(self, task: str, operations: float) -> float | None:
-        """Estimate the time of a task, or return None where none was measured yet."""
-        rate = self._read().get(task)
-        return operations / rate if isinstance(rate, float) and rate > 0 else None
-
-    def _read(self) -> dict[str, Any]:
-        try:
-            known = json.loads(self._file.read_text())
-        except (OSError, ValueError):
-            return {}
-        return known if isinstance(known, dict) else {}

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtWidgets import QFileDialog, QProgressBar
 
+from napari_unet.app.prediction_cost import prediction_cost
 from napari_unet.app.prediction_job import (
     ModelRead,
     PredictionRequest,
+    Remarked,
     prediction_job,
 )
 from napari_unet.app.run_places import recent_runs
@@ -21,7 +23,6 @@ from napari_unet.base.quantities import about, count, duration, size
 from napari_unet.images.zoom import zoom_for
 from napari_unet.prediction.outputs import OUTPUTS, Output
 from napari_unet.prediction.pieces import Piece
-from napari_unet.training.cost import Rates, forward_flops
 from napari_unet.widgets.common.devices import AUTOMATIC, device_options, present_devices
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import (
@@ -60,6 +61,16 @@ MATCH = (
     "Zoom the image until its pixels have the size of those that the model learnt from, and the "
     "result back. For images of another magnification."
 )
+GREY = (
+    "Measure on this image which grey values are dark and bright, instead of taking those that "
+    "the model learnt. For images of another bit depth, gain or offset."
+)
+OFFERS = {
+    "": "",
+    "match pixels": ": Pixel size under Advanced matches them",
+    "measure grey values": ": Grey values under Advanced measures them anew",
+}
+"""What the dock says to an offer of `napari_unet.prediction.image_remarks`."""
 SMALLEST = "Objects of fewer pixels are left out."
 FILL = "Make holes in an object a part of it."
 
@@ -75,13 +86,11 @@ class PredictDock(Dock):
 
     def build(self) -> None:
         """Make the controls."""
-        self.rates = Rates()
         self._worker: Worker | None = None
         self._finder: Worker | None = None
         self._result: PredictionLayer | None = None
         self._stack: Stack | None = None
         self._begun = 0.0
-        self._operations = 0.0
         self._slices = self._done = self._total = 0
         self._build_choices()
         self._build_actions()
@@ -123,6 +132,7 @@ class PredictDock(Dock):
         self.mirrored.toggled.connect(self._check)
         self.match = check_box("match the model's", MATCH)
         self.match.toggled.connect(self._check)
+        self.grey = check_box("measure anew", GREY)
         self.smallest = spin_box(0, 10**7, 0, SMALLEST, suffix=" px", step=10)
         self.smallest.setSpecialValueText("any size")
         self.fill = check_box("fill", FILL)
@@ -142,6 +152,7 @@ class PredictDock(Dock):
         self.advanced.toggle.toggled.connect(self._look_for_devices)
         self.advanced.form.add("Mirrored views", self.mirrored)
         self.match_problem = self.advanced.form.add("Pixel size", self.match)
+        self.advanced.form.add("Grey values", self.grey)
         self.advanced.form.add("Smallest object", self.smallest)
         self.advanced.form.add("Holes in objects", self.fill)
         self.advanced.form.add("Tile", self.tile)
@@ -290,21 +301,10 @@ class PredictDock(Dock):
         text = f"{count(slices, 'slice')} of {width} × {height} px"
         if self.model.value != "current":
             return text
-        from napari_unet.prediction.predict import plan
-
         model: Any = self.session.model
-        laid_out = plan(
-            model,
-            stack,
-            self.tile.value() or None,
-            slices=range(slices),
-            match_pixels=self.match.isChecked(),
-        )
-        views = 8 if self.mirrored.isChecked() else 1
-        self._operations = views * laid_out.total * _tile_operations(model, laid_out.tiles.input)
-        seconds = self.rates.seconds(f"predict {self.device.value}", self._operations)
-        time = "" if seconds is None else f"{about(seconds)}, "
-        return f"{time}{size(laid_out.bytes)}, {text}, {count(laid_out.total, 'tile')}"
+        cost = prediction_cost(self._request(stack), model)
+        time = "" if cost.seconds is None else f"{about(cost.seconds)}, "
+        return f"{time}{size(cost.bytes)}, {text}, {count(cost.tiles, 'tile')}"
 
     # -- while it runs ----------------------------------------------------------------------
 
@@ -341,6 +341,7 @@ class PredictDock(Dock):
             device=self.device.value,
             mirror_average=self.mirrored.isChecked(),
             match_pixels=self.match.isChecked(),
+            grey_values="image" if self.grey.isChecked() else "model",
         )
 
     def _show_running(self) -> None:
@@ -357,6 +358,9 @@ class PredictDock(Dock):
             self._result.make(event.model.scheme)
             if self.session.model is not event.model:
                 self.session.model = event.model
+        elif isinstance(event, Remarked):
+            offers = (f"{remark.text}{OFFERS[remark.offer]}." for remark in event.remarks)
+            self.notes.say(" ".join(text[0].upper() + text[1:] for text in offers))
         elif isinstance(event, Piece):
             self._on_piece(event)
 
@@ -365,7 +369,7 @@ class PredictDock(Dock):
         self._result.write(piece)
         self._done, self._total = piece.done, piece.total
         if piece.note:
-            self.notes.say(piece.note)
+            self.notes.say(f"{self.notes.text()} {piece.note}".strip())
         self.bar.setRange(0, piece.total)
         self.bar.setValue(piece.done)
         known = piece.done < piece.total and isfinite(piece.seconds_left)
@@ -400,7 +404,6 @@ class PredictDock(Dock):
         if complete:
             slices, tiles = count(self._slices, "slice"), count(self._total, "tile")
             self.line.say(f"{slices} in {duration(seconds)}, {tiles}")
-            self.rates.remember(f"predict {self.device.value}", self._operations, seconds)
         elif self._done:
             self.line.say(
                 f"Stopped after {self._done:,} of {count(self._total, 'tile')}; "
@@ -422,7 +425,3 @@ def _check_channels(stack: Stack, model: Any) -> None:
             f"the model was trained on {count(wanted, 'channel')}, but {stack.name!r} has "
             f"{stack.channels}: choose an image like the training stack."
         )
-
-
-def _tile_operations(model: Any, sides: tuple[int, int]) -> float:
-    return forward_flops(model.network.config, round((sides[0] * sides[1]) ** 0.5))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QWidget
 
+from napari_unet.base.measured_times import MeasuredTimes
 from napari_unet.base.quantities import about, count, size
-from napari_unet.training.cost import Rates, step_task, training_bytes
+from napari_unet.training.cost import step_task, training_bytes
 from napari_unet.widgets.common.form import Note, button, set_tip
 from napari_unet.widgets.common.worker import Worker, once
 
@@ -50,7 +51,7 @@ class CostLine(QWidget):
         self._data: TrainingData | None = None
         self._worker: Worker | None = None
         self._measured: tuple[TrainingData, StepCost] | None = None
-        self.rates = Rates()
+        self.times = MeasuredTimes()
         self.line = Note()
         self.measure = button("&Measure", TIP, "fix")
         self.measure.clicked.connect(self._on_measure)
@@ -79,7 +80,7 @@ class CostLine(QWidget):
         config = data.config
         train, validation = data.train_slices, data.validation_slices
         costs = size(training_bytes(config))
-        seconds = self.rates.seconds(step_task(config), config.steps)
+        seconds = self.times.seconds(step_task(config), config.steps)
         if self._measured is not None and _alike(self._measured[0], data):
             costs = describe_cost(self._measured[1])
         elif seconds is not None:
@@ -91,7 +92,7 @@ class CostLine(QWidget):
 
     def remember(self, config: TrainConfig, seconds_per_step: float) -> None:
         """Keep how long a step took, for the next training like it."""
-        self.rates.remember(step_task(config), 1.0, seconds_per_step)
+        self.times.remember(step_task(config), seconds_per_step)
 
     def abandon(self) -> None:
         """Measure no longer: a training begins."""
