@@ -515,13 +515,14 @@ def propose_from_parts(
     """
     counts: dict[int, int] = {}
     pieces: dict[int, list[int]] = {}
+    unmarked = {0} if annotation == "dense" else {0, 1}
     for part in parts:
         plane = _checked(part)
         values, n = np.unique(plane, return_counts=True)
         for value, pixels in zip(values.tolist(), n.tolist()):
             counts[value] = counts.get(value, 0) + pixels
-        if len(counts) <= FEW_IDS + 1:
-            for value in values[values > 0].tolist():
+        if len(set(counts) - unmarked) <= FEW_IDS:  # else they are no classes, in whatever pieces
+            for value in set(values.tolist()) - unmarked:
                 pieces.setdefault(value, []).append(_count_pieces(plane == value))
     if annotation == "sparse":
         return _propose_sparse(set(counts) - {0}, pieces)

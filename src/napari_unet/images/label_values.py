@@ -154,33 +154,29 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
     """
     if array.dtype.kind not in "uif" or array.ndim < 2 or min(array.shape[-2:]) < 3:
         return None
+    steps = array
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or array.min() < 0 or not (array % 1).any():
+        if not np.isfinite(array).all() or not (array % 1).any():
             return None
         # Interpolation leaves rounding errors on the areas.
-        array = np.rint(array * (255 / array.max())) * (float(array.max()) / 255)
-    values, where = np.unique(array, return_inverse=True)
-    if len(values) < 5 or values[0] < 0:
+        steps = np.rint(array * (255 / np.abs(array).max()))
+    values, where = np.unique(steps, return_inverse=True)
+    if len(values) < 5:
         return None
     where = where.reshape(array.shape)
     counts = np.bincount(where.ravel(), minlength=len(values))
     here = where[..., 1:, 1:]
     flat = (here == where[..., :-1, 1:]) & (here == where[..., 1:, :-1])
     flats = np.bincount(here[flat], minlength=len(values))
-    filling = flats > 0.2 * counts
-    filling[0] = True  # the background, whatever is left of it
+    filling = (flats > 0.2 * counts) | (values == 0)  # the background, whatever is left of it
     lining = ~filling & (flats <= 0.05 * counts)
-    marked = counts[1:].sum()
-    areas = counts[1:][filling[1:]].sum()
-    if lining.sum() < 3 or not filling[-1] or areas < 0.25 * marked:
+    full, marked = filling & (values > 0), values != 0
+    enough = counts[full].sum() >= 0.25 * counts[marked].sum()
+    if not enough or lining.sum() < max(3, 0.5 * (len(values) - 1)):
         return None
-    if lining.sum() < 0.5 * (len(values) - 1):
-        return None
-    full = filling & (np.arange(len(values)) > 0)
-    near = ndimage.binary_dilation(
-        full[where], np.ones((1,) * (array.ndim - 2) + (3, 3), bool), iterations=4
-    )
+    window = np.ones((1,) * (array.ndim - 2) + (3, 3), bool)
+    near = ndimage.binary_dilation(full[where], window, iterations=4)
     edges = lining[where]
     if np.count_nonzero(edges & near) < 0.6 * np.count_nonzero(edges):
         return None
-    return [float(v) for v in values[full]]
+    return [float(np.median(array[where == k])) for k in np.flatnonzero(full)]
