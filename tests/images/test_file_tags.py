@@ -1,4 +1,4 @@
-"""Tags that change the meaning or the place of pixels: one test per row of the table in `pixels`."""
+"""Tags that change the meaning or the place of pixels: a test per row of the table in `pixels`."""
 
 from __future__ import annotations
 
