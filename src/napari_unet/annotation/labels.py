@@ -149,6 +149,28 @@ class LabelScheme(Settings):
         """Number of classes K, background included: 2 for objects."""
         return len(self.values)
 
+    def describe(self) -> str:
+        """Say in one line how label values are read.
+
+        Examples
+        --------
+        >>> LabelScheme("classes", values=(0, 255)).describe()
+        'every value is a class: 0 background, 255 foreground'
+        >>> LabelScheme(annotation="sparse", ignore=9).describe()
+        '0 is not annotated, 1 background, every other value one object; 9 does not count'
+        """
+        sparse = self.annotation == "sparse"
+        if self.kind == "objects":
+            known = "0 is not annotated, 1 background" if sparse else "0 is background"
+            said = f"{known}, every other value one object"
+        else:
+            listed = [f"{v} {name}" for v, name in zip(self.values, self.names)]
+            more = [f"and {len(listed) - 6} more"] if len(listed) > 7 else []
+            listed = [*listed[:6], *more] if more else listed
+            known = "0 is not annotated, every other value is a class" if sparse else ""
+            said = f"{known or 'every value is a class'}: {', '.join(listed)}"
+        return said + ("" if self.ignore is None else f"; {self.ignore} does not count")
+
     def encode(self, classes: ArrayLike) -> NDArray[Any]:
         """Return the label values of class indices: the way back from a prediction.
 

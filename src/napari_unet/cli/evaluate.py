@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.quantities import count
@@ -28,7 +27,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Compare a prediction with a reference: IoU, Dice and pixel accuracy, and with "
         "--metric what papers report. The Evaluate dock shows the same numbers.",
     )
-    parser.add_argument("prediction", metavar="PREDICTION", type=Path, help="file of predict")
+    parser.add_argument("prediction", metavar="PREDICTION", help="file of predict")
     add_reference_arguments(parser)
     parser.add_argument(
         "--metric",

@@ -10,6 +10,7 @@ from napari_unet.cli.label_options import add_label_arguments, with_asked_scheme
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -82,6 +83,13 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
         "--axes", metavar="AXES", help="meaning of the image's axes, such as zyx or czyx"
     )
     parser.add_argument(
+        "--series",
+        type=int,
+        default=0,
+        metavar="N",
+        help="which of several images or positions of a file, 0 the first",
+    )
+    parser.add_argument(
         "--sequence",
         metavar="NN",
         help="01 (default), 02, ... or both, of a Cell Tracking Challenge data set",
@@ -96,7 +104,7 @@ def open_image(args: argparse.Namespace) -> Stack:
     _check_sequences(args, [args.image])
     if is_data_set(args.image):
         return datasets.open(args.image, sequence=args.sequence or "01", progress=True)
-    stack = files.open_image(args.image, axes=args.axes, sequence=args.sequence)
+    stack = files.open_image(args.image, axes=args.axes, series=args.series, sequence=args.sequence)
     _say_notes(stack)
     return stack
 
@@ -147,7 +155,22 @@ def _open_all(args: argparse.Namespace, sources: list[tuple[str, str | None]]) -
                     "labels after the image."
                 )
             stacks.append(stack)
-    return with_asked_scheme(args, stacks)
+    asked = with_asked_scheme(args, stacks)
+    _say_how_read(asked)
+    return asked
+
+
+def _say_how_read(stacks: Sequence[Stack]) -> None:
+    """Say how label values are read: one line for all stacks that are read alike."""
+    from napari_unet.cli.progress import say
+
+    alike: dict[str, list[str]] = {}
+    for stack in stacks:
+        assert stack.scheme is not None
+        alike.setdefault(stack.scheme.describe(), []).append(stack.name)
+    for said, names in alike.items():
+        whose = "" if len(alike) == 1 else f" of {', '.join(names)}"
+        say(f"labels{whose}: {said}")
 
 
 def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tuple[Stack, ...]:
@@ -172,6 +195,7 @@ def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tu
         labels,
         axes=args.axes,
         annotated=annotated,
+        series=args.series,
         sequence=args.sequence,
         truth=args.truth,
     )

@@ -92,6 +92,7 @@ def open_reference(args: argparse.Namespace) -> Reference:
         If the reference has no labels, or the slices asked for do not exist.
     """
     from napari_unet.annotation.labels import propose_scheme
+    from napari_unet.cli.progress import say
 
     annotation: Any = "sparse" if args.sparse else "dense"
     if has_sequences(args.reference) or is_data_set(args.reference):
@@ -106,6 +107,7 @@ def open_reference(args: argparse.Namespace) -> Reference:
         labels, slices, scheme = read_array(args.reference), None, None
     if scheme is None or args.sparse:
         scheme = propose_scheme(labels, annotation)[0]
+    say(f"reference: {scheme.describe()}")
     if args.slices:
         slices = _asked(args.slices, labels)
     return Reference(labels, scheme, slices)

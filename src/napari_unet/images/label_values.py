@@ -149,8 +149,8 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
     """Values that fill areas, where all others only line their edges; None for usual labels.
 
     A value *lines an edge* when hardly any of its pixels has its like above and to the left. Ids
-    of objects fill areas; so do classes. Three such values beside areas that hold most of what is
-    marked, and next to these areas, are the work of interpolation.
+    of objects fill areas; so do classes. Three such values or more that line most of the rims of
+    areas, which hold a good part of what is marked, are the work of interpolation.
     """
     if array.dtype.kind not in "uif" or array.ndim < 2 or min(array.shape[-2:]) < 3:
         return None
@@ -174,9 +174,15 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
     enough = counts[full].sum() >= 0.25 * counts[marked].sum()
     if not enough or lining.sum() < max(3, 0.5 * (len(values) - 1)):
         return None
+    beyond = lining & (np.abs(values) > 1.2 * values[full].max())  # more than cubics overshoot
+    if counts[beyond].sum() > 0.1 * counts[lining].sum():
+        return None
     window = np.ones((1,) * (array.ndim - 2) + (3, 3), bool)
-    near = ndimage.binary_dilation(full[where], window, iterations=4)
-    edges = lining[where]
-    if np.count_nonzero(edges & near) < 0.6 * np.count_nonzero(edges):
+    area, edges = full[where], lining[where]
+    near = ndimage.binary_dilation(area, window, iterations=4)
+    rim = area & ndimage.binary_dilation(~area, window)
+    lined = np.count_nonzero(rim & ndimage.binary_dilation(edges, window))
+    stray = np.count_nonzero(edges & ~near)
+    if stray > 0.4 * np.count_nonzero(edges) or lined < 0.5 * np.count_nonzero(rim):
         return None
     return [float(np.median(array[where == k])) for k in np.flatnonzero(full)]
