@@ -702,3 +702,33 @@ def test_paths_are_shortened_for_people():
     assert short_path(Path.home() / "x") == str(Path("~") / "x")
     long = Path("/data/laboratory/microscope/napari-unet/runs/2026-11-23-em-fast")
     assert short_path(long) == str(Path("/data/…/runs/2026-11-23-em-fast"))
+
+
+# -- the model and the labels -------------------------------------------------------------------
+
+
+def test_it_says_how_many_slices_of_labels_are_newer_than_the_model(dock):
+    click(dock.control.start)
+    finish(dock)
+    assert dock.start_from.value == "model"
+    marks = dock.viewer.layers["marks"]
+    dock.newer.look()
+    assert dock.newer.text() == ""
+    marks.data_setitem((np.array([1, 4]), np.array([3, 3]), np.array([3, 3])), 5)  # two strokes
+    until(lambda: dock.newer.text() == "2 slices of labels newer than this model: train on.")
+    choose_start(dock, None)
+    assert "2 slices of labels are newer than the current model" in dock.newer.text()
+    choose_start(dock, "model")
+    click(dock.control.start)
+    finish(dock)
+    until(lambda: dock.newer.text() == "")  # it has learned from them
+
+
+def test_going_on_with_a_model_says_that_its_network_stays(dock):
+    click(dock.control.start)
+    finish(dock)
+    assert dock.kept.text() == ""
+    dock.form.width.setValue(8)
+    assert dock.kept.text().startswith("The network stays the model's: 2 channels, depth 1")
+    choose_start(dock, None)
+    assert dock.kept.text() == ""

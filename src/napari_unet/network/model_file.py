@@ -29,6 +29,7 @@ from napari_unet.config.decoding import Decoding
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.zoom import check_zoom
 from napari_unet.images.intensity import Intensity
+from napari_unet.images.label_sums import SeenLabels
 from napari_unet.network.compute import available_memory
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
@@ -75,6 +76,7 @@ class Origin(TypedDict, total=False):
     best: dict[str, float | None]
     folder: str | None
     unit: str | None
+    labels: list[SeenLabels]
 
 
 @with_config(extra="allow")

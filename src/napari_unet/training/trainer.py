@@ -28,6 +28,7 @@ from napari_unet.config.decoding import Decoding
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.size_rule import output_size, previous_valid_size, smallest_input
 from napari_unet.config.training import TrainConfig
+from napari_unet.images.label_sums import seen_labels
 from napari_unet.network.choice import as_recorded, choose
 from napari_unet.network.compute import free_memory, is_out_of_memory, limit_threads
 from napari_unet.network.model_file import damaged
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from napari_unet.images.label_sums import SeenLabels
     from napari_unet.images.stack import Intensity, Stack
     from napari_unet.network.compute import Compute
     from napari_unet.training.painting import Painting
@@ -147,6 +149,7 @@ class Trainer:
         self.seconds = 0.0
         self.best: dict[str, float] = {}
         self.decoding: Decoding | None = None
+        self._seen: list[SeenLabels] = []
         self._learner: Learner | None = None
         self.edits: EditSteps | None = None
         self._saved_step = -1
@@ -235,6 +238,7 @@ class Trainer:
 
         Returns what differs from the run that is resumed, or "".
         """
+        self._seen = [seen_labels(stack) for stack in self.data.given]
         compute, remark = self._how_to_compute()
         limit_threads(compute)
         limits = self._former_limits()
@@ -442,6 +446,7 @@ class Trainer:
             "best": dict(self.best),
             "folder": self._run_path,
             "unit": stack.units[-1],  # of the pixel size
+            "labels": self._seen,
         }
         return TrainedModel(
             self.learner.shown,
@@ -471,6 +476,7 @@ class Trainer:
         """Take edited labels, in the pixels of the given stack, into the batches that follow."""
         data, k = self.data, stack_index
         data.refresh(k, stack)
+        self._seen[k] = seen_labels(stack)
         self.sampler.refresh(k, data.images(k), data.truth(k))
         self.validation.refresh(k, data.images(k, blind=False), data.truth(k, blind=False))
 

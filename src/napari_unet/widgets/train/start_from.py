@@ -13,6 +13,7 @@ from napari_unet.widgets.common.form import Combo, Row, button, set_tip
 
 if TYPE_CHECKING:
     from napari_unet.app.session import Session
+    from napari_unet.config.training import TrainConfig
     from napari_unet.network.trained_model import TrainedModel
 
 __all__ = ["RunPlace", "StartFrom"]
@@ -42,9 +43,23 @@ class StartFrom(Combo):
         options: list[tuple[str, Any]] = [("random weights", None)]
         model = self._session.model
         if model is not None:
-            options.append((f"current model ({model.name}, step {model.run.get('step')})", MODEL))
+            options.append((f"current model, step {model.run.get('step')}: {model.name}", MODEL))
         options += [(f"interrupted run {run.name}", run) for run in interrupted_runs(place)]
         self.set_options(options)
+
+    def remark(self, config: TrainConfig) -> str:
+        """Return what of the settings the model decides, where they say otherwise."""
+        model = self.model
+        if model is None:
+            return ""
+        theirs, ours = model.network.config, config.network
+        shape = (theirs.width, theirs.depth, theirs.norm, model.zoom)
+        if shape == (ours.width, ours.depth, ours.norm, config.zoom):
+            return ""
+        return (
+            f"The network stays the model's: {theirs.width} channels, depth {theirs.depth}, "
+            f"images at {model.zoom:.0%} of their size. Start from random weights for another."
+        )
 
     def choose_model(self) -> None:
         """Choose the current model, where there is one."""

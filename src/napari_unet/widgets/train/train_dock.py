@@ -13,9 +13,10 @@ from napari_unet.base.quantities import count
 from napari_unet.training.data import TrainingData, like_model
 from napari_unet.widgets.common.devices import present_devices
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import Expander, set_tip
+from napari_unet.widgets.common.form import Expander, Note, set_tip
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
+from napari_unet.widgets.train.newer_labels import NewerLabels
 from napari_unet.widgets.train.run_control import RunControl
 from napari_unet.widgets.train.running import Training
 from napari_unet.widgets.train.start_from import RunPlace, StartFrom
@@ -24,6 +25,8 @@ from napari_unet.widgets.train.train_progress import TrainProgress
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from qtpy.QtGui import QShowEvent
 
 __all__ = ["TrainDock"]
 
@@ -48,6 +51,10 @@ class TrainDock(Dock):
         self.start_from = StartFrom(self.session)
         self.start_from.chosen.connect(self._check)
         self.form.form.add("Start fr&om", self.start_from)
+        self.newer = NewerLabels(self, self.start_from)
+        self.kept = Note()
+        self.form.form.add_wide(self.newer)
+        self.form.form.add_wide(self.kept)
         self.setTabOrder(self.form.device, self.start_from)
         self.setTabOrder(self.start_from, self.form.advanced.toggle)
         self.place = RunPlace()
@@ -69,6 +76,11 @@ class TrainDock(Dock):
         self._training: Training | None = None
         self._watch(self.session.training)
         self._on_stack()
+
+    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802 (Qt's name)
+        """Compare the labels with the model's: they may have been painted on meanwhile."""
+        super().showEvent(event)
+        self.newer.look()
 
     def on_shut(self) -> None:
         """Let go of a training, which goes on."""
@@ -113,6 +125,7 @@ class TrainDock(Dock):
             self.control.cost.say("Goes on with the settings it was begun with, on the same stack.")
         else:
             self.control.cost.show_cost(data)
+        self.kept.say(self.start_from.remark(self.session.config))
 
     def _title(self, data: TrainingData) -> str:
         """What the button will do."""
