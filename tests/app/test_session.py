@@ -18,6 +18,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Stack
+from napari_unet.widgets.common.layer_stack import LayerStack
 
 
 def test_a_viewer_has_one_session_and_another_viewer_another():
@@ -105,9 +106,10 @@ def test_a_misspelt_name_is_refused():
 def test_layers_are_remembered_but_not_kept_alive():
     session = Session()
     layer = Image(np.zeros((4, 4)), name="image")
-    session.use_layers(Stack("s", layer.data, "yx"), layer)
+    session.use(LayerStack(layer))
     assert session.image_layer is layer
     assert session.labels_layer is None
+    assert session.stack.name == "image"
     del layer
     gc.collect()
     assert session.image_layer is None

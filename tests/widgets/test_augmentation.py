@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,8 +16,12 @@ from napari_unet.images.stack import Stack
 from napari_unet.training.trainer import Trainer
 from napari_unet.widgets.augment.augmentation_dock import AugmentationDock
 from napari_unet.widgets.augment.tile_grid import TileGrid
+from napari_unet.widgets.common.layer_stack import LayerStack
 
 from .conftest import until
+
+if TYPE_CHECKING:
+    from napari_unet.images.stack import Stack
 
 TILING = (2, 84, 2)  # a shallow network keeps the tiles of the tests small
 
@@ -25,12 +30,12 @@ TILING = (2, 84, 2)  # a shallow network keeps the tiles of the tests small
 def stack(model, cells) -> Stack:
     image, labels = cells
     layer = model.add_image(image, name="cells", scale=(3, 0.5, 0.5))
-    stack = Stack("cells", image, "zyx", labels=labels, scale=(3, 0.5, 0.5))
+    truth = model.add_labels(labels, name="truth", scale=(3, 0.5, 0.5))
     session = session_of(model)
     depth, tile, batch = TILING
     session.change(network={"depth": depth}, tile=tile, batch=batch)
-    session.use_layers(stack, layer)
-    return stack
+    session.use(LayerStack(layer, truth))
+    return session.stack
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.widgets.common.class_look import class_colours, class_names, dress, rename_class
 from napari_unet.widgets.data.data_dock import DataDock
-from napari_unet.widgets.predict.prediction_layer import PredictionLayer
+from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
 from .conftest import until
 
@@ -24,7 +24,7 @@ RED, BLUE = (1.0, 0.0, 0.0, 1.0), (0.0, 0.0, 1.0, 1.0)
 
 
 def settled(dock):
-    until(lambda: dock._looking is None or not dock._looking.is_running)
+    until(lambda: not dock.is_looking)
 
 
 def three_classes() -> np.ndarray:
@@ -52,14 +52,14 @@ def dock(model, qtbot):
     qtbot.addWidget(dock)
     dock.show()
     settled(dock)
-    dock.kind.value = "classes"
-    dock.kind.chosen.emit("classes")
+    dock.layers.kind.value = "classes"
+    dock.layers.kind.chosen.emit("classes")
     settled(dock)
     return dock
 
 
 def rows(dock):
-    table = dock.class_table
+    table = dock.classes.table
     return [(table.item(r, 0).text(), table.item(r, 1).text()) for r in range(table.rowCount())]
 
 
@@ -69,12 +69,12 @@ def test_classes_have_the_names_and_colours_of_their_layer(dock):
     assert scheme.names[:3] == ("background", "nucleus", "vessel")
     assert scheme.colours == (None, "#ff0000", "#0000ff", "#ffffff")
     assert not dock.classes.isHidden()
-    assert dock.class_table.isHidden() or not dock.classes.toggle.isChecked()
+    assert dock.classes.table.isHidden() or not dock.classes.toggle.isChecked()
     assert rows(dock)[1:3] == [("1", "nucleus"), ("3", "vessel")]
 
 
 def test_an_ignored_value_is_no_class(dock):
-    dock.ignore.setValue(255)
+    dock.layers.ignore.setValue(255)
     settled(dock)
     scheme = dock.session.stack.scheme
     assert scheme.values == (0, 1, 3)
@@ -83,7 +83,7 @@ def test_an_ignored_value_is_no_class(dock):
 
 
 def test_a_name_is_changed_in_the_table_and_kept_with_the_layer(dock):
-    dock.class_table.item(2, 1).setText("lumen")
+    dock.classes.table.item(2, 1).setText("lumen")
     assert dock.session.stack.scheme.names[2] == "lumen"
     dock._look()
     settled(dock)
@@ -98,15 +98,15 @@ def test_other_colours_of_the_layer_are_taken_over_at_once(dock):
 
 
 def test_objects_have_no_table(dock):
-    dock.kind.value = "objects"
-    dock.kind.chosen.emit("objects")
+    dock.layers.kind.value = "objects"
+    dock.layers.kind.chosen.emit("objects")
     settled(dock)
     assert dock.classes.isHidden()
     assert dock.session.stack.scheme.colours == (None, None)
 
 
 def test_the_prediction_shows_the_same_colours_and_names(dock, model):
-    dock.ignore.setValue(255)
+    dock.layers.ignore.setValue(255)
     settled(dock)
     stack = dock.session.stack
     network = UNet(UNetConfig(classes=3, depth=1, width=2))
@@ -114,10 +114,11 @@ def test_the_prediction_shows_the_same_colours_and_names(dock, model):
     trained = TrainedModel(
         network, Intensity((0,), (1,)), LabelScheme.from_dict(plain), "m", None, {}
     )
-    result = PredictionLayer(model, dock.session, stack, "labels")
-    result.make(trained.scheme)
+    image = dock.image.value
+    result = prediction_layer(model, stack, image, "labels", trained.scheme, trained.identity())
     layer = result.layer
-    layer.data[:, :2, :2] = [[1, 3], [0, 1]]
+    corner = np.array([[[1, 3], [0, 1]]] * 4, np.uint8)
+    result.write((slice(None), slice(0, 2), slice(0, 2)), corner)
     result.draw()
     assert np.allclose(layer.get_color(1), RED)
     assert np.allclose(layer.get_color(3), BLUE)

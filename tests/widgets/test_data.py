@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.layers import Labels
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import parse_slices, say_slices, split_stack
 from napari_unet.app.session import session_of
 from napari_unet.config.split import SplitConfig
 from napari_unet.preflight import Finding, touching_pairs
+from napari_unet.widgets.common.result_layers import show_result
 from napari_unet.widgets.data.data_dock import DataDock
 
 from .conftest import pump, until
@@ -41,7 +43,7 @@ def opened(qtbot):
 
 
 def settled(dock):
-    until(lambda: dock._looking is None or not dock._looking.is_running)
+    until(lambda: not dock.is_looking)
 
 
 def texts(dock) -> str:
@@ -67,7 +69,7 @@ def test_an_empty_viewer_says_what_to_do(model, opened):
     dock = opened(model)
     assert dock.session.stack is None
     assert dock.status.text() == "Open a sample, or drag an image into the viewer."
-    assert not dock.zero.isEnabled()
+    assert not dock.layers.zero.isEnabled()
     assert not dock.validation.isEnabled()
 
 
@@ -78,7 +80,7 @@ def test_touching_objects_are_counted_and_get_their_gap_with_a_click(model, open
     model.add_labels(labels, name="la")
     dock = opened(model)
     assert "2 pairs of objects touch; a gap of one pixel is made" in texts(dock)
-    dock.gap.click()
+    dock.layers.gap.click()
     settled(dock)
     assert not dock.session.stack.scheme.gap
     (press,) = dock.findings.buttons()
@@ -86,7 +88,7 @@ def test_touching_objects_are_counted_and_get_their_gap_with_a_click(model, open
     press.click()
     settled(dock)
     assert dock.session.stack.scheme.gap
-    assert dock.gap.isChecked()
+    assert dock.layers.gap.isChecked()
     assert not dock.findings.buttons()
 
 
@@ -115,7 +117,7 @@ def test_another_order_of_the_axes_is_used_with_a_click(model, opened):
     (press,) = (one for one in dock.findings.buttons() if one.text() == "Use them")
     press.click()
     settled(dock)
-    assert (dock.axes.value, dock.session.stack.axes) == ("yxz", "yxz")
+    assert (dock.layers.axes.value, dock.session.stack.axes) == ("yxz", "yxz")
     assert (dock.session.stack.n_slices, dock.session.stack.plane_shape) == (20, (140, 150))
     assert not dock.findings.buttons()
 
@@ -149,7 +151,7 @@ def test_sparse_labels_on_a_disk_are_looked_through_once(model, opened):
     model.add_image(image, name="im")
     model.add_labels(lazy, name="la")
     dock = opened(model)
-    dock.zero.value = "sparse"
+    dock.layers.zero.value = "sparse"
     dock._look()
     settled(dock)
     read.clear()
@@ -194,7 +196,7 @@ def test_zero_can_mean_not_annotated(dock):
     data = dock.labels.value.data
     data[data > 0] += 1
     data[:, :20] = 1
-    dock.zero.radio("sparse").click()
+    dock.layers.zero.radio("sparse").click()
     settled(dock)
     assert dock.session.stack.scheme.annotation == "sparse"
 
@@ -207,8 +209,8 @@ def test_masks_of_0_and_255_are_classes(model, cells, opened):
     assert dock.session.stack.scheme.kind == "classes"
     assert dock.session.stack.scheme.values == (0, 255)
     assert "this is a mask: 0 is background, 255 foreground" in texts(dock)
-    dock.kind.value = "objects"
-    dock.kind.chosen.emit("objects")
+    dock.layers.kind.value = "objects"
+    dock.layers.kind.chosen.emit("objects")
     settled(dock)
     assert dock.session.stack.scheme.kind == "objects"
 
@@ -218,9 +220,9 @@ def test_labels_of_another_size_say_so_below_their_field(dock, model, opened):
     dock.labels.value = other
     dock.labels.chosen.emit(other)
     assert dock.session.stack is None
-    assert "Labels must have shape (6, 96, 112)" in dock.labels_problem.text()
+    assert "Labels must have shape (6, 96, 112)" in dock.layers.labels_problem.text()
     assert dock.labels.property("invalid")
-    assert not dock.labels_problem.isHidden()
+    assert not dock.layers.labels_problem.isHidden()
 
 
 def test_empty_labels_are_an_error_with_one_sentence(model, cells, opened):
@@ -254,9 +256,19 @@ def test_removing_renaming_and_adding_layers_is_followed(dock, model, cells, ope
 
 
 def test_results_of_the_plugin_are_not_offered_as_inputs(dock, model, cells, opened):
-    model.add_labels(cells[1], name="cells · prediction")
-    names = [dock.labels.itemText(k) for k in range(dock.labels.count())]
-    assert names == ["none: nothing to learn from", "truth"]
+    result = Labels(cells[1], name="cells · prediction")
+    show_result(model, "prediction", result, dock.image.value)
+
+    def offered():
+        return [dock.labels.itemText(k) for k in range(dock.labels.count())]
+
+    assert offered() == ["none: nothing to learn from", "truth"]
+    result.name = "renamed"
+    assert offered() == ["none: nothing to learn from", "truth"]
+    model.add_labels(cells[1], name="mine · prediction")  # a name means nothing
+    assert offered() == ["none: nothing to learn from", "mine · prediction", "truth"]
+    result.data_setitem((np.array([0]), np.array([1]), np.array([1])), 5)
+    assert "renamed" in offered()  # corrected, so it is the user's
 
 
 def test_two_docks_of_a_viewer_show_the_same(dock, model, cells, opened):
@@ -449,7 +461,7 @@ def test_each_image_has_the_labels_named_after_it(model, cells, opened):
     dock.labels.value = model.layers["cell 11 silver truth"]
     dock.labels.activated.emit(0)
     settled(dock)
-    dock._on_image()  # a choice that fits stays
+    dock.layers.use_image()  # a choice that fits stays
     assert dock.labels.value is model.layers["cell 11 silver truth"]
 
 
@@ -565,9 +577,9 @@ def test_the_level_of_a_pyramid_is_chosen(model, opened):
     data = np.random.default_rng(0).integers(0, 255, (3, 128, 128), np.uint8)
     model.add_image([data, data[:, ::2, ::2]], multiscale=True, name="pyramid")
     dock = opened(model)
-    assert not dock.level.isHidden()
-    dock.level.value = 1
-    dock.level.chosen.emit(1)
+    assert not dock.layers.level.isHidden()
+    dock.layers.level.value = 1
+    dock.layers.level.chosen.emit(1)
     settled(dock)
     assert dock.session.stack.plane_shape == (64, 64)
     assert "level 1 is used, whose pixels are 2 times as large" in texts(dock)
@@ -580,7 +592,7 @@ def test_the_level_of_a_pyramid_is_chosen(model, opened):
     assert dock.session.stack.plane_shape == (128, 128)  # the level the labels were drawn on
     model.layers.remove("pyramid")
     settled(dock)
-    assert dock.level.isHidden()
+    assert dock.layers.level.isHidden()
 
 
 def test_labels_that_do_not_fit_stay_chosen(dock, model):

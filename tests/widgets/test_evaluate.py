@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.app.session import session_of
 from napari_unet.evaluation import comparison as evaluation
-from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.evaluate.evaluate_dock import (
     NO_PREDICTION,
     SAME,
@@ -27,7 +27,7 @@ def dock(viewer, cells):
     placement = {"scale": (4, 0.5, 0.5), "translate": (0, 10, 20)}
     image_layer = viewer.add_image(image, name="cells", **placement)
     truth = viewer.add_labels(labels, name="truth", **placement)
-    session_of(viewer).use_layers(stack_from_layers(image_layer, truth), image_layer, truth)
+    session_of(viewer).use(LayerStack(image_layer, truth))
     dock = EvaluateDock(viewer)
     viewer.window.add_dock_widget(dock)
     guess = (labels > 0).astype(np.uint8)

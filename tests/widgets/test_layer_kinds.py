@@ -8,7 +8,6 @@ from napari.layers import Image, Labels
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app.prediction_job import PredictionRequest, prediction_job
-from napari_unet.app.session import session_of
 from napari_unet.config.network import UNetConfig
 from napari_unet.images.stack import Intensity
 from napari_unet.network.trained_model import TrainedModel
@@ -19,9 +18,10 @@ from napari_unet.widgets.common.layers import (
     describe_levels,
     level_options,
     proposed_axes,
+    put_on_slice,
     stack_from_layers,
 )
-from napari_unet.widgets.predict.prediction_layer import PredictionLayer
+from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
 Y, X = 20, 26
 
@@ -36,14 +36,12 @@ def a_model(channels: int) -> TrainedModel:
 def predicted(viewer, layer, axes=None, level=0):
     """Predict a layer into the viewer; returns the stack and the result layer."""
     viewer.add_layer(layer)
-    stack, session = stack_from_layers(layer, axes=axes, level=level), session_of(viewer)
-    session.use_layers(stack, layer)
+    stack = stack_from_layers(layer, axes=axes, level=level)
     model = a_model(stack.channels)
-    result = PredictionLayer(viewer, session, stack, "labels")
-    result.make(model.scheme)
+    result = prediction_layer(viewer, stack, layer, "labels", model.scheme, model.identity())
     for piece in prediction_job(PredictionRequest(model, stack, device="cpu")):
         if hasattr(piece, "values"):
-            result.write(piece)
+            result.write((*piece.index, piece.rows, piece.cols), piece.values)
     return stack, result.layer
 
 
@@ -183,7 +181,9 @@ def part(shape, translate, values=1):
 def test_labels_of_a_part_belong_where_they_lie(model, movie, shape, translate, slices):
     model.dims.set_point([0, 1], [3, 12])
     labels = part(shape, translate)
-    found = annotated_slices(movie, labels, model)
+    put_on_slice(labels, movie, model)
+    model.dims.set_point([0, 1], [0, 10])  # where the viewer goes next does not matter
+    found = annotated_slices(movie, labels)
     assert found == slices
     stack = stack_from_layers(movie, labels, annotated=found)
     assert stack.labelled_slices == (slices or tuple(range(20)))
@@ -194,7 +194,7 @@ def test_labels_of_a_part_belong_where_they_lie(model, movie, shape, translate, 
 
 
 def test_labels_beside_the_image_belong_nowhere(model, movie):
-    assert annotated_slices(movie, part((2, 5, Y, X), (3, 10, 0, 0)), model) is None
+    assert annotated_slices(movie, part((2, 5, Y, X), (3, 10, 0, 0))) is None
 
 
 def test_lazy_labels_of_a_part_stay_lazy(model, movie):
@@ -203,6 +203,6 @@ def test_lazy_labels_of_a_part_stay_lazy(model, movie):
     data[1, 0, 3:6, 3:6] = 2
     lazy = da.from_array(data, chunks=(1, 1, Y, X))
     labels = Labels(lazy, scale=(1, 2, 1, 1), translate=(1, 14, 0, 0))
-    stack = stack_from_layers(movie, labels, annotated=annotated_slices(movie, labels, model))
+    stack = stack_from_layers(movie, labels, annotated=annotated_slices(movie, labels))
     assert not isinstance(stack.labels, np.ndarray)
     assert np.array_equal(stack.label_plane(12), data[1, 0])

@@ -6,24 +6,17 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels
 
-from napari_unet.app.session import session_of
 from napari_unet.base.errors import InputError
 from napari_unet.images.stack import Stack
 from napari_unet.widgets.common.layers import (
     annotated_slices,
-    find_result,
     fits,
     go_to_slice,
-    live_dtype,
-    placement,
     proposed_axes,
-    refresh,
-    result_name,
-    show_image,
-    show_labels,
     shown_slice,
     stack_from_layers,
 )
+from napari_unet.widgets.common.result_layers import live_dtype, placement
 from napari_unet.widgets.data.samples import stack_layers
 
 
@@ -54,11 +47,9 @@ def test_a_result_has_scale_position_units_and_axis_labels_of_its_source(model, 
         axis_labels=("z", "y", "x"),
     )  # fmt: skip
     model.add_layer(source)
-    stack, session = stack_from_layers(source), session_of(model)
-    session.use_layers(stack, source)
+    stack = stack_from_layers(source)
     data = np.zeros(stack.image.shape[-ndim:], np.uint8)
-    layer = show_labels(model, session, stack, "prediction", data)
-    assert layer.name == "im · prediction"
+    layer = Labels(data, **placement(stack, source, ndim))
     assert np.allclose(layer.scale, source.scale[-ndim:])
     assert np.allclose(layer.translate, source.translate[-ndim:])
     assert layer.units == source.units[-ndim:]
@@ -75,9 +66,7 @@ def test_a_result_is_turned_and_sheared_as_its_source(model):
         axis_labels=("z", "c", "y", "x"),
     )  # fmt: skip
     stack = stack_from_layers(source, axes="zcyx")
-    session = session_of(model)
-    session.use_layers(stack, source)
-    result = show_image(model, session, stack, "weights", np.zeros((3, 10, 12)))
+    result = Image(np.zeros((3, 10, 12)), **placement(stack, source))
     for point in ((0, 0, 0), (2, 9, 0), (1, 4, 11)):
         z, _, y, x = source.data_to_world((point[0], 0, *point[1:]))
         np.testing.assert_allclose(result.data_to_world(point), (z, y, x), atol=1e-9)
@@ -88,38 +77,7 @@ TURN = np.array([[np.cos(0.3), -np.sin(0.3)], [np.sin(0.3), np.cos(0.3)]])
 
 def test_default_axis_labels_stay_default(model):
     source = model.add_layer(an_image())
-    stack = stack_from_layers(source)
-    session_of(model).use_layers(stack, source)
-    assert "axis_labels" not in placement(session_of(model), stack)
-
-
-def test_a_result_is_shown_again_in_its_layer_and_the_active_layer_stays(model):
-    source = model.add_layer(an_image())
-    stack, session = stack_from_layers(source), session_of(model)
-    session.use_layers(stack, source)
-    model.layers.selection.active = source
-    first = show_image(model, session, stack, "weights", np.zeros((20, 30), np.float32))
-    again = show_image(model, session, stack, "weights", np.ones((20, 30), np.float32))
-    assert again is first
-    assert again.data.min() == 1
-    assert model.layers.selection.active is source
-    other = show_image(model, session, stack, "weights", np.ones((3, 20, 30), np.float32))
-    assert other is not first
-    assert [one.name for one in model.layers] == ["im", "im · weights"]
-    name = result_name(stack, "weights")
-    assert find_result(model, name, Image, (3, 20, 30)) is other
-    assert find_result(model, name, Labels, (3, 20, 30)) is None
-
-
-def test_live_labels_are_written_in_place(model):
-    source = model.add_layer(an_image())
-    stack, session = stack_from_layers(source), session_of(model)
-    data = np.zeros((20, 30), live_dtype(1))
-    layer = show_labels(model, session, stack, "prediction", data)
-    assert layer.data is data
-    data[3, 4] = 1
-    refresh(layer)
-    assert layer._slice.image.raw[3, 4] == 1
+    assert "axis_labels" not in placement(stack_from_layers(source), source)
 
 
 def test_small_dtypes_for_live_labels():
@@ -164,9 +122,9 @@ def test_the_slice_shown_is_the_nearest_where_the_viewer_is_outside(model):
 def test_labels_of_a_few_slices_belong_where_they_lie(model):
     image = model.add_layer(an_image((6, 20, 30), scale=(2, 1, 1), translate=(10, 0, 0)))
     few = Labels(np.ones((2, 20, 30), np.uint8), scale=(2, 1, 1), translate=(16, 0, 0))
-    assert annotated_slices(image, few, model) == (3, 4)
+    assert annotated_slices(image, few) == (3, 4)
     whole = Labels(np.ones((6, 20, 30), np.uint8))
-    assert annotated_slices(image, whole, model) is None
+    assert annotated_slices(image, whole) is None
     assert fits(few, image)
     assert not fits(Labels(np.ones((6, 20, 31), np.uint8)), image)
 
@@ -180,7 +138,7 @@ def test_a_stack_as_layers_and_back_is_the_same_stack():
     )  # fmt: skip
     (image, meta, _), (values, labels_meta, _) = stack_layers(stack)
     layer, drawn = Image(image, **meta), Labels(values, **labels_meta)
-    back = stack_from_layers(layer, drawn, annotated=annotated_slices(layer, drawn, None))
+    back = stack_from_layers(layer, drawn, annotated=annotated_slices(layer, drawn))
     assert back.axes == "tyx"
     assert back.scale == stack.scale
     assert back.labelled_slices == (1, 4)

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_unet.app.session import session_of
-from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.unet import TABS
 
 from .conftest import pump
@@ -39,7 +39,7 @@ def dock(request, shown_viewer, cells, tmp_path, monkeypatch):
     viewer = shown_viewer
     image = viewer.add_image(cells[0], name="cells of a rather long name")
     labels = viewer.add_labels(cells[1], name="marks")
-    session_of(viewer).use_layers(stack_from_layers(image, labels), image, labels)
+    session_of(viewer).use(LayerStack(image, labels))
     module, cls, _ = TABS[request.param]
     dock = getattr(import_module(f"napari_unet.widgets.{module}"), cls)(viewer)
     viewer.window.add_dock_widget(dock, name=request.param)

@@ -59,7 +59,7 @@ def test_a_challenge_folder_is_opened_by_drag_and_drop(make_napari_viewer, chall
     assert viewer.layers[2].data.shape == (3, 32, 40)
     dock = DataDock(viewer)
     viewer.window.add_dock_widget(dock)
-    until(lambda: dock.session.stack is not None and not dock._looking.is_running)
+    until(lambda: dock.session.stack is not None and not dock.is_looking)
     stack = session_of(viewer).stack
     assert stack.axes == "tyx"
     assert stack.labelled_slices == (1,)  # the other frames are not annotated

@@ -29,7 +29,7 @@ def dock(model, qtbot, monkeypatch):
 
 def settled(dock):
     until(lambda: dock.samples.job is None and dock.files.open.text() == "Open these")
-    until(lambda: dock._looking is None or not dock._looking.is_running)
+    until(lambda: not dock.is_looking)
 
 
 @pytest.fixture

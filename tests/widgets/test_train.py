@@ -23,7 +23,7 @@ from napari_unet.training.cost import (
     step_task,
     training_bytes,
 )
-from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.train.run_control import BUSY
 from napari_unet.widgets.train.train_dock import NO_LABELS, NO_STACK, TrainDock
@@ -34,8 +34,7 @@ from .conftest import pump, until
 def choose_layers(viewer, image, labels=None, **placement):
     image_layer = viewer.add_image(image, name="cells", **placement)
     labels_layer = None if labels is None else viewer.add_labels(labels, name="marks", **placement)
-    stack = stack_from_layers(image_layer, labels_layer)
-    session_of(viewer).use_layers(stack, image_layer, labels_layer)
+    session_of(viewer).use(LayerStack(image_layer, labels_layer))
     return image_layer, labels_layer
 
 
@@ -140,14 +139,14 @@ def test_presets_fill_the_fields_and_the_fields_make_the_configuration(viewer, c
 def test_the_best_preset_follows_the_kind_of_the_labels(viewer, cells, qtbot):
     from napari_unet.annotation.labels import LabelScheme
 
-    image, labels = choose_layers(viewer, *cells)
+    choose_layers(viewer, *cells)
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock)
     dock.form.preset.radio("best").click()
     assert dock.session.config == PRESETS["best-cells"]
     stack = dock.session.stack
     mask = LabelScheme(kind="classes", values=(0, 1))
-    dock.session.use_layers(stack.with_labels(np.asarray(stack.labels) > 0, mask), image, labels)
+    dock.session.stack = stack.with_labels(np.asarray(stack.labels) > 0, mask)
     assert dock.session.config == PRESETS["best"]
 
 
@@ -240,7 +239,7 @@ def test_the_shown_slice_is_predicted_where_the_image_lies(viewer, cells, qtbot)
     make_tiny(dock, steps=30)
     click(dock.control.start)
     finish(dock)
-    layer = viewer.layers["cells · prediction"]
+    layer = viewer.layers["cells · live prediction"]
     np.testing.assert_array_equal(layer.scale, (4, 0.5, 0.5))
     np.testing.assert_array_equal(layer.translate, (0, 10, 20))
     assert layer.data.dtype == np.uint8
@@ -259,7 +258,7 @@ def test_training_at_half_size_predicts_at_full_size(dock):
     finish(dock)
     assert dock.control.problem.text() == ""
     assert dock.session.model.zoom == 0.5
-    shown = dock.viewer.layers["cells · prediction"].data[2]
+    shown = dock.viewer.layers["cells · live prediction"].data[2]
     assert shown.shape == dock.session.stack.plane_shape
     np.testing.assert_array_equal(shown, training_job_prediction(dock, 2))
 
@@ -405,13 +404,13 @@ def test_deleting_the_live_layer_switches_the_live_prediction_off(dock):
     viewer = dock.viewer
     dock.form.steps.setValue(10_000)
     click(dock.control.start)
-    until(lambda: "cells · prediction" in viewer.layers)
-    viewer.layers.remove("cells · prediction")
+    until(lambda: "cells · live prediction" in viewer.layers)
+    viewer.layers.remove("cells · live prediction")
     until(lambda: not dock.progress.live.isChecked())
     pump(0.3)
-    assert "cells · prediction" not in viewer.layers
+    assert "cells · live prediction" not in viewer.layers
     dock.progress.live.setChecked(True)
-    until(lambda: "cells · prediction" in viewer.layers)
+    until(lambda: "cells · live prediction" in viewer.layers)
     click(dock.control.stop)
     finish(dock)
 

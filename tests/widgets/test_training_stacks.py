@@ -21,7 +21,7 @@ def _runs(tmp_path, monkeypatch):
 
 
 def settled(dock):
-    until(lambda: dock._looking is None or not dock._looking.is_running)
+    until(lambda: not dock.is_looking)
 
 
 def choose(dock, image, labels):
@@ -77,10 +77,10 @@ def test_a_second_stack_is_added_and_taken_away(two):
 def test_another_reading_of_added_labels_counts(two):
     dock, first, second = two
     dock.training_stacks.add.click()
-    dock.gap.click()
+    dock.layers.gap.click()
     settled(dock)
     choose(dock, *first)
-    dock.gap.setChecked(True)
+    dock.layers.gap.setChecked(True)
     settled(dock)
     assert [s.scheme.gap for s in dock.session.stacks] == [True, False]
     choose(dock, *second)

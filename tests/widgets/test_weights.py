@@ -18,6 +18,7 @@ from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Stack
 from napari_unet.network.tiles import mirrored_indices
 from napari_unet.training.trainer import Trainer
+from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.weights.weights_dock import WeightsDock
 
 from .conftest import until
@@ -29,9 +30,9 @@ NAME = "cells · weights"
 def stack(model, cells) -> Stack:
     image, labels = cells
     layer = model.add_image(image, name="cells", scale=(3, 0.5, 0.5), translate=(9, 1, 2))
-    stack = Stack("cells", image, "zyx", labels=labels, scale=(3, 0.5, 0.5), translate=(9, 1, 2))
-    session_of(model).use_layers(stack, layer)
-    return stack
+    truth = model.add_labels(labels, name="truth", scale=(3, 0.5, 0.5), translate=(9, 1, 2))
+    session_of(model).use(LayerStack(layer, truth))
+    return session_of(model).stack
 
 
 @pytest.fixture
@@ -114,8 +115,8 @@ def test_a_gap_weighs_what_it_does_in_training(dock, model, qtbot):
     labels = np.zeros((2, 120, 120), np.uint8)
     labels[:, 20:100, 20:50], labels[:, 20:100, 70:100] = 1, 2
     image = np.random.default_rng(0).integers(0, 255, labels.shape, np.uint8)
-    stack = Stack("gap", image, "zyx", labels=labels, scheme=LabelScheme())
-    dock.session.use_layers(stack, model.add_image(image, name="gap"))
+    layers = model.add_image(image, name="gap"), model.add_labels(labels)
+    dock.session.use(LayerStack(*layers, scheme=LabelScheme()))
     dock.session.change(weights=WeightConfig("fiji"), zoom=0.5)
     settled(dock)
     middle = model.layers["gap · weights"].data[30, 30]

@@ -18,7 +18,7 @@ from napari_unet.training.data import TrainingData
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["inspect", "look_at"]
+__all__ = ["decide", "inspect", "look_at"]
 
 Annotation = Literal["dense", "sparse"]
 Kind = Literal["objects", "classes"]
@@ -64,6 +64,25 @@ def inspect(
         yield replace(stack, scheme=None)
         yield from look_at(stack, **checks)
         return
+    scheme, why = decide(stack, known, annotation, kind, ignore, gap, names)
+    stack = replace(stack, scheme=scheme)
+    if not isinstance(stack.labels, np.ndarray):
+        # Looked up here: the window's thread must not read through labels on a disk.
+        stack = replace(stack, annotated=stack.labelled_slices)
+    yield stack
+    yield from look_at(stack, reason=why, **checks)
+
+
+def decide(
+    stack: Stack,
+    known: LabelScheme | None,
+    annotation: Annotation,
+    kind: Kind | None,
+    ignore: int | None,
+    gap: bool,
+    names: Mapping[int, str],
+) -> tuple[LabelScheme, str]:
+    """Decide what the labels of a stack mean, with one sentence that says why; see `inspect`."""
     why = ""
     if known is not None and known.annotation == annotation and kind in (None, known.kind):
         scheme = known
@@ -74,13 +93,7 @@ def inspect(
             values = () if kind == "objects" else _values(stack, annotation)
             scheme = LabelScheme(kind, annotation, values=values)
     scheme = _without(scheme, ignore) if ignore is not None else scheme
-    scheme = replace(scheme, gap=gap, ignore=ignore)
-    stack = replace(stack, scheme=_named(scheme, names))
-    if not isinstance(stack.labels, np.ndarray):
-        # Looked up here: the window's thread must not read through labels on a disk.
-        stack = replace(stack, annotated=stack.labelled_slices)
-    yield stack
-    yield from look_at(stack, reason=why, **checks)
+    return _named(replace(scheme, gap=gap, ignore=ignore), names), why
 
 
 def look_at(stack: Stack, **checks: Any) -> Iterator[GreyValues | Finding]:

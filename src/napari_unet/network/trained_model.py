@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from napari_unet.network.unet import UNet
 
 __all__ = ["TrainedModel"]
+
+SUMMED = 2**16  # values of a parameter up to which it tells models apart
 
 
 @dataclass(eq=False)
@@ -47,3 +50,14 @@ class TrainedModel:
     run: dict[str, Any] = field(default_factory=dict)
     zoom: float = 1.0
     decoding: Decoding | None = None
+
+    def identity(self) -> str:
+        """Return what tells this model from others, also from earlier and later steps of its run.
+
+        A sum over its small parameters, which every training step changes.
+        """
+        total = 0
+        for parameter in self.network.parameters():
+            if parameter.numel() <= SUMMED:
+                total = crc32(parameter.detach().cpu().float().contiguous().numpy().data, total)
+        return f"{self.name} {total:08x}"

@@ -7,6 +7,7 @@ from random import randrange
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image, Labels, Shapes
 
 from napari_unet.app.tiles_job import SIDE, ShownTile, TileSource, mosaic
 from napari_unet.base.quantities import count
@@ -27,10 +28,13 @@ from napari_unet.widgets.common.form import (
     spin_box,
 )
 from napari_unet.widgets.common.latest import Latest
-from napari_unet.widgets.common.layers import placement, result_name
+from napari_unet.widgets.common.result_layers import placement, remove_made, show_result
 from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari.layers import Layer
     from qtpy.QtGui import QShowEvent
 
     from napari_unet.config.training import TrainConfig
@@ -196,34 +200,32 @@ class AugmentationDock(Dock):
         stack, tiles = self.session.stack, self.picture.tiles
         if stack is None or not tiles:
             return
-        image, labels, weights, lines = mosaic(tiles)
-        placed = placement(self.session, stack, 2)
+        placed = placement(stack, self.session.image_layer, 2)
         beside = stack.plane_shape[1] * 1.05 * placed["scale"][1]
         placed["translate"] = (placed["translate"][0], placed["translate"][1] + beside)
-        names = [
-            result_name(stack, f"tiles{more}") for more in ("", " weights", " labels", " grid")
-        ]
-        for layer in [one for one in self.viewer.layers if one.name in names]:
-            self.viewer.layers.remove(layer)
-        self.viewer.add_image(image, name=names[0], rgb=image.ndim == 3, **placed)
-        self.viewer.add_image(
-            weights, name=names[1], colormap=WEIGHT_COLORMAP, opacity=0.5,
-            visible=self.weights.isChecked(), **placed,
-        )  # fmt: skip
-        layer = self.viewer.add_labels(labels, name=names[2], opacity=0.9,
-                                       visible=self.labels.isChecked(), **placed)  # fmt: skip
-        layer.contour = 1
-        self._add_mesh(names[3], lines, placed)
+        source = self.session.image_layer
+        remove_made(self.viewer, "tiles", source)
+        for layer in self._tile_layers(stack.name, mosaic(tiles), placed):
+            show_result(self.viewer, "tiles", layer, source)
         self.viewer.reset_view()
 
-    def _add_mesh(self, name: str, lines: list[Any], placed: dict[str, Any]) -> None:
-        paths = [np.asarray(line) for line in lines if len(line) > 1]
-        if not paths:
-            return
-        self.viewer.add_shapes(
-            paths, shape_type="path", name=name, edge_color=MESH_COLOUR, edge_width=1,
-            opacity=0.6, visible=self.mesh.isChecked(), **placed,
+    def _tile_layers(self, name: str, parts: Any, placed: dict[str, Any]) -> Iterator[Layer]:
+        image, labels, weights, lines = parts
+        yield Image(image, name=f"{name} · tiles", rgb=image.ndim == 3, **placed)
+        yield Image(
+            weights, name=f"{name} · tiles weights", colormap=WEIGHT_COLORMAP, opacity=0.5,
+            visible=self.weights.isChecked(), **placed,
         )  # fmt: skip
+        drawn = Labels(labels, name=f"{name} · tiles labels", opacity=0.9,
+                       visible=self.labels.isChecked(), **placed)  # fmt: skip
+        drawn.contour = 1
+        yield drawn
+        paths = [np.asarray(line) for line in lines if len(line) > 1]
+        if paths:
+            yield Shapes(
+                paths, shape_type="path", name=f"{name} · tiles grid", edge_color=MESH_COLOUR,
+                edge_width=1, opacity=0.6, visible=self.mesh.isChecked(), **placed,
+            )  # fmt: skip
 
 
 def _reason(stack: Stack | None) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_unet.widgets.common.layer_facts import tell, told
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -36,13 +38,12 @@ def class_names(layer: Labels) -> dict[int, str]:
         for value, name in zip(features[columns["index"]], features[named]):
             if isinstance(name, str) and name:
                 names[int(value)] = name
-    return names | layer.metadata.get("napari_unet", {}).get("class_names", {})
+    return names | told(layer, "class_names", {})
 
 
 def rename_class(layer: Labels, value: int, name: str) -> None:
     """Keep a name with the layer, so that it is known when the layer is chosen again."""
-    kept = layer.metadata.setdefault("napari_unet", {}).setdefault("class_names", {})
-    kept[value] = name
+    tell(layer, class_names={**told(layer, "class_names", {}), value: name})
 
 
 def class_colours(layer: Labels, values: Iterable[int]) -> tuple[str | None, ...]:

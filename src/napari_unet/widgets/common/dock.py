@@ -74,6 +74,11 @@ class Dock(QWidget):
         self._followed.append(followed)
         self.listen(self.session.config_changed, followed.look)
 
+    def unlisten(self, signal: Any, method: Callable[..., Any]) -> None:
+        """Undo `listen`."""
+        signal.disconnect(method)
+        self._heard = [one for one in self._heard if one != (signal, WeakMethod(method))]
+
     def run(self, worker: Worker) -> Worker:
         """Start a worker that ends with this dock or its window, whichever is first."""
         self._workers = [one for one in self._workers if one.is_running]

@@ -1,59 +1,43 @@
-"""Layers to stacks, and results to layers that lie where their source lies."""
+"""Layers to stacks, and the slice of a stack that the viewer shows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
-from qtpy.QtCore import QSignalBlocker
 
-from napari_unet.base.errors import InputError
 from napari_unet.images.stack import Stack, from_multiscale, guess_axes
-from napari_unet.widgets.common.form import Combo
+from napari_unet.widgets.common.layer_facts import tell, told
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari.layers import Layer
-    from numpy.typing import NDArray
+    from napari.layers import Image, Labels, Layer
 
     from napari_unet.annotation.labels import LabelScheme
-    from napari_unet.app.session import Session
-    from napari_unet.training.data import Placement
 
 __all__ = [
-    "LayerCombo",
     "annotated_slices",
     "default_level",
     "describe_levels",
-    "find_result",
     "fits",
     "go_to_slice",
     "level_options",
-    "live_dtype",
-    "placement",
     "proposed_axes",
-    "refresh",
-    "result_name",
-    "seen_placement",
-    "show_image",
-    "show_labels",
+    "put_on_slice",
     "shown_slice",
     "stack_from_layers",
 ]
-
-# -- from layers ----------------------------------------------------------------------------
 
 
 def proposed_axes(image: Image, labels: Labels | None = None) -> tuple[str, ...]:
     """Propose axes for an image layer, the likeliest first.
 
-    Axis labels that the user or a file gave to the layer count; otherwise they
-    are guessed from the shape, the labels' shape and whether it is shown as colour.
+    The layer's axis labels count first, then what its file told; otherwise they are guessed
+    from the shape, the labels' shape and whether it is shown as colour.
     """
     data = _finest(image)
-    named = _axes_from_labels(image)
+    named = _axes_from_labels(image) or told(image, "axes")
+    if named is not None and len(named) != data.ndim:
+        named = None
     labels_shape = None if labels is None else _finest(labels).shape
     guessed = guess_axes(data.shape, data.dtype, image.rgb, labels_shape)
     if named is None:
@@ -173,17 +157,16 @@ def level_options(image: Image) -> list[tuple[str, int]]:
 
 
 def annotated_slices(
-    image: Image, labels: Labels | None, viewer: Any, axes: str | None = None
+    image: Image, labels: Labels | None, axes: str | None = None
 ) -> tuple[int, ...] | None:
     """Find the slices that labels of fewer slices belong to: those they lie over.
 
     Parameters
     ----------
     image, labels
-        Layers. An axis that the labels have covers a run of the image's, from where they lie on;
-        one that they lack (z of a single plane) is where the viewer is.
-    viewer
-        Knows which slice is shown.
+        Layers. An axis that the labels have covers a run of the image's, from where they lie on.
+        Where they lie along one that they lack (z of a single plane) cannot be seen: it is told
+        by their fact "slice", see `put_on_slice`.
     axes
         Of the image. None: ``proposed_axes``.
 
@@ -192,20 +175,20 @@ def annotated_slices(
     tuple of int or None
         None: all slices, or it cannot be told.
     """
-    known = {} if labels is None else labels.metadata.get("napari_unet", {})
-    if known.get("annotated") is not None:
-        return tuple(known["annotated"])
     if labels is None:
         return None
+    annotated = told(labels, "annotated")
+    if annotated is not None:
+        return tuple(annotated)
     axes = axes or proposed_axes(image, labels)[0]
     stack = stack_from_layers(image, axes=axes)
     sizes, leading = tuple(_finest(labels).shape[:-2]), stack.leading_shape
     missing = len(leading) - len(sizes)
     if missing < 0 or sizes == leading:
         return None
-    shown = stack.index(shown_slice(viewer, stack, image)) if missing else ()
+    shown = [*told(labels, "slice", ()), *(0,) * missing][:missing]
     spatial = [stack.axes.replace("c", "").index(a) for a in stack.leading_axes]
-    runs = [np.array([i]) for i in shown[:missing]]
+    runs = [np.array([min(i, n - 1)]) for i, n in zip(shown, leading)]
     for k, size in enumerate(sizes):
         axis = spatial[missing + k]
         offset = float(labels.translate[k]) - stack.translate[axis]
@@ -215,6 +198,19 @@ def annotated_slices(
         runs.append(np.arange(first, first + size))
     flat = np.ravel_multi_index(np.meshgrid(*runs, indexing="ij"), leading).ravel()
     return tuple(flat.tolist())
+
+
+def put_on_slice(labels: Labels, image: Image, viewer: Any, axes: str | None = None) -> None:
+    """Tell labels that lack axes of their image (a plane) that they lie on the slice shown now.
+
+    To be called when the user means the slice shown: on choosing the labels, on the first
+    stroke. Afterwards they stay there, wherever the viewer goes.
+    """
+    stack = stack_from_layers(image, axes=axes or proposed_axes(image, labels)[0])
+    missing = len(stack.leading_shape) - (_finest(labels).ndim - 2)
+    if missing > 0:
+        shown = stack.index(shown_slice(viewer, stack, image))
+        tell(labels, slice=list(shown[:missing]))
 
 
 def describe_levels(image: Image, level: int = 0) -> str:
@@ -272,213 +268,3 @@ def go_to_slice(viewer: Any, stack: Stack, i: int, layer: Layer | None = None) -
         k = spatial.index(axis)
         place = stack.translate[k] + index * stack.scale[k]
         viewer.dims.set_point(offset + axes.index(axis), place)
-
-
-# -- to layers ------------------------------------------------------------------------------
-
-
-def result_name(stack: Stack, what: str) -> str:
-    """Name of a result layer: "cells · weights"."""
-    return f"{stack.name} · {what}"
-
-
-def placement(session: Session, stack: Stack, ndim: int | None = None) -> dict[str, Any]:
-    """Return scale, translate, units, axis labels and affine for a result over ``stack``.
-
-    Parameters
-    ----------
-    session
-        Knows the layer the stack came from, whose own axis labels are kept.
-    stack
-        The stack.
-    ndim
-        Axes of the result. None: all axes of the stack but the channels; 2: a plane.
-    """
-    axes = stack.axes.replace("c", "")
-    count = len(axes) if ndim is None else ndim
-    keep = slice(len(axes) - count, None)
-    kept: dict[str, Any] = {
-        "scale": stack.scale[keep],
-        "translate": stack.translate[keep],
-        "units": stack.units[keep],
-    }
-    source = session.image_layer if session.stack is stack else None
-    if source is None:
-        kept["axis_labels"] = tuple(axes[keep])
-        return kept
-    spatial = [k for k, a in enumerate(stack.axes) if a != "c" and k < source.ndim]
-    kept["affine"] = _turned(source, spatial[keep])
-    if not source._has_default_axis_labels():
-        names = [name for a, name in zip(stack.axes, source.axis_labels) if a != "c"]
-        kept["axis_labels"] = tuple(names[keep])
-    return kept
-
-
-def seen_placement(session: Session, stack: Stack, seen: Placement) -> dict[str, Any]:
-    """Return scale and translate of a plane in pixels as the network sees those of ``stack``."""
-    given = placement(session, stack, 2)
-    scale, translate = (np.asarray(given[name], float) for name in ("scale", "translate"))
-    return {
-        "scale": tuple((scale * seen.scale).tolist()),
-        "translate": tuple((translate + scale * seen.translate).tolist()),
-    }
-
-
-def _turned(source: Layer, kept: list[int]) -> NDArray[np.float64]:
-    """Rotation, shear and affine of a layer in one matrix, for the axes that a result keeps.
-
-    From where scale and translate alone put a point to where the layer shows it.
-    """
-    n = source.ndim
-    origin = np.asarray(source.data_to_world(np.zeros(n)), float)
-    columns = [np.asarray(source.data_to_world(unit), float) - origin for unit in np.eye(n)]
-    linear = np.stack(columns, axis=1) / np.asarray(source.scale, float)
-    matrix = np.eye(n + 1)
-    matrix[:n, :n] = linear
-    matrix[:n, n] = origin - linear @ np.asarray(source.translate, float)
-    rows = [*kept, n]
-    return np.round(matrix[np.ix_(rows, rows)], 12)
-
-
-def find_result(viewer: Any, name: str, kind: type[Layer], shape: Sequence[int]) -> Layer | None:
-    """Find a result layer of that name, kind and shape that can be written in place."""
-    for layer in viewer.layers:
-        if layer.name == name and type(layer) is kind and tuple(layer.data.shape) == tuple(shape):
-            return layer
-    return None
-
-
-def live_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
-    """Smallest dtype for label values up to ``largest``; small ones refresh fast.
-
-    Raises
-    ------
-    InputError
-        When 32 bits do not suffice.
-    """
-    for dtype in (np.uint8, np.uint16, np.uint32):
-        if largest <= np.iinfo(dtype).max:
-            return dtype
-    raise InputError(f"label values must fit 32 bits, got {largest}: renumber the labels.")
-
-
-def show_labels(
-    viewer: Any,
-    session: Session,
-    stack: Stack,
-    what: str,
-    data: NDArray[Any],
-    **options: Any,
-) -> Labels:
-    """Show an array as the labels layer "stack · what", replacing one of that name.
-
-    ``data`` stays the layer's array: write into it, then ``refresh(layer)``.
-    """
-    return _show(
-        viewer,
-        Labels,
-        result_name(stack, what),
-        data,
-        {**placement(session, stack, data.ndim), **options},
-    )
-
-
-def show_image(
-    viewer: Any,
-    session: Session,
-    stack: Stack,
-    what: str,
-    data: NDArray[Any],
-    **options: Any,
-) -> Image:
-    """Show an array as the image layer "stack · what", replacing the data of one of that name."""
-    return _show(
-        viewer,
-        Image,
-        result_name(stack, what),
-        data,
-        {**placement(session, stack, data.ndim), **options},
-    )
-
-
-def _show(viewer: Any, kind: type[Layer], name: str, data: Any, options: dict[str, Any]) -> Any:
-    old = find_result(viewer, name, kind, data.shape)
-    if old is not None and old.data.dtype == data.dtype:
-        if old.data is not data:
-            old.data = data
-        for attribute in ("scale", "translate", "units", "affine"):
-            if attribute in options:
-                setattr(old, attribute, options[attribute])
-        return old
-    for layer in [one for one in viewer.layers if one.name == name]:
-        viewer.layers.remove(layer)
-    active = viewer.layers.selection.active
-    layer = viewer.add_layer(kind(data, name=name, **options))
-    if active is not None and active in viewer.layers:
-        viewer.layers.selection.active = active  # the user's choice stays
-    return layer
-
-
-def refresh(layer: Layer) -> None:
-    """Draw a layer whose array was written in place, without measuring it anew."""
-    layer.refresh(extent=False, thumbnail=False, highlight=False)
-
-
-# -- choosing layers ------------------------------------------------------------------------
-
-
-class LayerCombo(Combo):
-    """A combo box of the viewer's layers of one kind; follows the viewer by itself.
-
-    ``chosen(layer or None)`` is emitted when the user chooses and when the
-    chosen layer is taken away.
-
-    Parameters
-    ----------
-    dock
-        The dock it belongs to; gives the viewer and ends the listening.
-    kind
-        ``napari.layers.Image``, ``Labels``, or several.
-    none
-        Text of the entry for no layer; None: there is no such entry.
-    results
-        Whether layers made by this plugin ("… · weights") are offered too.
-    """
-
-    def __init__(
-        self,
-        dock: Any,
-        kind: type[Layer] | tuple[type[Layer], ...],
-        tip: str,
-        *,
-        none: str | None = None,
-        results: bool = False,
-    ) -> None:
-        self._viewer, self._kind, self._none, self._results = dock.viewer, kind, none, results
-        super().__init__((), tip)
-        events = self._viewer.layers.events
-        for name in ("inserted", "removed", "reordered"):
-            dock.listen(getattr(events, name), self.reset)
-        self._dock = dock
-        self._watched: list[Any] = []
-        self.reset()
-
-    def reset(self, event: Any = None) -> None:  # noqa: ARG002 (napari sends one)
-        """Offer the layers that the viewer has now."""
-        layers = [
-            layer
-            for layer in reversed(self._viewer.layers)
-            if isinstance(layer, self._kind) and (self._results or " · " not in layer.name)
-        ]
-        before = self.value
-        options: list[tuple[str, Any]] = [(layer.name, layer) for layer in layers]
-        if self._none is not None or not options:
-            options.insert(0, (self._none or "no such layer open", None))
-        with QSignalBlocker(self):
-            self.set_options(options)
-        for layer in layers:
-            if all(layer is not one for one in self._watched):
-                self._dock.listen(layer.events.name, self.reset)
-        self._watched = layers
-        if self.value is not before:
-            self.chosen.emit(self.value)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.widgets.common.layer_facts import as_metadata
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -53,7 +55,7 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     """Return a stack as layer data: the image, and its labels where it has some.
 
     What a layer cannot say (which slices are annotated, what values mean) goes
-    into ``metadata["napari_unet"]``, where the docks look for it.
+    into its metadata, see `layer_facts`.
     """
     spatial = stack.axes.replace("c", "")
     by_axis = dict(zip(spatial, zip(stack.scale, stack.translate, stack.units)))
@@ -62,7 +64,7 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     shown = axes[:-1] if rgb else axes
     image = _spacing([by_axis.get(a, (1.0, 0.0, "pixel")) for a in shown])
     image |= {"name": stack.name, "axis_labels": tuple(shown), "rgb": rgb}
-    image["metadata"] = {"napari_unet": {"axes": axes}}
+    image["metadata"] = as_metadata(axes=axes)
     layers: list[LayerData] = [(pixels, image, "image")]
     if stack.labels is not None and stack.scheme is not None:
         layers.append(labels_layer(stack, f"{stack.name} labels"))
@@ -89,12 +91,10 @@ def labels_layer(stack: Stack, name: str, *, visible: bool = True) -> LayerData:
     spatial = stack.axes.replace("c", "")
     labels = _spacing(list(zip(stack.scale, stack.translate, stack.units)))
     labels |= {"name": name, "axis_labels": tuple(spatial), "opacity": 0.5, "visible": visible}
-    labels["metadata"] = {
-        "napari_unet": {
-            "scheme": stack.scheme.to_dict(),
-            "annotated": None if stack.annotated is None else list(stack.annotated),
-        }
-    }
+    labels["metadata"] = as_metadata(
+        scheme=stack.scheme.to_dict(),
+        annotated=None if stack.annotated is None else list(stack.annotated),
+    )
     return _whole_labels(stack), labels, "labels"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -15,6 +15,9 @@ from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.form import Advanced, Note, Problem, Row, button, check_box
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_unet.app.session import StackSource
     from napari_unet.images.stack import Stack
     from napari_unet.widgets.common.dock import Dock
 
@@ -77,13 +80,12 @@ class TrainingStacks(QWidget):
     def show_stacks(self, _: object = None) -> None:
         """List what the session has."""
         session = self._session
-        self._update_added()
         stacks = session.stacks
         for line in self._lines:
             self._rows.removeWidget(line)
             line.hide()
             line.deleteLater()
-        self._lines = [self._line(stack) for stack in stacks] if session.added else []
+        self._lines = list(self._make_lines(stacks)) if session.added else []
         for line in self._lines:
             self._rows.addWidget(line)
         self.add.setEnabled(self._can_add())
@@ -97,32 +99,25 @@ class TrainingStacks(QWidget):
         self.sizes.say(self._say_sizes(stacks))
         self.problem.say(_misfit(stacks))
 
-    def _update_added(self) -> None:
-        """The current stack may be an added one whose labels are read otherwise now."""
-        stack = self._session.stack
-        if stack is not None and stack.labels is not None:
-            added = tuple(stack if one.image is stack.image else one for one in self._added)
-            if any(new is not old for new, old in zip(added, self._added)):
-                self._session.added = added
-
     def _can_add(self) -> bool:
-        stack = self._session.stack
-        is_new = stack is not None and all(one.image is not stack.image for one in self._added)
-        return is_new and stack is not None and stack.labels is not None
+        session = self._session
+        is_new = session.source is not None and not session.has_added(session.source)
+        return is_new and session.stack is not None and session.stack.labels is not None
 
-    @property
-    def _added(self) -> tuple[Stack, ...]:
-        return self._session.added
-
-    def _line(self, stack: Stack) -> QWidget:
-        current = stack is self._session.stack
-        labelled = count(len(stack.labelled_slices), "slice")
-        note = Note(f"{stack.name}, {labelled}{' (chosen above)' if current else ''}")
-        if all(one.image is not stack.image for one in self._added):
-            return Row(note, stretch=0)
-        away = button("Remove", f"Do not learn from {stack.name} any more.", "fix")
-        away.clicked.connect(partial(self._remove, stack.image))
-        return Row(note, away, stretch=0)
+    def _make_lines(self, stacks: tuple[Stack, ...]) -> Iterator[QWidget]:
+        """One line for every stack, with a button for those that were added."""
+        session = self._session
+        current = session.stack
+        if current in stacks and not session.has_added(session.source):
+            yield Row(Note(f"{_words(current)} (chosen above)"), stretch=0)
+        for source in session.added:
+            stack = source.stack()
+            if stack is None:
+                continue
+            chosen = " (chosen above)" if stack is current else ""
+            away = button("Remove", f"Do not learn from {stack.name} any more.", "fix")
+            away.clicked.connect(partial(self._remove, source))
+            yield Row(Note(f"{_words(stack)}{chosen}"), away, stretch=0)
 
     def _say_sizes(self, stacks: tuple[Stack, ...]) -> str:
         if not pixel_sizes_differ(stacks):
@@ -134,12 +129,16 @@ class TrainingStacks(QWidget):
         return f"Pixel sizes differ: {sizes}."
 
     def _on_add(self) -> None:
-        stack = self._session.stack
-        if stack is not None:
-            self._session.added = (*self._added, stack)
+        session = self._session
+        if session.source is not None:
+            session.added = (*session.added, session.source)
 
-    def _remove(self, image: Any, _: object = None) -> None:
-        self._session.added = tuple(one for one in self._added if one.image is not image)
+    def _remove(self, source: StackSource, _: object = None) -> None:
+        self._session.added = tuple(one for one in self._session.added if one is not source)
+
+
+def _words(stack: Stack) -> str:
+    return f"{stack.name}, {count(len(stack.labelled_slices), 'slice')}"
 
 
 def _say_size(stack: Stack) -> str:

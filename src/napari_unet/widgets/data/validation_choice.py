@@ -173,12 +173,12 @@ class ValidationChoice(QWidget):
 
     def _show_region(self) -> None:
         """Show the region of the session on its stack; take it away when there is none."""
-        stack, split = self._session.stack, self._session.config.split
-        region = split.region
-        if split.mode != "region" or region is None:
-            self._region.hide()
-        elif stack is not None and stack.labels is not None and _inside(region, stack):
+        stack, region = self._session.stack, self._session.config.split.region
+        has_labels = stack is not None and stack.labels is not None
+        if stack is not None and has_labels and region is not None and _inside(region, stack):
             self._region.show(stack, region, self._guard)
+        else:
+            self._region.hide()
 
     def _say_region(self, stack: Stack, region: Region) -> str:
         y0, y1, x0, x1 = region

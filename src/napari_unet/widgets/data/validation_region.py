@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Shapes
 
-from napari_unet.widgets.common.layers import placement, result_name
+from napari_unet.widgets.common.layer_facts import identity, made_of
+from napari_unet.widgets.common.result_layers import placement, show_result
 from napari_unet.widgets.common.theme import VALIDATION
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from napari_unet.app.session import Session
     from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
+    from napari_unet.widgets.common.layer_facts import Kind
 
 __all__ = ["RegionLayers", "default_region"]
 
@@ -52,9 +55,11 @@ class RegionLayers:
         """Whether the region is there; the user may have deleted it."""
         return self._region is not None and self._region in self._viewer.layers
 
-    def is_of(self, stack: Stack) -> bool:
-        """Tell whether what is shown lies on this stack."""
-        return self.shown and self._region.name == result_name(stack, "validation")
+    @property
+    def is_here(self) -> bool:
+        """Whether what is shown lies on the session's image."""
+        made = made_of(self._region) if self.shown else None
+        return made is not None and made.source == identity(self._session.image_layer)
 
     def show(self, stack: Stack, region: Region, guard: int) -> None:
         """Outline a region and the band around it that does not train.
@@ -68,10 +73,11 @@ class RegionLayers:
         guard
             Width of the band, px.
         """
-        if not self.is_of(stack):
+        if not self.is_here:
             self.hide()
-            self._guard = self._add(stack, "guard band", FAINT)
-            self._region = self._add(stack, "validation", 1.0)
+            self._remove_former()
+            self._guard = self._add(stack, "guard", "guard band", FAINT)
+            self._region = self._add(stack, "validation", "validation", 1.0)
             self._region.events.data.connect(self._on_data)
         self._stack = stack
         if not self._moving:
@@ -91,13 +97,19 @@ class RegionLayers:
                 self._viewer.layers.remove(layer)
         self._region = self._guard = None
 
-    def _add(self, stack: Stack, what: str, opacity: float) -> Any:
-        name = result_name(stack, what)
-        for layer in [one for one in self._viewer.layers if one.name == name]:
-            self._viewer.layers.remove(layer)
-        layer = self._viewer.add_shapes(
-            ndim=2, name=name, opacity=opacity, **placement(self._session, stack, 2)
+    def _remove_former(self) -> None:
+        """Take away what a dock that was closed left behind."""
+        for layer in list(self._viewer.layers):
+            made = made_of(layer)
+            if made is not None and made.kind in ("validation", "guard"):
+                self._viewer.layers.remove(layer)
+
+    def _add(self, stack: Stack, kind: Kind, name: str, opacity: float) -> Any:
+        source = self._session.image_layer
+        layer = Shapes(
+            ndim=2, name=f"{stack.name} · {name}", opacity=opacity, **placement(stack, source, 2)
         )
+        show_result(self._viewer, kind, layer, source)
         # also for a rectangle that the user draws anew
         layer.current_edge_color, layer.current_face_color = VALIDATION, "transparent"
         layer.current_edge_width = _edge_width(stack)

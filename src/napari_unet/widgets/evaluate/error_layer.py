@@ -9,7 +9,13 @@ from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_unet.evaluation.comparison import ERROR_KINDS
-from napari_unet.widgets.common.layers import refresh
+from napari_unet.widgets.common.layer_facts import is_result
+from napari_unet.widgets.common.result_layers import (
+    refresh,
+    remove_made,
+    same_place,
+    show_result,
+)
 from napari_unet.widgets.evaluate.error_kinds import KIND_COLOURS
 
 if TYPE_CHECKING:
@@ -35,23 +41,15 @@ class ErrorLayer:
 
     def __init__(self, viewer: Any, source: Labels, name: str) -> None:
         self._viewer = viewer
-        name = f"{name} · errors"
-        for old in [one for one in viewer.layers if one.name == name]:
-            viewer.layers.remove(old)
+        remove_made(viewer, "errors", source)
         self.layer = Labels(
             np.zeros(source.data.shape, np.uint8),
-            name=name,
-            scale=source.scale,
-            translate=source.translate,
-            units=source.units,
-            axis_labels=source.axis_labels,
+            name=f"{name} · errors",
             colormap=_colours(ERROR_KINDS),
             opacity=0.8,
+            **same_place(source),
         )
-        active = viewer.layers.selection.active
-        viewer.add_layer(self.layer)
-        if active is not None and active in viewer.layers:
-            viewer.layers.selection.active = active
+        show_result(viewer, "errors", self.layer, source)
 
     @property
     def is_there(self) -> bool:
@@ -60,7 +58,7 @@ class ErrorLayer:
 
     def write(self, plane: ErrorPlane) -> None:
         """Write one slice; `draw` shows it."""
-        if tuple(self.layer.data.shape[-2:]) == plane.values.shape:
+        if is_result(self.layer) and self.layer.data[plane.index].shape == plane.values.shape:
             self.layer.data[plane.index] = plane.values
 
     def draw(self) -> None:

@@ -35,7 +35,8 @@ from napari_unet.widgets.common.form import (
     button,
     check_box,
 )
-from napari_unet.widgets.common.layers import LayerCombo
+from napari_unet.widgets.common.layer_combo import LayerCombo
+from napari_unet.widgets.common.layer_facts import told
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.evaluate.error_layer import ErrorLayer
@@ -48,7 +49,6 @@ from napari_unet.widgets.evaluate.reference_choice import (
 )
 from napari_unet.widgets.evaluate.score_curves import ScoreCurves
 from napari_unet.widgets.evaluate.score_table import ScoreTable
-from napari_unet.widgets.predict.prediction_layer import OUTPUT_KEY
 
 if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
@@ -171,14 +171,14 @@ class EvaluateDock(Dock):
     def _on_inserted(self, _event: object = None) -> None:
         """Offer what Predict has just made, unless the user chose something."""
         for layer in reversed(self.viewer.layers):
-            if layer.metadata.get(OUTPUT_KEY) and self._output_of(self.prediction.value) is None:
+            if told(layer, "output") and self._output_of(self.prediction.value) is None:
                 self.prediction.value = layer
                 break
         self._offer_slices()
 
     @staticmethod
     def _output_of(layer: Any) -> Any:
-        return None if layer is None else layer.metadata.get(OUTPUT_KEY)
+        return None if layer is None else told(layer, "output")
 
     def _offer_slices(self, _changed: object = None) -> None:
         reference = self.reference.value

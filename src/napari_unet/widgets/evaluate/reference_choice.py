@@ -11,6 +11,7 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import split_stack
 from napari_unet.base.errors import UNetError
 from napari_unet.base.quantities import count
+from napari_unet.widgets.common.layer_facts import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,16 +34,16 @@ def scheme_of(session: Session, layer: Any) -> LabelScheme | None:
         return None
     if session.stack is not None and session.labels_layer is layer:
         return session.stack.scheme
-    told = layer.metadata.get("napari_unet", {}).get("scheme")
-    return None if told is None else LabelScheme.from_dict(told)
+    known = told(layer, "scheme")
+    return None if known is None else LabelScheme.from_dict(known)
 
 
 def annotated_in(session: Session, layer: Any) -> tuple[int, ...] | None:
     """Return the slices that are annotated, where that was said; None: it was not."""
     if session.stack is not None and session.labels_layer is layer:
         return tuple(session.stack.labelled_slices)
-    told = layer.metadata.get("napari_unet", {}).get("annotated")
-    return None if told is None else tuple(told)
+    known = told(layer, "annotated")
+    return None if known is None else tuple(known)
 
 
 def slice_options(session: Session, layer: Any) -> list[tuple[str, Slices]]:

@@ -39,13 +39,16 @@ from napari_unet.widgets.common.form import (
     set_tip,
     spin_box,
 )
-from napari_unet.widgets.common.layers import LayerCombo, shown_slice, stack_from_layers
+from napari_unet.widgets.common.layer_combo import LayerCombo
+from napari_unet.widgets.common.layer_stack import LayerStack
+from napari_unet.widgets.common.layers import shown_slice, stack_from_layers
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
-from napari_unet.widgets.predict.prediction_layer import PredictionLayer
+from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
 if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
+    from napari_unet.widgets.common.result_layers import GrowingLayer
 
 __all__ = ["PredictDock"]
 
@@ -88,8 +91,10 @@ class PredictDock(Dock):
         """Make the controls."""
         self._worker: Worker | None = None
         self._finder: Worker | None = None
-        self._result: PredictionLayer | None = None
-        self._stack: Stack | None = None
+        self._result: GrowingLayer | None = None
+        self._request: PredictionRequest | None = None
+        self._source: Any = None  # the image layer that is being predicted
+        self._chosen: LayerStack | None = None  # where it is not the session's
         self._begun = 0.0
         self._slices = self._done = self._total = 0
         self._build_choices()
@@ -111,6 +116,7 @@ class PredictDock(Dock):
         self.browse.clicked.connect(self._choose_file)
         self.image = LayerCombo(self, Image, "The image layer to predict.")
         self.image.chosen.connect(self._on_image)
+        self.image.altered.connect(self._check)
         self.extent = Choice(
             [
                 ("slice shown", "slice", "Only the slice you are looking at: quick to judge."),
@@ -256,15 +262,15 @@ class PredictDock(Dock):
         self.problem.say("")
         self.image_problem.say("")
         self.match_problem.say("")
-        self._stack, reason = self._ready()
-        if self._stack is None:
+        stack, reason = self._ready()
+        if stack is None:
             self.start.allow(reason, "Predict")
             self.cost.say("" if self.image_problem.text() else reason or "")
             return
-        one = self.extent.value == "slice" or self._stack.n_slices == 1
-        slices = 1 if one else self._stack.n_slices
+        one = self.extent.value == "slice" or stack.n_slices == 1
+        slices = 1 if one else stack.n_slices
         self.start.allow(None, "Predict this slice" if one else f"Predict {slices} slices")
-        self.cost.say(self._cost(self._stack, slices))
+        self.cost.say(self._cost(stack, slices))
 
     def _ready(self) -> tuple[Stack | None, str | None]:
         """Return the stack to predict, or why nothing can be predicted."""
@@ -290,11 +296,13 @@ class PredictDock(Dock):
         return stack, None
 
     def _read_stack(self, layer: Any) -> Stack:
-        """Return the stack of a layer: the session's, where it is made from this layer."""
-        stack = self.session.stack
-        if stack is not None and self.session.image_layer is layer:
-            return stack
-        return stack_from_layers(layer)
+        """Return the stack that a layer shows now, read as in the session where it is its."""
+        source = self.session.source
+        if source is None or source.image_layer is not layer:
+            if self._chosen is None or self._chosen.image_layer is not layer:
+                self._chosen = LayerStack(layer)
+            source = self._chosen
+        return source.stack() or stack_from_layers(layer)
 
     def _cost(self, stack: Stack, slices: int) -> str:
         height, width = stack.plane_shape
@@ -302,18 +310,22 @@ class PredictDock(Dock):
         if self.model.value != "current":
             return text
         model: Any = self.session.model
-        cost = prediction_cost(self._request(stack), model)
+        cost = prediction_cost(self._make_request(stack), model)
         time = "" if cost.seconds is None else f"{about(cost.seconds)}, "
         return f"{time}{size(cost.bytes)}, {text}, {count(cost.tiles, 'tile')}"
 
     # -- while it runs ----------------------------------------------------------------------
 
     def _on_start(self) -> None:
-        if self._stack is None or self._worker is not None:
+        if self._worker is not None:
             return
-        request = self._request(self._stack)
-        self._slices = self._stack.n_slices if request.slices is None else len(request.slices)
-        self._result = PredictionLayer(self.viewer, self.session, self._stack, self.output.value)
+        self._check()  # the layer as it is now
+        stack, _ = self._ready()
+        if stack is None:
+            return
+        request = self._request = self._make_request(stack)
+        self._source = self.image.value
+        self._slices = stack.n_slices if request.slices is None else len(request.slices)
         self._begun, self._done, self._total = monotonic(), 0, 0
         self._worker = Worker(lambda: prediction_job(request))
         self._worker.yielded.connect(self._on_event)
@@ -324,7 +336,7 @@ class PredictDock(Dock):
         self._show_running()
         self.run(self._worker)
 
-    def _request(self, stack: Stack) -> PredictionRequest:
+    def _make_request(self, stack: Stack) -> PredictionRequest:
         chosen: Any = self.session.model if self.model.value == "current" else self.model.value
         one = self.extent.value == "slice"
         return PredictionRequest(
@@ -353,9 +365,8 @@ class PredictDock(Dock):
         self.line.say("Preparing the network …")
 
     def _on_event(self, event: object) -> None:
-        assert self._result is not None
         if isinstance(event, ModelRead):
-            self._result.make(event.model.scheme)
+            self._make_layer(event.model)
             if self.session.model is not event.model:
                 self.session.model = event.model
         elif isinstance(event, Remarked):
@@ -364,9 +375,20 @@ class PredictDock(Dock):
         elif isinstance(event, Piece):
             self._on_piece(event)
 
+    def _make_layer(self, model: Any) -> None:
+        request = self._request
+        assert request is not None
+        settings = (request.mirror_average, request.match_pixels, request.grey_values)
+        made_by = f"{model.identity()} {settings}"
+        if request.output.kind == "objects":
+            made_by += f" {request.output}"
+        self._result = prediction_layer(
+            self.viewer, request.stack, self._source, request.output, model.scheme, made_by
+        )
+
     def _on_piece(self, piece: Piece) -> None:
         assert self._result is not None
-        self._result.write(piece)
+        self._result.write((..., *piece.index, piece.rows, piece.cols), piece.values)
         self._done, self._total = piece.done, piece.total
         if piece.note:
             self.notes.say(f"{self.notes.text()} {piece.note}".strip())
@@ -397,7 +419,7 @@ class PredictDock(Dock):
     def _on_over(self) -> None:
         """Say what happened, and make everything usable again."""
         if self._result is not None:
-            self._result.draw(now=True)
+            self._result.finish()
         failed = self.problem.text()
         seconds = monotonic() - self._begun
         complete = self._total > 0 and self._done == self._total
@@ -411,7 +433,7 @@ class PredictDock(Dock):
             )
         else:
             self.line.say("" if failed else "Stopped before the first tile.")
-        self._worker = self._result = None
+        self._worker = self._result = self._request = self._source = None
         self.running.hide()
         self._offer_models()
         self._check()

@@ -1,80 +1,61 @@
-"""The layer "NAME · prediction" into which a training's live tiles are written."""
+"""The layer "NAME · live prediction" into which a training's live tiles are written."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Labels
-
-from napari_unet.widgets.common.class_look import dress
-from napari_unet.widgets.common.layers import find_result, refresh, result_name, show_labels
-from napari_unet.widgets.predict.prediction_layer import OUTPUT_KEY
+from napari_unet.prediction.outputs import Output
+from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
 if TYPE_CHECKING:
-    from napari_unet.app.session import Session
+    from napari.layers import Layer
+
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.pieces import Piece
+    from napari_unet.widgets.common.result_layers import GrowingLayer
 
 __all__ = ["LiveLayer"]
 
 
 class LiveLayer:
-    """The layer "NAME · prediction" into which live tiles are written.
+    """Made when the first tile comes; never one of another training.
 
     Parameters
     ----------
-    viewer, session
+    viewer
         Where to show it.
-    stack : Stack
-        The stack being trained on.
+    stack, source
+        The stack being trained on, and the image layer it came from.
+    training
+        What tells this training from others.
     """
 
-    def __init__(self, viewer: Any, session: Session, stack: Stack) -> None:
-        self._viewer, self._session, self._stack = viewer, session, stack
-        self._layer: Labels | None = None
-        self._written = False
+    def __init__(self, viewer: Any, stack: Stack, source: Layer | None, training: str) -> None:
+        self._viewer, self._stack, self._source = viewer, stack, source
+        self._training = training
+        self._layer: GrowingLayer | None = None
 
     @property
     def taken_away(self) -> bool:
         """Whether the user deleted the layer, and so wants no live prediction."""
-        return self._layer is not None and self._layer not in self._viewer.layers
+        return self._layer is not None and self._layer.taken_away
 
     def write(self, tile: Piece) -> None:
         """Write a tile into the layer's array; `draw` shows it."""
         if self._layer is None:
-            self._layer = self._show(tile.values.dtype)
-        if self.taken_away:
-            return
-        data = self._layer.data
-        if tuple(data.shape) != self._shape():
-            return  # the user put other data into it
-        data[(*tile.index, tile.rows, tile.cols)] = tile.values
-        self._written = True
+            scheme = self._stack.scheme
+            assert scheme is not None
+            self._layer = prediction_layer(
+                self._viewer, self._stack, self._source, Output(), scheme, self._training, live=True
+            )
+        self._layer.write((*tile.index, tile.rows, tile.cols), tile.values)
 
     def draw(self) -> None:
         """Show what was written."""
-        if self._written and self._layer is not None and not self.taken_away:
-            refresh(self._layer)
-        self._written = False
+        if self._layer is not None:
+            self._layer.draw(now=True)
 
-    def _shape(self) -> tuple[int, ...]:
-        return (*self._stack.leading_shape, *self._stack.plane_shape)
-
-    def _show(self, dtype: np.dtype[Any]) -> Labels:
-        name = result_name(self._stack, "prediction")
-        old = find_result(self._viewer, name, Labels, self._shape())
-        layer = old
-        if old is None or old.data.dtype != dtype or not isinstance(old.data, np.ndarray):
-            layer = show_labels(
-                self._viewer,
-                self._session,
-                self._stack,
-                "prediction",
-                np.zeros(self._shape(), dtype),
-                opacity=0.5,
-                metadata={OUTPUT_KEY: "labels"},
-            )
-        if self._stack.scheme is not None:
-            dress(layer, self._stack.scheme)
-        return layer
+    def finish(self) -> None:
+        """Draw; a training that goes on in the same folder may go on in the layer."""
+        if self._layer is not None:
+            self._layer.finish()

@@ -242,6 +242,7 @@ class Training(QObject):
 
     def _on_over(self) -> None:
         self._look()
+        self._live.finish()
         self._viewer.dims.events.current_step.disconnect(self._follow_slice)
         self._enter("over")
         self.over.emit()
@@ -272,7 +273,9 @@ class Training(QObject):
         self._cost = 0.5 * (self._cost + monotonic() - self._looked_at)
 
     def _live_layer(self) -> LiveLayer:
-        return LiveLayer(self._viewer, self._session, self.job.stack)
+        return LiveLayer(
+            self._viewer, self.job.stack, self._image_layer, f"training {self.request.run}"
+        )
 
     def _follow_slice(self, _: object = None) -> None:
         if self._is_live:

@@ -24,14 +24,9 @@ from napari_unet.widgets.common.form import (
     set_tip,
 )
 from napari_unet.widgets.common.latest import Latest
-from napari_unet.widgets.common.layers import (
-    find_result,
-    go_to_slice,
-    result_name,
-    seen_placement,
-    show_image,
-    shown_slice,
-)
+from napari_unet.widgets.common.layer_facts import find_made, writing
+from napari_unet.widgets.common.layers import go_to_slice, shown_slice
+from napari_unet.widgets.common.result_layers import seen_placement, show_result
 from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 from napari_unet.widgets.weights.histogram import Histogram
 
@@ -44,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WeightsDock"]
 
-WHAT = "weights"
 BALANCE_TIP = (
     "Rare classes weigh more, so that each counts the same in the whole training set: a thin "
     "membrane as much as the large cells."
@@ -234,14 +228,20 @@ class WeightsDock(Dock):
 
     def _show(self, stack: Stack, found: WeightMap) -> None:
         limits = (0.0, max(found.statistics.greatest, 1e-3))
-        old = find_result(self.viewer, result_name(stack, WHAT), Image, found.weights.shape)
-        self._layer = None  # replacing a layer is not the user deleting it
-        layer = show_image(
-            self.viewer, self.session, stack, WHAT, found.weights,
-            **seen_placement(self.session, stack, found.placement),
-            colormap=WEIGHT_COLORMAP, contrast_limits=limits, opacity=0.65, blending="translucent",
-        )  # fmt: skip
-        if old is not None:
+        source = self.session.image_layer
+        placed = seen_placement(stack, source, found.placement)
+        layer: Any = next(iter(find_made(self.viewer, "weights", source)), None)
+        if layer is None:
+            layer = Image(
+                found.weights, name=f"{stack.name} · weights", colormap=WEIGHT_COLORMAP,
+                contrast_limits=limits, opacity=0.65, blending="translucent", **placed,
+            )  # fmt: skip
+            show_result(self.viewer, "weights", layer, source)
+        else:
+            with writing(layer):
+                layer.data = found.weights
+            for attribute, value in placed.items():
+                setattr(layer, attribute, value)
             layer.contrast_limits_range = limits
             layer.contrast_limits = limits
         layer.visible = True
