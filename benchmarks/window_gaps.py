@@ -29,7 +29,7 @@ from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_unet.app.session import session_of
 from napari_unet.datasets import registry as datasets
-from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.predict.predict_dock import PredictDock
 from napari_unet.widgets.train.train_dock import TrainDock
 
@@ -88,7 +88,7 @@ def open_window(name: str, folder: str) -> tuple[napari.Viewer, TrainDock]:
     viewer = napari.Viewer(show=True)
     image = viewer.add_image(stack.image, name=stack.name)
     labels = viewer.add_labels(np.asarray(stack.labels), name="labels", opacity=0.3)
-    session_of(viewer).use_layers(stack_from_layers(image, labels), image, labels)
+    session_of(viewer).use(LayerStack(image, labels))
     dock = TrainDock(viewer)
     viewer.window.add_dock_widget(dock, name="Train")
     dock.place.setText(folder)

@@ -22,7 +22,7 @@ from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_unet.app.session import session_of
 from napari_unet.datasets import registry as datasets
-from napari_unet.widgets.common.layers import stack_from_layers
+from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.unet import UNetDock
 
 if TYPE_CHECKING:
@@ -66,10 +66,8 @@ class Studio:
         )
         self.unet = UNetDock(self.viewer)
         self.viewer.window.add_dock_widget(self.unet, name="U-Net", area="right")
-        session = session_of(self.viewer)
-        made = stack_from_layers(self.image, self.labels)
-        session.use_layers(made, self.image, self.labels)
-        self.viewer.dims.set_current_step(0, made.n_slices - 3)
+        session_of(self.viewer).use(LayerStack(self.image, self.labels))
+        self.viewer.dims.set_current_step(0, stack.n_slices - 3)
 
     def show(self, tab: str, **visible: bool) -> Any:
         """Turn to a tab, and show the layers whose name ends so."""

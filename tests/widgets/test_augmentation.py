@@ -12,7 +12,6 @@ import pytest
 from napari_unet.app.session import session_of
 from napari_unet.app.tiles_job import ShownTile, mosaic
 from napari_unet.config.augmentation import AugmentConfig
-from napari_unet.images.stack import Stack
 from napari_unet.training.trainer import Trainer
 from napari_unet.widgets.augment.augmentation_dock import AugmentationDock
 from napari_unet.widgets.augment.tile_grid import TileGrid
