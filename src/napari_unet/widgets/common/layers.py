@@ -40,6 +40,12 @@ def proposed_axes(image: Image, labels: Labels | None = None) -> tuple[str, ...]
         named = None
     labels_shape = None if labels is None else _finest(labels).shape
     guessed = guess_axes(data.shape, data.dtype, image.rgb, labels_shape)
+    if labels_shape is not None and len(labels_shape) < len(data.shape):
+        # Labels of one plane may lie on a slice, so that a plain stack stays the likeliest.
+        plain = guess_axes(data.shape, data.dtype, image.rgb)
+        planes = [(data.shape[one.index("y")], data.shape[one.index("x")]) for one in plain]
+        if tuple(labels_shape[-2:]) in planes:
+            guessed = tuple(sorted(guessed, key=lambda axes: axes not in plain))
     if named is None:
         return guessed
     return (named, *(axes for axes in guessed if axes != named))
