@@ -164,7 +164,7 @@ def test_nothing_of_ours_enters_the_undo_history(model, image):
     assert np.array_equal(result.layer.data, before)
     paint(result.layer)
     fill(result, 1, 2)  # into another layer
-    painted = [layer for layer in model.layers if made_of(layer) and made_of(layer).touched][0]
+    painted = next(layer for layer in model.layers if made_of(layer) and made_of(layer).touched)
     painted.undo()
     assert np.array_equal(painted.data, before), "undo takes the stroke back, and only it"
 

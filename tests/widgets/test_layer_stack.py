@@ -72,7 +72,7 @@ def test_axes_are_followed(model):
 
 
 def test_layers_that_do_not_fit_any_more_make_no_stack_until_they_do(source, layers):
-    image, labels = layers
+    _image, labels = layers
     before = labels.data
     labels.data = np.zeros((6, 10, 10), np.uint8)
     assert source.stack() is None

@@ -18,6 +18,7 @@ from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Stack
 from napari_unet.network.tiles import mirrored_indices
 from napari_unet.training.trainer import Trainer
+from napari_unet.widgets.common.layer_facts import tell
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.weights.weights_dock import WeightsDock
 
@@ -222,7 +223,7 @@ def test_without_labels_it_says_what_is_missing(model, stack, qtbot):
 
 
 def test_a_slice_without_annotation_has_no_map(dock, model, stack):
-    dock.session.stack = replace(stack, annotated=(0, 1, 2))
+    tell(model.layers["truth"], annotated=[0, 1, 2])
     model.dims.set_current_step(0, 5)
     settled(dock)
     assert "slice 5 is not annotated" in dock.note.text().lower()

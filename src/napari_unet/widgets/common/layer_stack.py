@@ -67,7 +67,7 @@ class LayerStack:
         self._state: tuple[Any, ...] | None = None
         layers: list[Any] = [image] if labels is None else [image, labels]
         for layer in layers:
-            for name in LAYER_EVENTS:
+            for name in (*LAYER_EVENTS, "metadata"):  # which slices are annotated, among others
                 if hasattr(layer.events, name):
                     getattr(layer.events, name).connect(self._on_event)
 
