@@ -14,6 +14,7 @@ from napari_unet.config.network import UNetConfig
 from napari_unet.images.stack import Intensity
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
+from napari_unet.prediction.outputs import Output
 from napari_unet.widgets.common.class_look import class_colours, class_names, dress, rename_class
 from napari_unet.widgets.data.data_dock import DataDock
 from napari_unet.widgets.predict.prediction_layer import prediction_layer
@@ -115,7 +116,7 @@ def test_the_prediction_shows_the_same_colours_and_names(dock, model):
         network, Intensity((0,), (1,)), LabelScheme.from_dict(plain), "m", None, {}
     )
     image = dock.image.value
-    result = prediction_layer(model, stack, image, "labels", trained.scheme, trained.identity())
+    result = prediction_layer(model, stack, image, Output(), trained.scheme, trained.identity())
     layer = result.layer
     corner = np.array([[[1, 3], [0, 1]]] * 4, np.uint8)
     result.write((slice(None), slice(0, 2), slice(0, 2)), corner)

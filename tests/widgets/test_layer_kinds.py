@@ -12,6 +12,7 @@ from napari_unet.config.network import UNetConfig
 from napari_unet.images.stack import Intensity
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
+from napari_unet.prediction.outputs import Output
 from napari_unet.widgets.common.layers import (
     annotated_slices,
     default_level,
@@ -38,7 +39,7 @@ def predicted(viewer, layer, axes=None, level=0):
     viewer.add_layer(layer)
     stack = stack_from_layers(layer, axes=axes, level=level)
     model = a_model(stack.channels)
-    result = prediction_layer(viewer, stack, layer, "labels", model.scheme, model.identity())
+    result = prediction_layer(viewer, stack, layer, Output(), model.scheme, model.identity())
     for piece in prediction_job(PredictionRequest(model, stack, device="cpu")):
         if hasattr(piece, "values"):
             result.write((*piece.index, piece.rows, piece.cols), piece.values)
