@@ -68,4 +68,4 @@ def test_a_weight_map_switched_off_stays_off():
 def test_an_unknown_preset_is_one_sentence():
     with pytest.raises(InputError, match="fast, best, best-cells, paper"):
         TrainConfig.preset_named("quick")
-    assert TrainConfig.preset_named("best-cells").weights == WeightConfig("fiji")
+    assert TrainConfig.preset_named("best-cells").weights == WeightConfig("none")

@@ -104,7 +104,7 @@ def test_nothing_found_has_the_columns() -> None:
 def test_csv(tmp_path) -> None:
     table = measure(OBJECTS, Stack("s", grey(), "yx"))
     table.write(tmp_path / "cells.csv")
-    rows = list(csv.DictReader(io.StringIO((tmp_path / "cells.csv").read_text("utf-8"))))
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "cells.csv").read_text("utf-8-sig"))))
     assert [r["id"] for r in rows] == ["2", "7"]
     assert rows[1]["equivalent diameter (px)"] == "2.76395"
     assert rows[1]["touches border"] == "False"

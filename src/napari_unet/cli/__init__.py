@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet import __version__
 from napari_unet.base.errors import UNetError
-from napari_unet.cli import check, data, demo, evaluate, info, predict, reproduce, train
+from napari_unet.cli import check, data, demo, evaluate, info, measure, predict, reproduce, train
 from napari_unet.cli.progress import Interrupted
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["build_parser", "main"]
 
 COMPUTING = ("demo", "train", "predict", "reproduce")
-SUBCOMMANDS = (demo, check, train, predict, evaluate, reproduce, data, info)
+SUBCOMMANDS = (demo, check, train, predict, measure, evaluate, reproduce, data, info)
 
 
 def build_parser() -> argparse.ArgumentParser:

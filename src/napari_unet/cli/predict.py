@@ -9,7 +9,15 @@ from napari_unet.base.errors import DataSetError, InputError
 from napari_unet.base.output_guard import check_output_file
 from napari_unet.base.quantities import count, duration
 from napari_unet.cli.inputs import add_image_arguments, open_image
+from napari_unet.cli.measure import (
+    add_link_arguments,
+    asked_linking,
+    check_table,
+    named_classes,
+    write_table,
+)
 from napari_unet.cli.places import places_read
+from napari_unet.cli.predict_folder import predict_folder
 from napari_unet.cli.progress import (
     Bar,
     Interrupted,
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.prediction.object_table import ObjectTable, TableMaker
     from napari_unet.prediction.outputs import Output
     from napari_unet.prediction.pieces import Piece
 
@@ -45,12 +54,21 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
         "predict",
         parents=[common],
-        help="predict an image or stack into a TIFF",
-        description="Predict an image or stack, tile by tile and without seams, into a TIFF.",
+        help="predict an image or stack into a TIFF, or every image of a folder",
+        description="Predict an image or stack, tile by tile and without seams, into a TIFF. Of a "
+        "folder every image is predicted into a file of its own where OUT is a folder (a name "
+        "without .tif); their sizes may differ.",
     )
     parser.add_argument("model", metavar="RUN", type=Path, help="run folder or model file")
     add_image_arguments(parser)
-    parser.add_argument("-o", "--output-file", metavar="OUT.tif", type=Path, required=True)
+    parser.add_argument(
+        "-o",
+        "--output-file",
+        metavar="OUT",
+        type=Path,
+        required=True,
+        help="a .tif, or a folder for one file per image of a folder",
+    )
     parser.add_argument(
         "--output",
         type=lambda name: "objects" if name == "instances" else name,  # as it was called
@@ -107,6 +125,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fill-holes", action="store_true", help="make holes of an object a part of it"
     )
+    add_link_arguments(parser)
+    parser.add_argument(
+        "--table",
+        metavar="CSV",
+        type=Path,
+        help="measure every object (with --output objects) and write a table",
+    )
     parser.add_argument(
         "--mirror-average",
         action="store_true",
@@ -123,6 +148,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predict; return where the result is."""
+    from napari_unet.prediction.object_table import TableMaker
     from napari_unet.prediction.outputs import Output
 
     output = Output(
@@ -131,31 +157,47 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         seed=args.seed_height,
         min_size=args.min_size,
         fill_holes=args.fill_holes,
+        link=asked_linking(args),
     )
-    _check_target(args)
+    many = args.output_file.suffix == "" and Path(args.image).is_dir()
+    if not many:
+        _check_target(args)
+    if args.table is not None:
+        if output.kind != "objects":
+            raise InputError("--table measures objects: add --output objects.")
+        check_table(args.table, args)
     from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.training.run_folder import load_model
 
     model = load_model(args.model)
     tile = _tile(args.tile, model)
-    stack = open_image(args)
     how: dict[str, Any] = {
         "match_pixels": args.pixel_size is not None, "grey_values": args.intensity
     }  # fmt: skip
-    for remark in image_remarks(model, stack, **how):
-        say(remark.text + OFFERS[remark.offer])
-    return predict_to_file(
-        args,
-        model,
-        stack,
-        args.output_file,
-        output=output,
-        region=None if args.region is None else tuple(args.region),
-        tile=tile,
-        device=args.device,
-        mirror_average=args.mirror_average,
-        **how,
-    )
+
+    def one(stack: Stack, file: Path) -> tuple[dict[str, Any], ObjectTable | None]:
+        for remark in image_remarks(model, stack, **how):
+            say(remark.text + OFFERS[remark.offer])
+        table = None if args.table is None else TableMaker(stack, named_classes(model.scheme))
+        result = predict_to_file(
+            args,
+            model,
+            stack,
+            file,
+            output=output,
+            table=table,
+            region=None if args.region is None else tuple(args.region),
+            tile=tile,
+            device=args.device,
+            mirror_average=args.mirror_average,
+            **how,
+        )
+        return result, None if table is None else table.table()
+
+    if many:
+        return predict_folder(args, one)
+    result, measured = one(open_image(args), args.output_file)
+    return result | write_table(args, measured)
 
 
 def predict_to_file(
@@ -165,6 +207,7 @@ def predict_to_file(
     file: Path,
     *,
     output: Output | None = None,
+    table: TableMaker | None = None,
     region: Region | None = None,
     watch: Callable[[Piece], object] | None = None,
     **options: Any,
@@ -181,6 +224,8 @@ def predict_to_file(
         The TIFF.
     output
         What the file holds; labels by default.
+    table
+        Measures the objects that are predicted.
     watch
         Called with every piece as the network gives it: values (K, h, w).
 
@@ -206,7 +251,9 @@ def predict_to_file(
     prediction = predict(model, stack, region=region, **options)
     with StopOnInterrupt() as stop, closed_after(prediction) as pieces:
         shown = _Shown(stack.name, stop, watch)
-        finished = output.finished(shown.pieces(pieces), model, extent_of(stack, region))
+        y0, y1, x0, x1 = extent_of(stack, region)
+        measured = None if table is None else table.of_pieces((y0, x0))
+        finished = output.finished(shown.pieces(pieces), model, (y0, y1, x0, x1), measured)
         shape, dtype = write_tiff(file, finished, output, model.scheme, stack, region=region)
     seconds = time.perf_counter() - start
     show_result(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Linker", "Linking", "linked"]
+__all__ = ["Linker", "Linking", "linked", "linked_stack"]
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,27 @@ class Linker:
         gone = np.union1d(here, list(self.parents.values()))
         kept = [np.where(np.isin(old, gone), 0, old) for old in self._before]
         self._before = [plane, *kept][: self.settings.gap + 1]
+
+
+def linked_stack(labels: NDArray[Any], settings: Linking | None = None) -> NDArray[np.int32]:
+    """Return a stack whose ids go through its slices.
+
+    Parameters
+    ----------
+    labels
+        Leading axes + (Y, X) ids; those along the last leading axis are linked, such as the z of
+        every time.
+    settings
+        `Linking`, as it is when omitted.
+    """
+    if labels.ndim < 3:
+        raise InputError(
+            f"objects are linked through slices, but there is one only, of shape {labels.shape}: "
+            "give a stack."
+        )
+    volumes = labels.reshape(-1, *labels.shape[-3:])
+    found = [np.stack(list(linked(volume, settings))) for volume in volumes]
+    return np.stack(found).reshape(labels.shape)
 
 
 def linked(

@@ -8,6 +8,7 @@ Legend: C channels, K classes, (Y, X) plane, n objects of a slice, p pixels of a
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from dataclasses import dataclass, field
@@ -20,13 +21,17 @@ from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_unet.images.stack import Stack
+    from napari_unet.prediction.pieces import Piece
 
-__all__ = ["ObjectTable", "TableMaker", "measure"]
+__all__ = ["BEGINS", "ObjectTable", "TableMaker", "measure"]
+
+BEGINS = codecs.BOM_UTF8
+"""How a written table begins: spreadsheets read µm² rightly, and we know our files by it."""
 
 SYMBOLS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
 
@@ -56,8 +61,8 @@ class ObjectTable:
         return text.getvalue()
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as a CSV file, whole or not at all."""
-        write_atomically(path, self.to_csv().encode("utf-8"))
+        """Write the table as a CSV file, whole or not at all; it begins with `BEGINS`."""
+        write_atomically(path, BEGINS + self.to_csv().encode("utf-8"))
 
     @classmethod
     def joined(cls, tables: Iterable[ObjectTable], names: Iterable[str]) -> ObjectTable:
@@ -102,6 +107,7 @@ class TableMaker:
         i: int,
         objects: NDArray[Any],
         probabilities: NDArray[Any] | None = None,
+        corner: tuple[int, int] = (0, 0),
     ) -> None:
         """Measure the objects of a slice.
 
@@ -113,17 +119,9 @@ class TableMaker:
             (Y, X) ids, 0 = none.
         probabilities
             (K, Y, X) of all classes, background first.
-
-        Raises
-        ------
-        InputError
-            If the objects do not have the size of the slice.
+        corner
+            Row and column of the slice where the objects begin, if they are of a part of it.
         """
-        if objects.shape != self.stack.plane_shape:
-            raise InputError(
-                f"objects and image must have the same size, got {objects.shape} and "
-                f"{self.stack.plane_shape}: give the image on which they were found."
-            )
         pixels = np.flatnonzero(objects)
         ids, number = _numbered(objects.ravel()[pixels])
         columns: dict[str, NDArray[Any]] = {
@@ -134,13 +132,23 @@ class TableMaker:
         if self.class_names and probabilities is not None:
             columns["class"] = self._classes(number, len(ids), pixels, probabilities)
         y, x = np.divmod(pixels, objects.shape[1])
-        columns |= _shape(number, len(ids), y, x, objects.shape, self._spacing)
-        planes = self.stack.image_plane(i).reshape(self.stack.channels, -1)
+        y, x = y + corner[0], x + corner[1]
+        columns |= _shape(number, len(ids), y, x, self.stack.plane_shape, self._spacing)
+        rows, cols = (slice(first, first + n) for first, n in zip(corner, objects.shape))
+        planes = self.stack.image_crop(i, rows, cols).reshape(self.stack.channels, -1)
         for name, grey in zip(self._channel_names, planes):
             columns |= _grey(name, number, len(ids), grey[pixels])
         if probabilities is not None:
             columns |= _sureness(number, len(ids), pixels, probabilities)
         self._slices.append(columns)
+
+    def of_pieces(
+        self, corner: tuple[int, int] = (0, 0)
+    ) -> Callable[[Piece, NDArray[Any], NDArray[Any]], None]:
+        """Return what `Output.finished` calls with every complete plane."""
+        return lambda piece, objects, probabilities: self.add(
+            piece.slice_index, objects, probabilities, corner
+        )
 
     def table(self) -> ObjectTable:
         """Return the table of all slices that were added."""

@@ -20,18 +20,22 @@ from napari_unet.base.errors import InputError
 from napari_unet.config.decoding import Decoding
 from napari_unet.network.decoder import decode, decode_blocks, heights
 from napari_unet.network.watershed import BLOCK
+from napari_unet.prediction.linking import Linker
 from napari_unet.prediction.objects import instances
 from napari_unet.prediction.pieces import whole_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.config.split import Region
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.prediction.linking import Linking
     from napari_unet.prediction.pieces import Piece
+
+    Watch = Callable[[Piece, NDArray[np.int32], NDArray[Any]], object]
 
 __all__ = ["OUTPUTS", "Kind", "Output", "foreground"]
 
@@ -63,6 +67,9 @@ class Output:
         are what hangs together.
     fill_holes
         Objects: make holes a part of what is around them; planes are then held in memory.
+    link
+        Objects: when those of neighbouring slices, along the last of the leading axes, are the
+        same and get one id; None: ids begin anew in every slice.
 
     Raises
     ------
@@ -76,6 +83,7 @@ class Output:
     seed: float | None = None
     min_size: int | None = None
     fill_holes: bool = False
+    link: Linking | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in OUTPUTS:
@@ -112,7 +120,11 @@ class Output:
         return self.kind == "objects"
 
     def finished(
-        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region
+        self,
+        pieces: Iterable[Piece],
+        model: TrainedModel,
+        extent: Region,
+        watch: Watch | None = None,
     ) -> Iterator[Piece]:
         """Make pieces of this output from what the network gives.
 
@@ -124,6 +136,9 @@ class Output:
             What gave them: what its classes and object maps mean.
         extent
             y0, y1, x0, x1 of what is predicted of every slice.
+        watch
+            Objects: called with every complete plane, its ids (Y, X) and the probabilities of
+            all classes (K, Y, X), to measure them.
 
         Yields
         ------
@@ -138,68 +153,86 @@ class Output:
         elif self.kind == "probabilities":
             for piece in pieces:
                 yield piece.with_values(self._probabilities(piece.values[:classes]))
-        elif model.network.config.object_maps:
-            yield from self._separated(pieces, model, extent)
         else:
-            yield from self._connected(pieces, model, extent)
+            yield from self._objects(pieces, model, extent, watch)
 
     def _probabilities(self, values: NDArray[Any]) -> NDArray[Any]:
         if self.background:
             return values
         return values[1:] if len(values) > 2 else values[1]
 
-    def _separated(
-        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region
+    def _objects(
+        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region, watch: Watch | None
     ) -> Iterator[Piece]:
-        """Objects from seeds; of a large plane they are given block by block."""
+        """Objects cross the edges of tiles: they are told apart in whole planes."""
         classes, kinds = model.scheme.n_classes, model.network.config.object_maps
         decoding = self.decoding(model)
+        linker, leading = Linker(), None
 
         def keep(values: NDArray[Any]) -> NDArray[Any]:
-            return np.stack([foreground(values), heights(values[classes:], kinds)])
+            """Return what objects are made of, after what is measured of them."""
+            parts = [values[:classes] if watch else foreground(values)[None]]
+            if kinds:
+                parts.append(heights(values[classes:], kinds)[None])
+            return np.concatenate(parts)
 
         for plane in whole_planes(pieces, extent, keep):
             if plane.values.size == 0:
                 yield plane.with_values(plane.values[0], np.uint16)
                 continue
-            inside, height = plane.values
-            if self.fill_holes:
-                filled = ndimage.binary_fill_holes(inside > decoding.threshold)
-                inside = np.where(filled, np.float32(np.inf), inside)
-            if max(inside.shape) <= BLOCK:
-                yield plane.with_values(*_small(decode(inside, height, decoding)))
+            inside = foreground(plane.values) if watch else plane.values[0]
+            if not kinds:
+                found = self._connected(inside, decoding)
+            elif max(inside.shape) > BLOCK and not (watch or self.link):
+                yield from self._in_blocks(plane, inside, decoding, extent)
                 continue
-            blocks = decode_blocks(
-                lambda rows, cols: (inside[rows, cols], height[rows, cols]),  # noqa: B023
-                inside.shape, decoding,
-            )  # fmt: skip
-            for window, ids in blocks:
-                rows, cols = (
-                    slice(s.start + first, s.stop + first) for s, first in zip(window, extent[::2])
-                )
-                yield replace(plane, rows=rows, cols=cols, values=ids.astype(np.uint32))
+            else:
+                found = self._separated(inside, plane.values[-1], decoding)
+            if self.link:
+                if leading != plane.index[:-1]:  # another time, or another volume
+                    linker, leading = Linker(self.link), plane.index[:-1]
+                found = linker.next(found)
+            if watch:
+                watch(plane, found, plane.values[:classes])
+            # Window and disk are faster with 16 bits.
+            yield plane.with_values(found, np.uint16 if found.max(initial=0) < 2**16 else np.uint32)
 
-    def _connected(
-        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region
+    def _connected(self, inside: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
+        return instances(
+            inside,
+            threshold=decoding.threshold,
+            min_size=decoding.min_size,
+            fill_holes=self.fill_holes,
+        )
+
+    def _separated(
+        self, inside: NDArray[Any], height: NDArray[Any], decoding: Decoding
+    ) -> NDArray[np.int32]:
+        return decode(self._filled(inside, decoding), height, decoding)
+
+    def _filled(self, inside: NDArray[Any], decoding: Decoding) -> NDArray[Any]:
+        if not self.fill_holes:
+            return inside
+        filled = ndimage.binary_fill_holes(inside > decoding.threshold)
+        return np.where(filled, np.float32(np.inf), inside)
+
+    def _in_blocks(
+        self, plane: Piece, inside: NDArray[Any], decoding: Decoding, extent: Region
     ) -> Iterator[Piece]:
-        """Objects cross the edges of tiles: they are told apart in whole planes."""
-        decoding = self.decoding(model)
-        for plane in whole_planes(pieces, extent, foreground):
-            if plane.values.size == 0:
-                yield plane.with_values(plane.values, np.uint16)
-                continue
-            found = instances(
-                plane.values,
-                threshold=decoding.threshold,
-                min_size=decoding.min_size,
-                fill_holes=self.fill_holes,
+        """Objects of a large plane, block by block."""
+        inside, height = self._filled(inside, decoding), plane.values[-1]
+        blocks = decode_blocks(
+            lambda rows, cols: (inside[rows, cols], height[rows, cols]), _shape(inside), decoding
+        )
+        for window, ids in blocks:
+            rows, cols = (
+                slice(s.start + first, s.stop + first) for s, first in zip(window, extent[::2])
             )
-            yield plane.with_values(*_small(found))
+            yield replace(plane, rows=rows, cols=cols, values=ids.astype(np.uint32))
 
 
-def _small(objects: NDArray[np.int32]) -> tuple[NDArray[np.int32], type]:
-    """Add the dtype for ids: window and disk are faster with 16 bits."""
-    return objects, np.uint16 if objects.max(initial=0) < 2**16 else np.uint32
+def _shape(plane: NDArray[Any]) -> tuple[int, int]:
+    return plane.shape[-2], plane.shape[-1]
 
 
 def foreground(probabilities: NDArray[Any]) -> NDArray[Any]:

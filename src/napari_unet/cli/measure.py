@@ -1,0 +1,108 @@
+"""``napari-unet measure LABELS IMAGE -o CSV``: a row for every object."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_unet.base.errors import InputError
+from napari_unet.base.output_guard import check_output_file
+from napari_unet.base.quantities import count
+from napari_unet.cli.inputs import add_image_arguments, open_image, read_array
+from napari_unet.cli.places import places_read
+from napari_unet.cli.progress import show_result
+
+if TYPE_CHECKING:
+    import argparse
+
+    from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.prediction.linking import Linking
+    from napari_unet.prediction.object_table import ObjectTable
+
+__all__ = [
+    "add",
+    "add_link_arguments",
+    "asked_linking",
+    "check_table",
+    "named_classes",
+    "run",
+    "write_table",
+]
+
+
+def add(commands: Any, common: argparse.ArgumentParser) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "measure",
+        parents=[common],
+        help="measure the objects of a label image",
+        description="Measure every object of a label image: area, place, shape and grey values, in "
+        "pixels and in the unit of the image, a row for each object of each slice.",
+    )
+    parser.add_argument("labels", metavar="LABELS", help="label image; every id is an object")
+    add_image_arguments(parser)
+    parser.add_argument("-o", "--table", metavar="CSV", type=Path, required=True, help="the table")
+    add_link_arguments(parser)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a file of that name, whoever wrote it"
+    )
+    parser.set_defaults(run=run)
+
+
+def add_link_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how ids go through slices."""
+    parser.add_argument(
+        "--link",
+        action="store_true",
+        help="give an object one id through the slices or frames where it overlaps enough",
+    )
+    parser.add_argument(
+        "--link-overlap",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="with --link: share of the smaller of two objects that both must have (default 0.5)",
+    )
+
+
+def asked_linking(args: argparse.Namespace) -> Linking | None:
+    """Return how objects are to be linked, None where they are not."""
+    if not args.link:
+        return None
+    from napari_unet.prediction.linking import Linking
+
+    return Linking(overlap=args.link_overlap)
+
+
+def check_table(path: Path, args: argparse.Namespace) -> None:
+    """Find out before computing that the table could not be written."""
+    if path.suffix.lower() != ".csv":
+        raise InputError(f"the table must be a .csv file, got {path.name!r}; rename it.")
+    check_output_file(path, places_read(args), overwrite=args.overwrite, begins=codecs.BOM_UTF8)
+
+
+def named_classes(scheme: LabelScheme) -> tuple[str, ...]:
+    """Return the names of the classes that objects can have, where there is a choice."""
+    return scheme.names if scheme.n_classes > 2 else ()
+
+
+def write_table(args: argparse.Namespace, table: ObjectTable | None) -> dict[str, Any]:
+    """Write the table that was asked for; return what ``--json`` says of it."""
+    if table is None:
+        return {}
+    table.write(args.table)
+    show_result(args, f"{count(len(table), 'object')} in {args.table}")
+    return {"table": str(args.table), "objects": len(table)}
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure; return where the table is."""
+    from napari_unet.prediction.linking import linked_stack
+    from napari_unet.prediction.object_table import measure
+
+    check_table(args.table, args)
+    labels, linking = read_array(args.labels), asked_linking(args)
+    if linking is not None:
+        labels = linked_stack(labels, linking)
+    return write_table(args, measure(labels, open_image(args)))

@@ -1,0 +1,159 @@
+"""Objects on the command line: predicted, linked, measured, of a whole folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_unet.annotation.labels import LabelScheme
+from napari_unet.cli import main
+from napari_unet.config.decoding import Decoding
+from napari_unet.config.network import UNetConfig
+from napari_unet.images.stack import Intensity
+from napari_unet.network.model_file import save_model
+from napari_unet.network.trained_model import TrainedModel
+from napari_unet.network.unet import UNet
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Foreground is what is bright, and the height of an object its grey value."""
+    import torch
+
+    network = UNet(UNetConfig(depth=0, width=1, object_maps=("distance",)))
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight.zero_()
+                layer.bias.zero_()
+                layer.weight[:, 0, layer.kernel_size[0] // 2, layer.kernel_size[1] // 2] = 1
+        network.classify.weight[:, 0, 0, 0] = torch.tensor([-20.0, 20.0, 1.0])
+        network.classify.bias[:] = torch.tensor([6.0, -6.0, 0.0])
+    scheme = LabelScheme("objects")
+    limits = Intensity((0.0,), (100.0,))
+    path = tmp_path / "model.safetensors"
+    save_model(path, TrainedModel(network, limits, scheme, decoding=Decoding(0.5, 0.7, 4)))
+    return path
+
+
+def scene(shift: int = 0, size: tuple[int, int] = (40, 60)) -> np.ndarray:
+    """Two hills that touch in a valley, and one alone; grey values 0 to 100."""
+    y, x = np.ogrid[: size[0], : size[1]]
+    hills = [100 - 6 * np.hypot(y - cy, x - cx - shift) for cy, cx in ((20, 15), (20, 31), (8, 50))]
+    return np.clip(np.max(hills, axis=0), 0, 100).astype(np.uint8)
+
+
+def call(capsys, *arguments: object) -> tuple[dict, str]:
+    code = main([str(a) for a in arguments] + ["--json"])
+    out, err = capsys.readouterr()
+    assert code == 0, err
+    return json.loads(out.splitlines()[-1]), err
+
+
+def refused(capsys, *arguments: object) -> str:
+    assert main([str(a) for a in arguments]) == 2
+    return capsys.readouterr().err
+
+
+def rows(path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_touching_objects_are_apart_and_measured(tmp_path, capsys, model):
+    tifffile.imwrite(tmp_path / "a.tif", scene())
+    result, _ = call(
+        capsys, "predict", model, tmp_path / "a.tif", "-o", tmp_path / "o.tif",
+        "--output", "objects", "--table", tmp_path / "cells.csv",
+    )  # fmt: skip
+    assert result["objects"] == 3
+    found = tifffile.imread(tmp_path / "o.tif")
+    assert found.max() == 3
+    assert len({found[20, 15], found[20, 31], found[8, 50]}) == 3
+    table = rows(tmp_path / "cells.csv")
+    areas = np.bincount(found.ravel())[1:]
+    assert [int(r["area (px)"]) for r in table] == areas.tolist()
+    assert float(table[1]["grey max"]) == 100
+    assert 0.5 < float(table[0]["mean probability"]) <= 1
+    # With the threshold of seeds below the valley the two are one.
+    result, _ = call(
+        capsys, "predict", model, tmp_path / "a.tif", "-o", tmp_path / "o.tif",
+        "--output", "objects", "--seed-height", 0.45, "--table", tmp_path / "cells.csv",
+    )  # fmt: skip
+    assert result["objects"] == 2
+
+
+def test_one_id_through_frames(tmp_path, capsys, model):
+    frames = np.stack([scene(k) for k in range(3)])[:, :, ::-1]
+    tifffile.imwrite(tmp_path / "t.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    common = ("predict", model, tmp_path / "t.tif", "--output", "objects")
+    call(capsys, *common, "-o", tmp_path / "o.tif", "--link")
+    found = tifffile.imread(tmp_path / "o.tif")
+    assert all(len(np.unique(found[k])) == 4 for k in range(3))
+    assert found[0, 20, 44] == found[1, 20, 43] == found[2, 20, 42]
+    result, _ = call(
+        capsys, "measure", tmp_path / "o.tif", tmp_path / "t.tif", "-o", tmp_path / "m.csv"
+    )
+    assert result["objects"] == 9
+    assert {r["id"] for r in rows(tmp_path / "m.csv")} == {"1", "2", "3"}
+    assert [r["t"] for r in rows(tmp_path / "m.csv")] == [*"000111222"]
+
+
+def test_measuring_links_too(tmp_path, capsys):
+    labels = np.zeros((2, 8, 9), np.uint8)
+    labels[0, 2:5, 2:5], labels[1, 2:5, 3:6] = 7, 3
+    tifffile.imwrite(tmp_path / "l.tif", labels, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "i.tif", labels * 2, photometric="minisblack")
+    common = ("measure", tmp_path / "l.tif", tmp_path / "i.tif", "-o", tmp_path / "m.csv")
+    call(capsys, *common)
+    assert [r["id"] for r in rows(tmp_path / "m.csv")] == ["7", "3"]
+    call(capsys, *common, "--link")
+    assert [r["id"] for r in rows(tmp_path / "m.csv")] == ["1", "1"]
+    assert [r["grey mean"] for r in rows(tmp_path / "m.csv")] == ["14", "6"]
+
+
+def test_a_folder_of_images_of_several_sizes(tmp_path, capsys, model):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", scene())
+    tifffile.imwrite(folder / "b.tif", scene(size=(50, 70)))
+    (folder / "c.tif").write_bytes(b"no image")
+    result, said = call(
+        capsys, "predict", model, folder, "-o", tmp_path / "results",
+        "--output", "objects", "--table", tmp_path / "cells.csv",
+    )  # fmt: skip
+    assert set(result["files"]) == {"a.tif", "b.tif"}
+    assert set(result["failed"]) == {"c.tif"}
+    assert "c.tif is left out" in said
+    assert sorted(f.name for f in (tmp_path / "results").iterdir()) == ["a.tif", "b.tif"]
+    assert tifffile.imread(tmp_path / "results" / "b.tif").shape == (50, 70)
+    table = rows(tmp_path / "cells.csv")
+    assert [r["file"] for r in table] == ["a.tif"] * 3 + ["b.tif"] * 3
+    # Again: results of ours may be replaced, images not.
+    call(capsys, "predict", model, folder, "-o", tmp_path / "results")
+    assert "read as" in refused(capsys, "predict", model, folder, "-o", folder)
+
+
+def test_folders_that_cannot_be_predicted(tmp_path, capsys, model):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    command = ("predict", model, folder, "-o", tmp_path / "results")
+    assert "no image in" in refused(capsys, *command)
+    (folder / "a.tif").write_bytes(b"no image")
+    assert "none of 1 file" in refused(capsys, *command)
+    (folder / "a.png").write_bytes(b"no image")
+    assert "different names" in refused(capsys, *command)
+
+
+def test_tables_are_of_objects_and_replace_nothing_foreign(tmp_path, capsys, model):
+    tifffile.imwrite(tmp_path / "a.tif", scene())
+    common = ("predict", model, tmp_path / "a.tif", "-o", tmp_path / "o.tif", "--table")
+    assert "--output objects" in refused(capsys, *common, tmp_path / "cells.csv")
+    objects = ("--output", "objects")
+    assert "must be a .csv" in refused(capsys, *common, tmp_path / "cells.xls", *objects)
+    (tmp_path / "mine.csv").write_text("id\n1\n")
+    assert "--overwrite" in refused(capsys, *common, tmp_path / "mine.csv", *objects)
