@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import UNetError
-from napari_unet.cli.inputs import add_stack_arguments, open_image, open_training_stack
+from napari_unet.cli.inputs import add_stack_arguments, open_images, open_training_stacks
 from napari_unet.cli.progress import show_result
 
 if TYPE_CHECKING:
@@ -41,17 +41,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print and return what was found; ends the program with 2 if training could not begin."""
-    from napari_unet.preflight import find
-
-    stack = open_training_stack(args) if _is_about_labels(args) else open_image(args)
-    config = _config(args, stack)
-    findings = []
-    for finding in find(stack, config, labels_scale=_labels_scale(args)):
-        findings.append(finding)
-        _show(args, finding)
-    step = None
+    stacks = open_training_stacks(args) if _is_about_labels(args) else open_images(args)
+    findings: list[Finding] = []
+    for stack in stacks:
+        findings += _look_at(args, stack, named=len(stacks) > 1)
+    stack, step = stacks[0], None
     if stack.labels is not None and not args.no_step and not _grave(findings):
-        step = _measure(args, stack, config, findings)
+        step = _measure(args, stack, _config(args, stack), findings)
     result = {
         "image": args.image,
         "labels": args.labels,
@@ -64,6 +60,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             print(json.dumps(result), flush=True)
         raise SystemExit(2)
     return result
+
+
+def _look_at(args: argparse.Namespace, stack: Stack, *, named: bool) -> list[Finding]:
+    """Print and return what is found about one stack, of several under its name."""
+    from napari_unet.preflight import find
+
+    if named:
+        show_result(args, f"{stack.name}:")
+    findings = []
+    for finding in find(stack, _config(args, stack), labels_scale=_labels_scale(args)):
+        findings.append(finding)
+        _show(args, finding)
+    return findings
 
 
 def _config(args: argparse.Namespace, stack: Stack) -> TrainConfig:

@@ -24,7 +24,7 @@ __all__ = [
     "has_sequences",
     "is_data_set",
     "open_image",
-    "open_training_stack",
+    "open_images",
     "open_training_stacks",
     "read_array",
 ]
@@ -97,16 +97,27 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 
 
 def open_image(args: argparse.Namespace) -> Stack:
-    """Open the IMAGE of a command line."""
+    """Open the IMAGE of a command line that takes one."""
+    from napari_unet.images import files
+
+    stacks = open_images(args)
+    return files.only_one(stacks, args.image)
+
+
+def open_images(args: argparse.Namespace) -> tuple[Stack, ...]:
+    """Open the IMAGE of a command line: a stack for each size of a folder of images."""
     from napari_unet.datasets import registry as datasets
     from napari_unet.images import files
 
     _check_sequences(args, [args.image])
     if is_data_set(args.image):
-        return datasets.open(args.image, sequence=args.sequence or "01", progress=True)
-    stack = files.open_image(args.image, axes=args.axes, series=args.series, sequence=args.sequence)
-    _say_notes(stack)
-    return stack
+        return (datasets.open(args.image, sequence=args.sequence or "01", progress=True),)
+    stacks = files.open_images(
+        args.image, axes=args.axes, series=args.series, sequence=args.sequence
+    )
+    for stack in stacks:
+        _say_notes(stack)
+    return stacks
 
 
 def _say_notes(stack: Stack) -> None:
@@ -116,27 +127,10 @@ def _say_notes(stack: Stack) -> None:
         say(note)
 
 
-def open_training_stack(args: argparse.Namespace) -> Stack:
-    """Open IMAGE and LABELS of a command line that takes one stack.
-
-    Raises
-    ------
-    InputError
-        When there are no labels, or folders hold images of several sizes.
-    """
-    stacks = _open_all(args, [(args.image, args.labels)])
-    if len(stacks) > 1:
-        raise InputError(
-            f"expected one stack, but {args.image} has {len(stacks)}, of different sizes or "
-            "sequences; name one of them."
-        )
-    return stacks[0]
-
-
 def open_training_stacks(args: argparse.Namespace) -> tuple[Stack, ...]:
     """Open everything that a training learns from."""
     sources: list[tuple[str, str | None]] = [(args.image, args.labels)]
-    for more in args.more:
+    for more in getattr(args, "more", ()):
         if len(more) > 2:
             raise InputError(f"--and takes an image and its labels, got {len(more)} names.")
         sources.append((more[0], more[1] if len(more) == 2 else None))
