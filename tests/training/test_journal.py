@@ -104,3 +104,11 @@ def test_a_full_disk_is_said_and_the_edit_counts(tmp_path):
     with pytest.raises(CheckpointError, match="could not be saved"):
         journal.add(edit())
     assert len(journal.edits) == 1
+
+
+def test_pixels_are_counted_as_often_as_they_changed():
+    journal = Journal()
+    journal.add(edit(1, (0, 2, 0, 3)))
+    journal.add(edit(1, (1, 3, 0, 3)))  # a row of it was that already
+    journal.add(edit(0, (0, 1, 0, 1)))
+    assert journal.pixels() == 6 + 3 + 1

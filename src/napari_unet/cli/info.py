@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if not args.json:
             print(json.dumps(description["config"], indent=2))
         return dict(description["config"])
-    result = _result_of(folder.history())
+    result = _result_of(folder.history()) | _painted(path)
     show_result(args, *_run_lines(path, description, result))
     return {"run": str(path), **description, "result": result}
 
@@ -66,6 +66,22 @@ def _result_of(history: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _painted_rows(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if "strokes" not in result:
+        return []
+    return [("Painted", f"{count(result['strokes'], 'stroke')}, {result['painted_pixels']:,} px")]
+
+
+def _painted(path: Path) -> dict[str, Any]:
+    """Return how much was painted into a run."""
+    from napari_unet.training.journal import FILE_NAME, Journal
+
+    if not (path / FILE_NAME).is_file():
+        return {}
+    journal = Journal(path)
+    return {"strokes": len(journal.edits), "painted_pixels": journal.pixels()}
+
+
 def _run_lines(path: Path, description: Mapping[str, Any], result: dict[str, Any]) -> list[str]:
     data = [_data_line(one) for one in description.get("data", [])]
     versions = description.get("versions", {})
@@ -77,6 +93,7 @@ def _run_lines(path: Path, description: Mapping[str, Any], result: dict[str, Any
         ("Training", _training_line(description.get("config", {}), result)),
         ("Compute", _compute_line(description.get("compute", {}))),
         ("Best", _best_line(result.get("best"))),
+        *_painted_rows(result),
         ("Versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
     ]
     return [f"{name:<10} {text}" for name, text in rows]

@@ -127,29 +127,48 @@ def _say_notes(stack: Stack) -> None:
         say(note)
 
 
-def open_training_stacks(args: argparse.Namespace) -> tuple[Stack, ...]:
-    """Open everything that a training learns from."""
+def open_training_stacks(args: argparse.Namespace, *, paintable: bool = False) -> tuple[Stack, ...]:
+    """Open everything that a training learns from; what is `paintable` needs no labels."""
     sources: list[tuple[str, str | None]] = [(args.image, args.labels)]
     for more in getattr(args, "more", ()):
         if len(more) > 2:
             raise InputError(f"--and takes an image and its labels, got {len(more)} names.")
         sources.append((more[0], more[1] if len(more) == 2 else None))
-    return _open_all(args, sources)
+    return _open_all(args, sources, paintable=paintable)
 
 
-def _open_all(args: argparse.Namespace, sources: list[tuple[str, str | None]]) -> tuple[Stack, ...]:
+def _to_paint(args: argparse.Namespace, stack: Stack) -> Stack:
+    from napari_unet.training.painting import to_paint
+
+    if args.classes is None:
+        return to_paint(stack)
+    return to_paint(stack, [name.strip() for name in args.classes.split(",")])
+
+
+def _open_all(
+    args: argparse.Namespace,
+    sources: list[tuple[str, str | None]],
+    *,
+    paintable: bool = False,
+) -> tuple[Stack, ...]:
     _check_sequences(args, [image for image, _ in sources])
     stacks: list[Stack] = []
+    blank: list[Stack] = []
     for image, labels in sources:
         for stack in _open_source(args, image, labels):
             _say_notes(stack)
-            if stack.labels is None:
+            if stack.labels is None and paintable:
+                blank.append(_to_paint(args, stack))
+            elif stack.labels is None:
                 raise InputError(
                     f"training needs labels, and {image} has none; give a file or folder of "
                     "labels after the image."
                 )
-            stacks.append(stack)
-    asked = with_asked_scheme(args, stacks)
+            else:
+                stacks.append(stack)
+    if blank and stacks:
+        raise InputError("give labels to all images that are painted in, or to none.")
+    asked = tuple(blank) or with_asked_scheme(args, stacks)
     _say_how_read(asked)
     return asked
 

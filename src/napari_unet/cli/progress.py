@@ -75,7 +75,7 @@ class Bar:
     Parameters
     ----------
     total
-        Pieces of work.
+        Pieces of work; None: nobody knows.
     unit
         What a piece is called, such as "step".
     done
@@ -84,7 +84,7 @@ class Bar:
 
     SILENT = 30.0  # seconds between two lines in a log file
 
-    def __init__(self, total: int, unit: str, done: int = 0):
+    def __init__(self, total: int | None, unit: str, done: int = 0):
         self._total, self._unit = total, unit
         self._next_line = 0.0
         self._bar: Any = None
@@ -92,6 +92,8 @@ class Bar:
             from tqdm import tqdm
 
             layout = "{unit} {n_fmt}/{total_fmt} |{bar:20}| {desc}"
+            if total is None:
+                layout = "{unit} {n_fmt} {desc}"
             self._bar = tqdm(
                 total=total, initial=done, unit=unit, dynamic_ncols=True, bar_format=layout
             )
@@ -100,14 +102,15 @@ class Bar:
         """Show the pieces done so far."""
         parts = [rate(per_second)] if per_second > 0 else []
         parts += [said] if said else []
-        if done < self._total and math.isfinite(seconds_left):
+        if math.isfinite(seconds_left) and (self._total is None or done < self._total):
             parts.append(f"{duration(seconds_left)} left")
         if self._bar is not None:
             self._bar.set_description_str(" · ".join(parts), refresh=False)
             self._bar.update(done - self._bar.n)
         elif time.monotonic() >= self._next_line or done == self._total:
             self._next_line = time.monotonic() + self.SILENT
-            say(" · ".join([f"{self._unit} {done}/{self._total}", *parts]))
+            of = "" if self._total is None else f"/{self._total}"
+            say(" · ".join([f"{self._unit} {done}{of}", *parts]))
 
     def say(self, text: str) -> None:
         """Print a remark above the bar."""

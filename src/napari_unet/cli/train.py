@@ -15,6 +15,7 @@ from napari_unet.cli.inputs import (
     add_stack_arguments,
     open_training_stacks,
 )
+from napari_unet.cli.painting import add_painting, is_painted, painting_of
 from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
     Bar,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Diverged,
         Event,
         Finished,
+        Painted,
         Prepared,
         Step,
         Validated,
@@ -73,6 +75,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         type=Path,
         help="begin with the weights of a run or model file",
     )
+    add_painting(parser)
     _add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -102,16 +105,18 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; return where the run is and how good it became."""
     check_output_folder(args.output, places_read(args))
-    stacks = open_training_stacks(args)
+    stacks = open_training_stacks(args, paintable=is_painted(args))
+    painting = painting_of(args, stacks)
     from napari_unet.training.run_folder import load_model
     from napari_unet.training.trainer import Trainer
 
     trainer = Trainer(
-        stacks,
+        stacks if painting is None else painting.stacks,
         _config(args, stacks[0].scheme),
         args.output,
         resume=args.resume,
         start_from=load_model(args.start_from) if args.start_from else None,
+        painting=painting,
     )
     result = train_to_end(trainer, f"napari-unet train … -o {args.output} --resume")
     show_result(args, *_result_lines(result))
@@ -209,12 +214,18 @@ class Monitor:
         if event.start_step:
             self._say(f"resumed after step {event.start_step:,}")
 
+    def _on_painted(self, event: Painted) -> None:
+        known = "" if math.isnan(event.right) else f", {event.right:.0%} of the latest were right"
+        self._say(f"step {event.step:,}: {count(event.edits, 'edit')} learnt from now on{known}")
+        if event.problem:
+            self._say(event.problem)
+
     def _on_adjusted(self, event: Adjusted) -> None:
         self._say(event.message)
 
     def _on_step(self, event: Step) -> None:
         if self._bar is None:
-            self._bar = Bar(event.steps, "step", done=self.step)
+            self._bar = Bar(event.steps or None, "step", done=self.step)
         self.step = event.step
         self._recent = [*self._recent[-19:], event.seconds]
         pace = len(self._recent) / max(1e-9, sum(self._recent))
@@ -283,11 +294,12 @@ def _base(args: argparse.Namespace, named: Any, scheme: LabelScheme | None) -> T
     from napari_unet.config.training import TrainConfig
     from napari_unet.training.run_folder import RunFolder
 
-    former = args.output if args.resume else args.like
+    former = args.output if args.resume else args.like or args.replay
     kind = None if scheme is None else scheme.kind
     preset = args.preset and preset_for(args.preset, kind)
     if former is None:
-        return TrainConfig.preset_named(preset or preset_for(named or "fast", kind))
+        usual = "paint" if is_painted(args) else "fast"
+        return TrainConfig.preset_named(preset or preset_for(named or usual, kind))
     config = RunFolder(former).config()
     if args.preset is None or (args.resume and config.preset in (args.preset, preset)):
         return config

@@ -48,6 +48,16 @@ PRESETS |= {
         weights=WeightConfig(preset="none"),
         preset="best-cells",
     ),
+    # Painted into: no end, a steady rate, and a network that is an average of the last ones.
+    "paint": replace(
+        FAST,
+        steps=10**6,
+        schedule="open",
+        average=0.98,
+        stroke_share=0.5,
+        weights=WeightConfig(preset="none"),
+        preset="paint",
+    ),
     # The paper: 64 channels, one large tile a step, SGD with momentum 0.99.
     "paper": TrainConfig(preset="paper"),
 }

@@ -18,6 +18,7 @@ from napari_unet.config.zoom import check_zoom
 
 __all__ = ["VALIDATIONS", "TrainConfig"]
 
+OPEN_STEPS = 1000  # stands for the length of a training without a planned end
 VALIDATIONS = 10
 """How often a run is validated, whatever its length, unless its settings say otherwise."""
 
@@ -177,7 +178,8 @@ class TrainConfig(Settings):
     @property
     def validation_interval(self) -> int:
         """Steps from one validation to the next."""
-        return self.validate_every or max(1, self.steps // VALIDATIONS)
+        steps = OPEN_STEPS if self.schedule == "open" else self.steps
+        return self.validate_every or max(1, steps // VALIDATIONS)
 
 
 def _check_pixel_size(value: object) -> None:

@@ -47,7 +47,10 @@ class Adjusted:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the optimiser. `waited` is the part of `seconds` spent on data."""
+    """One step of the optimiser. `waited` is the part of `seconds` spent on data.
+
+    Of a training without a planned end `steps` is 0 and `seconds_left` NaN.
+    """
 
     step: int
     steps: int

@@ -115,10 +115,18 @@ class Journal:
         """How many edits are in effect."""
         return self.effects[-1].edits if self.effects else 0
 
-    @property
     def pixels(self) -> int:
-        """Pixels of all boxes; more than were painted."""
-        return sum(edit.values.size for edit in self.edits)
+        """Count the pixels that were painted or erased, each time that they were."""
+        slices: dict[tuple[int, int], NDArray[Any]] = {}
+        for where in {(edit.stack_index, edit.slice_index) for edit in self.edits}:
+            boxes = [e.box for e in self.edits if (e.stack_index, e.slice_index) == where]
+            slices[where] = np.zeros((max(b[1] for b in boxes), max(b[3] for b in boxes)), np.int32)
+        changed = 0
+        for edit in self.edits:
+            window = slices[edit.stack_index, edit.slice_index][edit.window]
+            changed += int(np.count_nonzero(window != edit.values))
+            window[:] = edit.values
+        return changed
 
     def add(self, edit: Edit) -> None:
         """Record an edit; it is in the file when this returns.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import InputError
 from napari_unet.training.journal import Edit, Effect, Journal
 from napari_unet.training.strokes import Stroke, draw_stroke
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_unet.images.stack import Stack
 
-__all__ = ["Painting"]
+__all__ = ["Painting", "to_paint"]
 
 
 class Painting:
@@ -276,6 +277,21 @@ class Painting:
                 f"something was painted in slice {slice_index} of {stack.name!r}, which has "
                 f"{stack.n_slices}: open the image that was painted on."
             )
+
+
+def to_paint(stack: Stack, names: Sequence[str] = ("background", "foreground")) -> Stack:
+    """Return a stack with empty labels to paint in, where 0 means "not annotated".
+
+    Parameters
+    ----------
+    stack
+        Its labels, if it has any, are left aside.
+    names
+        Of the classes, background first; their values count from 1.
+    """
+    values = tuple(range(1, len(names) + 1))
+    scheme = LabelScheme("classes", "sparse", values, tuple(names))
+    return stack.with_labels(_in_axes_of(stack, _empty_labels(stack)), scheme)
 
 
 def _paint(labels: Sequence[NDArray[Any]], edit: Edit) -> None:

@@ -327,6 +327,8 @@ class Trainer:
         self.seconds += seconds
         step, steps = self.learner.step, self.config.steps
         left = self._pace.seconds_left(seconds, steps - step)
+        if self.config.schedule == "open":
+            steps, left = 0, math.nan
         rate = self.learner.schedule.rate(step)
         return self._record(Step(step, steps, loss, rate, seconds, left, waited))
 

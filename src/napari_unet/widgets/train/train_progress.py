@@ -120,7 +120,8 @@ class TrainProgress(QWidget):
         self.setUpdatesEnabled(True)
 
     def _say_step(self, training: Training, step: Step) -> str:
-        parts = [f"step {step.step:,}/{step.steps:,}", rate(training.steps_per_second)]
+        of = f"/{step.steps:,}" if step.steps else ""
+        parts = [f"step {step.step:,}{of}", rate(training.steps_per_second)]
         if step.step < step.steps:
             parts.append(f"{duration(step.seconds_left)} left")
         return " · ".join(parts)

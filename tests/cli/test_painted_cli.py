@@ -1,0 +1,93 @@
+"""Painting into a training from the command line: strokes, resume, replay."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import tifffile
+
+from napari_unet.cli import main
+
+TINY = [
+    "--depth", "1", "--width", "4", "--tile", "44", "--batch", "2", "--steps", "24",
+    "--checkpoint-every", "5", "--device", "cpu",
+]  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path):
+    y, x = np.mgrid[:48, :64]
+    inside = (y - 20) ** 2 + (x - 30) ** 2 < 100
+    noise = np.random.default_rng(0).normal(0, 9, (3, 48, 64))
+    image = np.clip(60 + 100 * inside + noise, 0, 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "image.tif", image, imagej=True, metadata={"axes": "ZYX"})
+    lines = [
+        {"step": 0, "slice": 0, "class": 0, "points": [[5, 5], [5, 40]]},
+        {"step": 0, "slice": 0, "class": 1, "points": [[20, 24], [20, 36]]},
+        {"step": 9, "slice": 1, "class": 1, "points": [[16, 28]], "width": 7},
+        {"step": 12, "slice": 1, "class": None, "points": [[16, 28]], "width": 3},
+    ]
+    (tmp_path / "strokes.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return tmp_path
+
+
+def train(files, *options):
+    return main(["train", str(files / "image.tif"), *map(str, options)])
+
+
+def weights(run):
+    return safetensors.numpy.load_file(run / "last.safetensors")
+
+
+def assert_same(a, b):
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_strokes_train_without_labels_and_are_counted(files, capsys):
+    assert train(files, "-o", files / "run", "--strokes", files / "strokes.jsonl", *TINY) == 0
+    said = capsys.readouterr().err
+    assert "step 0: 2 edits learnt from now on" in said
+    assert "step 9: 1 edit learnt from now on" in said
+    assert main(["info", str(files / "run")]) == 0
+    assert "4 strokes" in capsys.readouterr().out
+    assert main(["predict", str(files / "run"), str(files / "image.tif"), "-o",
+                 str(files / "p.tif"), "--device", "cpu"]) == 0  # fmt: skip
+    assert set(np.unique(tifffile.imread(files / "p.tif"))) <= {1, 2}
+
+
+def test_replayed_and_resumed_runs_have_the_same_weights(files):
+    strokes = ["--strokes", files / "strokes.jsonl"]
+    assert train(files, "-o", files / "run", *strokes, *TINY) == 0
+    assert train(files, "-o", files / "again", "--replay", files / "run") == 0
+    assert_same(weights(files / "run"), weights(files / "again"))
+    shorter = [*TINY]
+    shorter[shorter.index("24")] = "11"
+    assert train(files, "-o", files / "part", *strokes, *shorter) == 0
+    assert train(files, "-o", files / "part", *strokes, "--resume", "--steps", "24") == 0
+    assert_same(weights(files / "run"), weights(files / "part"))
+
+
+def test_what_is_no_painted_run_or_no_strokes_is_said(files, capsys):
+    assert train(files, "-o", files / "run", "--replay", files) == 2
+    assert "nothing was painted" in capsys.readouterr().err
+    (files / "bad.jsonl").write_text("{")
+    assert train(files, "-o", files / "run", "--strokes", files / "bad.jsonl") == 2
+    assert "line 1" in capsys.readouterr().err
+    lines = json.dumps({"step": 0, "slice": 7, "class": 1, "points": [[1, 1]]})
+    (files / "bad.jsonl").write_text(lines)
+    assert train(files, "-o", files / "run", "--strokes", files / "bad.jsonl", *TINY) == 2
+    assert "slice 7" in capsys.readouterr().err
+
+
+def test_several_classes_by_name(files, capsys):
+    lines = [
+        {"step": 0, "slice": 0, "class": k, "points": [[5 + 15 * k, 5], [5 + 15 * k, 40]]}
+        for k in range(3)
+    ]
+    (files / "three.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    options = ["--strokes", files / "three.jsonl", "--classes", "background,cell,rim", *TINY]
+    assert train(files, "-o", files / "run", *options) == 0
+    assert json.loads((files / "run" / "run.json").read_text())["config"]["network"]["classes"] == 3
