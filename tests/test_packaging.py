@@ -193,4 +193,4 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert set(scope["labels"].ravel()) <= {0, 255}
     out = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("Step(") for line in out) == 4
-    assert out[-1].startswith("(11,)")
+    assert any(line.startswith("(11,)") for line in out)
