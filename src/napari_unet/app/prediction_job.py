@@ -92,8 +92,14 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Remarked 
     from napari_unet.network.choice import choose
     from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.prediction.predict import predict
+    from napari_unet.prediction.room import check_room
 
     model = _read(request.model)
+    held = request.stack.n_slices if request.slices is None else len(request.slices)
+    check_room(
+        model, request.stack, request.output,
+        tile=request.tile, held=held, match_pixels=request.match_pixels,
+    )  # fmt: skip
     yield ModelRead(model)
     remarks = image_remarks(
         model,

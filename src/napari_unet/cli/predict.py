@@ -245,9 +245,14 @@ def predict_to_file(
     from napari_unet.prediction.outputs import Output
     from napari_unet.prediction.pieces import extent_of
     from napari_unet.prediction.predict import predict
+    from napari_unet.prediction.room import check_room
 
     start = time.perf_counter()
     output = output or Output()
+    check_room(
+        model, stack, output, region,
+        tile=options.get("tile"), match_pixels=options.get("match_pixels", False),
+    )  # fmt: skip
     prediction = predict(model, stack, region=region, **options)
     with StopOnInterrupt() as stop, closed_after(prediction) as pieces:
         shown = _Shown(stack.name, stop, watch)

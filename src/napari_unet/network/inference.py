@@ -17,7 +17,23 @@ if TYPE_CHECKING:
     from napari_unet.network.compute import Compute
     from napari_unet.network.unet import UNet
 
-__all__ = ["bytes_per_pixel", "forward_tiles", "network_for_inference"]
+__all__ = [
+    "LARGEST_TILE",
+    "MEMORY_SHARE",
+    "MEMORY_SHARE_BESIDE_TRAINING",
+    "bytes_per_pixel",
+    "forward_tiles",
+    "network_for_inference",
+]
+
+MEMORY_SHARE = 0.4
+"""Share of the free memory that tiles in prediction take when no budget is given."""
+
+MEMORY_SHARE_BESIDE_TRAINING = 0.3
+"""The same where a network in training stays beside."""
+
+LARGEST_TILE = 2048
+"""px, side from which a larger tile saves less than 20 % and only delays the first result."""
 
 
 def network_for_inference(network: UNet, compute: Compute) -> UNet:

@@ -30,7 +30,12 @@ import torch
 from napari_unet.base.kept_memory import kept_heap
 from napari_unet.config.size_rule import next_valid_size, smallest_input
 from napari_unet.network.compute import Compute, available_memory, is_out_of_memory, limit_threads
-from napari_unet.network.inference import bytes_per_pixel, forward_logits, network_for_inference
+from napari_unet.network.inference import (
+    MEMORY_SHARE,
+    bytes_per_pixel,
+    forward_logits,
+    network_for_inference,
+)
 from napari_unet.network.unet import UNet, forward_flops
 
 if TYPE_CHECKING:
@@ -49,7 +54,6 @@ ROUNDS = 10  # after one that warms up
 WORTH_PROBING = 2e8  # FLOP of a small tile; less takes milliseconds in any way
 CLEARLY = 0.95  # of the time: what another way may take at most to be preferred
 TILE_SIDES = (400, 700, 1000, 1400, 2048)  # px, about
-MEMORY_SHARE = 0.4  # of what is free
 OTHERS = 0.25  # cores that other programs may use without disturbing a race of threads
 VERSION = 4  # of the race; other answers are not comparable
 

@@ -35,6 +35,8 @@ from napari_unet.network.compute import (
     limit_threads,
 )
 from napari_unet.network.inference import (
+    LARGEST_TILE,
+    MEMORY_SHARE,
     bytes_per_pixel,
     forward_logits,
     forward_tiles,
@@ -59,16 +61,10 @@ __all__ = [
     "predict",
 ]
 
-MEMORY_SHARE = 0.4
-"""Share of the free memory that a prediction takes when no budget is given."""
-
 UNZOOMED = (1.0, 1.0)
 
 FIXED_BYTES = 32 * 2**20
 """What a computation takes whatever its tiles: buffers of threads, compiled kernels."""
-
-LARGEST_TILE = 2048
-"""Side from which a larger tile saves less than 20 % and only delays the first result."""
 
 
 @dataclass(frozen=True)

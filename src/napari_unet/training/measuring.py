@@ -13,7 +13,13 @@ import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 from napari_unet.config.size_rule import border, next_valid_size, smallest_plan
 from napari_unet.evaluation.metrics.overlap import AreaScores, confusion
 from napari_unet.network.compute import available_memory, free_memory
-from napari_unet.network.inference import bytes_per_pixel, forward_logits, network_for_inference
+from napari_unet.network.inference import (
+    LARGEST_TILE,
+    MEMORY_SHARE_BESIDE_TRAINING,
+    bytes_per_pixel,
+    forward_logits,
+    network_for_inference,
+)
 from napari_unet.network.tiles import plan_tiles, read_mirrored
 from napari_unet.training.fitting import DecodingFit
 from napari_unet.training.loss import dice_loss, map_loss
@@ -32,9 +38,6 @@ if TYPE_CHECKING:
     from napari_unet.training.validation_planes import ValidationPlane
 
 __all__ = ["Measurement", "logits_of_plane", "measure"]
-
-MEMORY_SHARE = 0.3  # of what is free; the network in training stays beside
-LARGEST_TILE = 2048  # px, of a side
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +127,9 @@ def _affordable(config: UNetConfig, compute: Compute, shape: tuple[int, int]) ->
     """Pixels of a tile that memory holds; the smallest tile at least is tried."""
 
     def pixels() -> int:
-        return int(MEMORY_SHARE * available_memory(compute.device)) // bytes_per_pixel(config)
+        return int(
+            MEMORY_SHARE_BESIDE_TRAINING * available_memory(compute.device)
+        ) // bytes_per_pixel(config)
 
     side = (next_valid_size(n + border(config.depth), config.depth) for n in shape)
     if pixels() < min(LARGEST_TILE**2, math.prod(side)):
