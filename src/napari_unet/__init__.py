@@ -7,10 +7,11 @@ torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # typing itself takes longer to import than all of this
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from napari_unet.annotation.weights import weight_map
     from napari_unet.config.training import TrainConfig
     from napari_unet.datasets.registry import open as open_dataset
@@ -52,6 +53,8 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     module, _, attribute = _PLACES[name].partition(":")
     value = getattr(import_module(f"{__name__}.{module}"), attribute)
     globals()[name] = value

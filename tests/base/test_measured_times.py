@@ -30,7 +30,7 @@ def test_what_is_no_time_is_not_kept(tmp_path, seconds):
     "content",
     ["", "{broken", "[]", "7", '{"version": 1}', '{"version": 1, "seconds": 3}', "[" * 10_000,
      '{"version": 2, "seconds": {"a": 1.0}}', '{"version": 1, "seconds": {"a": "soon"}}',
-     '{"version": 1, "seconds": {"a": NaN}}', '{"version": 1, "seconds": {"a": -1}}', '{"a": 1e9}'],
+     '{"version": 1, "seconds": {"a": NaN}}', '{"version": 1, "seconds": {"a": -1}}', '{"a": "1"}'],
 )  # fmt: skip
 def test_a_damaged_or_foreign_file_knows_nothing_and_is_replaced(tmp_path, content):
     file = tmp_path / "times.json"
@@ -44,7 +44,7 @@ def test_a_damaged_or_foreign_file_knows_nothing_and_is_replaced(tmp_path, conte
 def test_the_oldest_are_forgotten(tmp_path):
     file = tmp_path / "times.json"
     old = {str(k): 1.0 for k in range(MOST)}
-    file.write_text(json.dumps({"version": 1, "seconds": old}))
+    file.write_text(json.dumps(old))
     times = MeasuredTimes(file)
     times.remember("new", 1.0)
     assert times.seconds("0", 1) is None

@@ -99,6 +99,29 @@ def test_its_scores_are_those_of_the_written_prediction(tiny, no_network, tmp_pa
     assert said["validation"]["pixel accuracy"] == pytest.approx((found == true).mean())
 
 
+def test_the_demo_clears_only_what_a_demo_made(tiny, no_network, tmp_path, capsys):
+    """A run of the user's, or a prediction, in the place where the demo writes its own."""
+    (tmp_path / "run").mkdir()
+    for name in ("run/best.safetensors", "prediction.tif"):
+        (tmp_path / name).write_bytes(b"mine")
+        assert main(["demo", "-o", str(tmp_path)]) == 2
+        assert f"{name} is there, and no demo of this version made it" in capsys.readouterr().err
+        assert (tmp_path / name).read_bytes() == b"mine"
+        (tmp_path / name).unlink()
+
+    run_demo(capsys, "--steps", 2, "-o", tmp_path)
+    (tmp_path / "run" / "run.json").write_bytes(b"another run")
+    assert main(["demo", "--steps", "2", "-o", str(tmp_path)]) == 2
+    assert (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_a_demo_that_cannot_begin_leaves_the_last_one(tiny, no_network, tmp_path, capsys):
+    run_demo(capsys, "--steps", 2, "-o", tmp_path)
+    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    assert main(["demo", "--steps", "0", "-o", str(tmp_path)]) == 2
+    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
 def test_the_demo_can_be_repeated_in_the_same_folder(tiny, no_network, tmp_path, capsys):
     first, _ = run_demo(capsys, "--steps", 2, "-o", tmp_path)
     second, _ = run_demo(capsys, "--steps", 2, "-o", tmp_path)

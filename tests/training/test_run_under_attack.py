@@ -414,3 +414,27 @@ def test_steps_go_on_in_a_run_whose_history_is_long(finished, tmp_path):
     config = tiny(steps=3, checkpoint_every=2, validate_every=2)
     events = list(Trainer(blobs(), config, run.path, resume=True).run())
     assert [e.step for e in events if isinstance(e, Step)] == [3]
+
+
+def test_a_diverged_training_exits_with_2_and_looks_at_the_batch_first(
+    tmp_path, monkeypatch, capsys
+):
+    """A loss that is no number is the rate's fault only where the pixels are numbers."""
+    from napari_unet.cli import main
+    from napari_unet.training.learner import Learner
+
+    monkeypatch.chdir(tmp_path)
+    small = ["--steps", "3", "--tile", "44", "--depth", "1", "--width", "2", "--device", "cpu"]
+    monkeypatch.setattr(Learner, "learn", lambda *_: float("nan"))
+    assert main(["train", "synthetic", "-o", "rate", *small]) == 2
+    assert "try a learning rate below" in capsys.readouterr().err
+
+    def spoil(_learner, batch):
+        batch.image[:] = float("nan")
+        return float("nan")
+
+    monkeypatch.setattr(Learner, "learn", spoil)
+    assert main(["train", "synthetic", "-o", "pixels", *small]) == 2
+    said = capsys.readouterr().err
+    assert "pixels that are not numbers" in said
+    assert "learning rate" not in said

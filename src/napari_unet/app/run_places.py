@@ -6,14 +6,16 @@ import datetime as dt
 import re
 from pathlib import Path
 
-import platformdirs
+from napari_unet.base.errors import CheckpointError
+from napari_unet.base.places import documents_folder, home_folder
+from napari_unet.base.regular_files import is_regular, opened
 
 __all__ = ["from_home", "interrupted_runs", "new_run", "recent_runs", "runs_folder", "short_path"]
 
 
 def runs_folder() -> Path:
     """Return the folder that holds the runs: beside the user's own documents, easy to find."""
-    return Path(platformdirs.user_documents_dir()) / "napari-unet" / "runs"
+    return documents_folder() / "napari-unet" / "runs"
 
 
 def new_run(stack: str, preset: str, folder: Path | None = None) -> Path:
@@ -65,21 +67,21 @@ def interrupted_runs(folder: Path | None = None) -> list[Path]:
 
 
 def _is_resumable(run: Path) -> bool:
-    if not (run / "state.pt").is_file():
+    if not is_regular(run / "state.pt"):
         return False
     try:
-        with (run / "history.jsonl").open("rb") as stream:
+        with opened(run / "history.jsonl", "history") as stream:
             stream.seek(0, 2)
             stream.seek(max(0, stream.tell() - 4096))
             return b'"Finished"' not in stream.read()
-    except OSError:
+    except CheckpointError:
         return False
 
 
 def from_home(path: Path) -> str:
     """Return a path with the home folder as ``~``."""
-    home = Path.home()
-    if path != home and path.is_relative_to(home):
+    home = home_folder()
+    if home is not None and path != home and path.is_relative_to(home):
         return str(Path("~") / path.relative_to(home))
     return str(path)
 

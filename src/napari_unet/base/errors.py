@@ -5,7 +5,14 @@ them derives from ``RuntimeError``: superqt's worker takes any ``RuntimeError``
 for a deleted widget and drops it silently.
 """
 
-__all__ = ["CheckpointError", "DataSetError", "DeviceError", "InputError", "UNetError"]
+__all__ = [
+    "CheckpointError",
+    "DataSetError",
+    "DeviceError",
+    "DivergedError",
+    "InputError",
+    "UNetError",
+]
 
 
 class UNetError(Exception):
@@ -22,6 +29,10 @@ class DataSetError(UNetError):
 
 class CheckpointError(UNetError):
     """A run folder or model file is missing, foreign, truncated or too new."""
+
+
+class DivergedError(UNetError):
+    """A training ended because its loss was no longer a number."""
 
 
 class DeviceError(UNetError):

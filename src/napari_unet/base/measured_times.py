@@ -7,17 +7,17 @@ wrong one.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import math
-import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import platformdirs
+from napari_unet.base.kept_answers import KeptAnswers
+from napari_unet.base.places import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["MeasuredTimes"]
 
-VERSION = 1  # of the file; others are not read
 MOST = 500
 """Tasks that are kept; the oldest go first."""
 
@@ -33,7 +33,7 @@ class MeasuredTimes:
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        self._file = file or Path(platformdirs.user_cache_dir("napari-unet")) / "times.json"
+        self._kept = KeptAnswers(file or cache_folder() / "times.json", float, MOST)
 
     def remember(self, task: str, seconds: float) -> None:
         """Keep how long one piece took; what is not a time is not kept.
@@ -45,33 +45,10 @@ class MeasuredTimes:
         seconds : float
             Of one piece, such as a step or a slice.
         """
-        if not (math.isfinite(seconds) and seconds > 0):
-            return
-        known = self._read()
-        known.pop(task, None)  # the newest is the last
-        known[task] = seconds
-        kept = dict(list(known.items())[-MOST:])
-        with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            beside = self._file.with_suffix(f".{os.getpid()}")
-            beside.write_text(json.dumps({"version": VERSION, "seconds": kept}), encoding="utf-8")
-            beside.replace(self._file)
+        if math.isfinite(seconds) and seconds > 0:
+            self._kept.put(task, float(seconds))
 
     def seconds(self, task: str, pieces: float) -> float | None:
         """Estimate the time of so many pieces; None where the same task was never measured."""
-        each = self._read().get(task)
-        return None if each is None else pieces * each
-
-    def _read(self) -> dict[str, float]:
-        try:
-            content = json.loads(self._file.read_text(encoding="utf-8"))
-            if content["version"] != VERSION:
-                return {}
-            found = dict(content["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return {}
-        return {
-            str(task): float(seconds)
-            for task, seconds in found.items()
-            if isinstance(seconds, int | float) and math.isfinite(seconds) and seconds > 0
-        }
+        each = self._kept.get(task)
+        return pieces * each if each is not None and 0 < each < math.inf else None

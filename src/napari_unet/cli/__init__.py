@@ -11,18 +11,19 @@ error), 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from napari_unet import __version__
 from napari_unet.base.errors import UNetError
+from napari_unet.base.explained import explained
+from napari_unet.base.plain_text import printable
 from napari_unet.cli import check, data, demo, evaluate, info, measure, predict, reproduce, train
-from napari_unet.cli.progress import Interrupted
+from napari_unet.cli.progress import INTERRUPTED, Interrupted, leaving_at_once
+from napari_unet.cli.streams import flush_output, prepare_streams, print_json, say
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["build_parser", "main"]
 
@@ -32,7 +33,7 @@ SUBCOMMANDS = (demo, check, train, predict, measure, evaluate, reproduce, data, 
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="napari-unet",
         description="Train the 2015 U-Net on your own image stack and predict with it.",
         epilog="napari-unet COMMAND --help says more about a command.",
@@ -50,6 +51,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints may quote any name."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line; return its exit code.
 
@@ -58,33 +66,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments
         Without the program's name; ``sys.argv[1:]`` by default.
     """
-    args = build_parser().parse_args(arguments)
+    prepare_streams()
+    with leaving_at_once():
+        try:
+            args = build_parser().parse_args(arguments)
+        finally:  # help has been printed, and "| head" may have seen enough
+            flush_output()
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run a subcommand; what goes wrong is one sentence, whoever says it."""
     if args.command in COMPUTING:
         from napari_unet.base.kept_memory import share_one_heap  # help needs no ctypes
 
         share_one_heap()
     try:
         result = args.run(args)
-    except UNetError as error:
-        return _fail(args, 2, str(error), type(error).__name__)
+        if args.json:
+            print_json(result)
     except Interrupted as error:
-        return _fail(args, 130, str(error), "Interrupted")
+        return _fail(args, INTERRUPTED, str(error), "Interrupted")
     except KeyboardInterrupt:
-        return _fail(args, 130, "stopped", "Interrupted")
-    except BrokenPipeError:  # the reader of a pipe went away, as in "| head"
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    if args.json:
-        _print_json(result)
+        return _fail(args, INTERRUPTED, "stopped", "Interrupted")
+    except Exception as error:
+        said = explained(error)
+        if said is None:
+            raise
+        return _fail(args, 2, str(said), type(said).__name__)
     return 0
 
 
 def _fail(args: argparse.Namespace, code: int, said: str, kind: str) -> int:
-    print(f"napari-unet: {said}", file=sys.stderr)
+    say(f"napari-unet: {said}")
     if args.json:
-        _print_json({"error": said, "kind": kind})
+        with suppress(UNetError):  # a full standard output, perhaps what was just said
+            print_json({"error": said, "kind": kind})
     return code
-
-
-def _print_json(result: Mapping[str, object]) -> None:
-    print(json.dumps(result, default=str), flush=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import UNetError
 from napari_unet.cli.inputs import add_stack_arguments, open_images, open_training_stacks
 from napari_unet.cli.progress import show_result
+from napari_unet.cli.streams import print_json
 
 if TYPE_CHECKING:
     import argparse
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }
     if _grave(findings):
         if args.json:
-            print(json.dumps(result), flush=True)
+            print_json(result)
         raise SystemExit(2)
     return result
 

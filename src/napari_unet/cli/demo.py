@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.atomic_files import write_atomically
+from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_folder
 from napari_unet.base.quantities import count, duration
+from napari_unet.base.regular_files import is_regular, read_whole
 from napari_unet.cli.places import places_read
 from napari_unet.cli.predict import predict_to_file
 from napari_unet.cli.progress import say, show_result
@@ -24,9 +29,15 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.pieces import Piece
     from napari_unet.report.page import Curves, Report
+    from napari_unet.training.events import Event
+    from napari_unet.training.run_folder import RunFolder
     from napari_unet.training.trainer import Trainer
 
 __all__ = ["add", "run"]
+
+
+MARK = ".demo"
+"""File beside a demo's run that says which run it is, so that only that one is ever cleared."""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -59,10 +70,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     name, stack, remark = open_demo_stack(args.data)
     say(remark or f"data: {stack.name}, {count(stack.n_slices, 'slice')}")
+    config = demo_config(name, args.steps)
     folder = RunFolder(args.output / "run")
-    folder.clear()
-    trainer, curves = Trainer(stack, demo_config(name, args.steps), folder.path), Curves()
-    trained = train_to_end(trainer, "napari-unet demo (it begins anew)", curves.add)
+    _begin_anew(folder, args.output)
+    trainer, curves = Trainer(stack, config, folder.path), Curves()
+
+    def each(event: Event) -> None:
+        _mark(folder, args.output)
+        curves.add(event)
+
+    trained = train_to_end(trainer, "napari-unet demo (it begins anew)", each)
 
     validation = trainer.data.splits[0].validation
     kept: list[Piece] = []
@@ -90,6 +107,47 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "validation": {"slices": len(found.slices), **found.to_dict()},
         "window": opened,
     }
+
+
+def _begin_anew(folder: RunFolder, output: Path) -> None:
+    """Clear what the last demo made there; refuse where something is not known to be a demo's.
+
+    Raises
+    ------
+    InputError
+        The sentence names what is in the way.
+    """
+    from napari_unet.training.run_folder import RUN_FILES
+
+    made = ("prediction.tif", "report.html", "pictures", *(f"run/{name}" for name in RUN_FILES))
+    present = [name for name in made if os.path.lexists(output / name)]
+    if not present:
+        return
+    if not _is_marked(folder, output):
+        raise InputError(
+            f"{output / present[0]} is there, and no demo of this version made it; name another "
+            "folder with -o, or remove it."
+        )
+    with folder.locked():
+        folder.clear()
+
+
+def _mark(folder: RunFolder, output: Path) -> None:
+    """Note, once, that the run in that folder is the demo's."""
+    if not _is_marked(folder, output):
+        write_atomically(output / MARK, _sum_of(folder))
+
+
+def _is_marked(folder: RunFolder, output: Path) -> bool:
+    if not (is_regular(output / MARK) and folder.exists()):
+        return False
+    return read_whole(output / MARK, "mark", 1000) == _sum_of(folder)
+
+
+def _sum_of(folder: RunFolder) -> bytes:
+    """SHA-256 of the description of a run, which no other run has."""
+    content = read_whole(folder.path / "run.json", "run description")
+    return hashlib.sha256(content).hexdigest().encode()
 
 
 def _report(
@@ -156,7 +214,6 @@ def _open_window(args: argparse.Namespace, name: str) -> bool:
 def _no_window() -> str:
     """Return why no window can be opened, or ""."""
     import importlib.util
-    import os
 
     if importlib.util.find_spec("napari") is None:
         return "it is not installed: pip install 'napari-unet-trainer[all]'"

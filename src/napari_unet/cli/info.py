@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     description = folder.description()
     if args.config:
         if not args.json:
-            print(json.dumps(description["config"], indent=2))
+            show_result(args, json.dumps(description["config"], indent=2))
         return dict(description["config"])
     result = _result_of(folder.history()) | _painted(path)
     show_result(args, *_run_lines(path, description, result))

@@ -6,21 +6,31 @@ Progress and remarks go to standard error; standard output holds only results.
 from __future__ import annotations
 
 import math
+import os
 import signal
-import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from napari_unet.base.plain_text import printable
 from napari_unet.base.quantities import duration, rate
+from napari_unet.cli.streams import remark_stream, say, show_result
 
 if TYPE_CHECKING:
-    from argparse import Namespace
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType, TracebackType
 
-__all__ = ["Bar", "Interrupted", "StopOnInterrupt", "closed_after", "say", "show_result"]
+__all__ = [
+    "INTERRUPTED",
+    "Bar",
+    "Interrupted",
+    "StopOnInterrupt",
+    "closed_after",
+    "leaving_at_once",
+    "say",
+    "show_result",
+]
 
 T = TypeVar("T")
 
@@ -29,10 +39,21 @@ class Interrupted(Exception):  # noqa: N818 - no error: the user asked for it
     """The user stopped the work; the text says what was kept and how to go on."""
 
 
+ENDS = tuple(
+    number
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if (number := getattr(signal, name, None)) is not None
+)
+"""Ctrl-C, the polite end that batch systems send, and a terminal that was closed."""
+
+INTERRUPTED = 130
+
+
 class StopOnInterrupt:
     """Context in which the first Ctrl-C asks to stop and the second one stops at once.
 
-    A polite end (SIGTERM), as batch systems send, is taken the same way.
+    A polite end (SIGTERM), as batch systems send, and a closed terminal (SIGHUP) are taken the
+    same way. What is ignored, as under nohup, stays ignored.
 
     Attributes
     ----------
@@ -42,13 +63,10 @@ class StopOnInterrupt:
 
     def __init__(self) -> None:
         self.requested = False
-        self._previous: dict[int, Any] = {}
+        self._handlers = _Handlers(ENDS, self._ask)
 
     def __enter__(self) -> StopOnInterrupt:
-        # Only the main thread may set handlers; elsewhere Ctrl-C is not ours to catch.
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._ask)
+        self._handlers.set()
         return self
 
     def __exit__(
@@ -57,14 +75,55 @@ class StopOnInterrupt:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
+        self._handlers.put_back()
 
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+    def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
-            raise KeyboardInterrupt
+            _leave(number, frame)
         self.requested = True
         say("stopping after this step (once more: at once)")
+
+
+@contextmanager
+def leaving_at_once() -> Iterator[None]:
+    """Context in which Ctrl-C ends the process, as long as nothing is there to be kept.
+
+    An exception might come up anywhere, in the middle of an import or of another's clean-up, and
+    be told as something else. Files are written whole or not at all, so that none is half written.
+    """
+    handlers = _Handlers((signal.SIGINT,), _leave)
+    handlers.set()
+    try:
+        yield
+    finally:
+        handlers.put_back()
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    with suppress(OSError):
+        os.write(2, b"napari-unet: stopped\n")
+    os._exit(INTERRUPTED)
+
+
+class _Handlers:
+    """Handlers of signals, and those that were there before."""
+
+    def __init__(
+        self, numbers: Sequence[int], handler: Callable[[int, FrameType | None], None]
+    ) -> None:
+        self._numbers, self._handler = numbers, handler
+        self._previous: dict[int, Any] = {}
+
+    def set(self) -> None:
+        # Only the main thread may set handlers; elsewhere Ctrl-C is not ours to catch.
+        if threading.current_thread() is threading.main_thread():
+            for number in self._numbers:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._previous[number] = signal.signal(number, self._handler)
+
+    def put_back(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
 
 
 class Bar:
@@ -88,14 +147,20 @@ class Bar:
         self._total, self._unit = total, unit
         self._next_line = 0.0
         self._bar: Any = None
-        if sys.stderr.isatty():
+        if remark_stream().isatty():
             from tqdm import tqdm
 
+            tqdm.monitor_interval = 0  # no thread beside the work: this bar is moved by it
             layout = "{unit} {n_fmt}/{total_fmt} |{bar:20}| {desc}"
             if total is None:
                 layout = "{unit} {n_fmt} {desc}"
             self._bar = tqdm(
-                total=total, initial=done, unit=unit, dynamic_ncols=True, bar_format=layout
+                total=total,
+                initial=done,
+                unit=unit,
+                dynamic_ncols=True,
+                bar_format=layout,
+                file=remark_stream(),
             )
 
     def show(self, done: int, seconds_left: float, per_second: float = 0.0, said: str = "") -> None:
@@ -117,7 +182,7 @@ class Bar:
         if self._bar is None:
             say(text)
         else:
-            self._bar.write(text, file=sys.stderr)
+            self._bar.write(printable(text), file=remark_stream())
 
     def resize(self, total: int) -> None:
         """Change the number of pieces."""
@@ -141,13 +206,3 @@ def closed_after(work: Iterator[T]) -> Iterator[Iterator[T]]:
         close = getattr(work, "close", None)
         if close is not None:
             close()
-
-
-def say(text: str) -> None:
-    """Print a remark on standard error."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def show_result(args: Namespace, *lines: str) -> None:
-    """Print a result for people: on standard output, which ``--json`` keeps for machines."""
-    print(*lines, sep="\n", file=sys.stderr if args.json else sys.stdout, flush=True)

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.base.errors import InputError
+from napari_unet.base.errors import DivergedError, InputError
 from napari_unet.base.output_guard import check_output_folder
 from napari_unet.base.quantities import count, duration, score
 from napari_unet.cli.inputs import (
@@ -144,6 +144,8 @@ def train_to_end(trainer: Trainer, how_to_go_on: str, each: Any = None) -> dict[
     ------
     Interrupted
         On Ctrl-C, after the run was saved.
+    DivergedError
+        When the loss was no longer a number, after the last good model was saved.
     """
     monitor = Monitor()
     with StopOnInterrupt() as stop, closing(monitor), closed_after(trainer.run()) as events:
@@ -157,6 +159,8 @@ def train_to_end(trainer: Trainer, how_to_go_on: str, each: Any = None) -> dict[
         raise Interrupted(
             f"stopped after step {monitor.step:,}, the run is kept; go on with: {how_to_go_on}"
         )
+    if monitor.diverged:
+        raise DivergedError(monitor.diverged)
     return monitor.result()
 
 
@@ -169,9 +173,12 @@ class Monitor:
         Steps so far.
     finished : bool
         All steps are done.
+    diverged : str
+        Why it ended early, or "".
     """
 
     def __init__(self) -> None:
+        self.diverged = ""
         self.step = 0
         self.finished = False
         self._outcome: dict[str, Any] = {"run": None, "steps": 0, "finished": False}
@@ -248,8 +255,7 @@ class Monitor:
         )
 
     def _on_diverged(self, event: Diverged) -> None:
-        self._outcome["diverged"] = event.message
-        self._say(event.message)
+        self.diverged = event.message
 
     def _on_finished(self, event: Finished) -> None:
         self.finished = True

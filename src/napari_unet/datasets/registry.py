@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from napari_unet.base import places
 from napari_unet.base.errors import DataSetError
 from napari_unet.datasets.download import (
     ATTEMPTS,
@@ -161,9 +162,7 @@ def names() -> tuple[str, ...]:
 
 def cache_folder() -> Path:
     """Folder of downloaded data sets: the platform's cache."""
-    import platformdirs
-
-    return Path(platformdirs.user_cache_path("napari-unet"))
+    return places.cache_folder()
 
 
 def path(name: str, data_dir: str | Path | None = None) -> Path | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from napari_unet.base.explained import means_no_memory
 from napari_unet.base.kept_memory import give_back
 
 if TYPE_CHECKING:
@@ -118,12 +119,7 @@ def available_memory(device: str) -> int:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception of torch means that memory did not suffice."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and (
-        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
-    )
+    return isinstance(error, torch.OutOfMemoryError) or means_no_memory(error)
 
 
 def free_memory(device: str) -> None:

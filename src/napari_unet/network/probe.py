@@ -22,12 +22,15 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-import platformdirs
 import torch
+from pydantic import Field, with_config
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
+from napari_unet.base.kept_answers import KeptAnswers
 from napari_unet.base.kept_memory import kept_heap
+from napari_unet.base.places import cache_folder
 from napari_unet.config.size_rule import next_valid_size, smallest_input
 from napari_unet.network.compute import Compute, available_memory, is_out_of_memory, limit_threads
 from napari_unet.network.inference import (
@@ -82,14 +85,37 @@ def fastest_on_cpu(network: UNetConfig, purpose: Purpose, threads: int) -> Compu
     if forward_flops(network, side, side) < WORTH_PROBING:
         return plain
     key = _key(network, purpose, threads)
-    known = _read_answers().get(key)
-    if known is not None:
-        with suppress(TypeError, KeyError, ValueError):
-            pace = tuple((int(pixels), float(time)) for pixels, time in known["pace"])
-            return replace(plain, **{**known, "pace": pace})
+    known = _answers().get(key)
+    if known is not None and known["threads"] <= threads:
+        return replace(
+            plain,
+            dtype=known["dtype"],
+            channels_last=known["channels_last"],
+            threads=known["threads"],
+            pace=tuple(known["pace"]),
+        )
     answer = _probe(network, purpose, plain)
-    kept = {name: getattr(answer, name) for name in ("dtype", "channels_last", "threads", "pace")}
-    return answer if _remember(key, kept) else plain
+    kept: Answer = {
+        "dtype": answer.dtype,
+        "channels_last": answer.channels_last,
+        "threads": answer.threads,
+        "pace": list(answer.pace),
+    }
+    return answer if _answers().put(key, kept) else plain
+
+
+Pixels = Annotated[int, Field(ge=1, le=10**12)]
+Nanoseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+@with_config(extra="forbid")
+class Answer(TypedDict):
+    """What is remembered of a way of computing."""
+
+    dtype: Literal["float32", "bfloat16"]
+    channels_last: bool
+    threads: Annotated[int, Field(ge=1)]
+    pace: list[tuple[Pixels, Nanoseconds]]
 
 
 # -- the race ------------------------------------------------------------------
@@ -286,25 +312,9 @@ def _key(network: UNetConfig, purpose: str, threads: int) -> str:
     return hashlib.sha256(json.dumps(described).encode()).hexdigest()[:16]
 
 
+def _answers() -> KeptAnswers[Answer]:
+    return KeptAnswers(_answers_file(), Answer)
+
+
 def _answers_file() -> Path:
-    return platformdirs.user_cache_path("napari-unet") / "compute.json"
-
-
-def _read_answers() -> dict[str, dict[str, Any]]:
-    with suppress(OSError, ValueError):
-        answers = json.loads(_answers_file().read_text(encoding="utf-8"))
-        if isinstance(answers, dict):
-            return answers
-    return {}
-
-
-def _remember(key: str, answer: dict[str, Any]) -> bool:
-    path = _answers_file()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(f".{os.getpid()}.tmp")
-        beside.write_text(json.dumps({**_read_answers(), key: answer}, indent=1), encoding="utf-8")
-        beside.replace(path)
-    except OSError:
-        return False
-    return True
+    return cache_folder() / "compute.json"

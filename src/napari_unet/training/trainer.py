@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Intensity, Stack
     from napari_unet.network.compute import Compute
     from napari_unet.training.painting import Painting
-    from napari_unet.training.sampling import TileSampler
+    from napari_unet.training.sampling import Batch, TileSampler
 
 __all__ = [
     "Adjusted",
@@ -199,7 +199,7 @@ class Trainer:
                 if learner.remark:
                     yield Adjusted(learner.remark)
                 if not math.isfinite(loss):
-                    yield self._diverged()
+                    yield self._diverged(batch)
                     return
                 yield self._stepped(loss, time.perf_counter() - begun, waited)
                 if self._due(self.config.validation_interval) and len(self.validation):
@@ -391,7 +391,7 @@ class Trainer:
         """Remember the network as it is, for when it diverges."""
         self._last_good = self.learner.step, copy.deepcopy(self.learner.network.state_dict())
 
-    def _diverged(self) -> Diverged:
+    def _diverged(self, batch: Batch) -> Diverged:
         step = self.learner.step + 1
         self.learner.step, weights = self._last_good
         self.learner.set_weights(weights)
@@ -399,10 +399,14 @@ class Trainer:
         if self.folder is not None and good:
             self.folder.write_model("last", self.model)
         self._saved_step = good  # the state stays that of the last checkpoint
+        stays = f"the model of step {good} stays" if good else "nothing good had been kept yet"
+        if bool(batch.image.isfinite().all()):
+            advice = f"try a learning rate below {self.config.learning_rate:g}"
+        else:
+            advice = "the image holds pixels that are not numbers, which no rate can help: mend it"
         message = (
-            f"the loss was no longer a number at step {step}, so training stopped; "
-            + (f"the model of step {good} stays" if good else "nothing good had been kept yet")
-            + f": try a learning rate below {self.config.learning_rate:g}"
+            f"the loss was no longer a number at step {step}, so training stopped; {stays}: "
+            f"{advice}"
         )
         return self._record(Diverged(step, message))
 

@@ -7,6 +7,7 @@ import logging
 from napari.utils import notifications
 
 from napari_unet.base.errors import UNetError
+from napari_unet.base.explained import explained
 
 __all__ = ["sentence", "show_error", "show_info", "show_warning"]
 
@@ -20,11 +21,9 @@ def sentence(error: BaseException) -> str:
     the system (a full disk, a missing file) say what they are; all others say
     that they were not foreseen, and their traceback goes to the log.
     """
-    if isinstance(error, UNetError):
-        return _capital(str(error))
-    if isinstance(error, OSError) and error.strerror:
-        where = f" ({error.filename})" if error.filename else ""
-        return f"The file system refused: {error.strerror}{where}."
+    said = explained(error)
+    if said is not None:
+        return _capital(str(said))
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     return f"Something unexpected happened: {text}."
 
