@@ -11,6 +11,7 @@ import numpy as np
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import UNetError
 from napari_unet.images.grey_values import GreyValues, measure_grey_values
+from napari_unet.images.outside import mark_outside
 from napari_unet.images.stack import Stack, sample_blocks
 from napari_unet.preflight import Finding, find
 from napari_unet.training.data import TrainingData
@@ -100,6 +101,7 @@ def look_at(stack: Stack, **checks: Any) -> Iterator[GreyValues | Finding]:
     """Measure the grey values, then find what there is to say; see `preflight.find`."""
     values, split = None, None
     config, others = checks.get("config"), checks.get("others", ())
+    stack = mark_outside(stack, "border" if config is None else config.outside, lazy=True)
     if stack.labels is not None and config is not None:
         with suppress(UNetError):
             split = TrainingData((stack, *others), config).given_splits[0]

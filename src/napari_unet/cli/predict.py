@@ -100,6 +100,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="which grey values count as dark and bright: those of the images that the model "
         "learnt from (default), or those of this image, measured anew",
     )
+    parser.add_argument(
+        "--outside",
+        choices=("border", "all"),
+        default="border",
+        help="pixels that are NaN and lie outside of the image, where the result is 0: those that "
+        "reach the border of their slice (default), or all",
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument(
         "--threshold",
@@ -166,6 +173,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if output.kind != "objects":
             raise InputError("--table measures objects: add --output objects.")
         check_table(args.table, args)
+    from napari_unet.images.outside import mark_outside, say_outside
     from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.training.run_folder import load_model
 
@@ -176,6 +184,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
     def one(stack: Stack, file: Path) -> tuple[dict[str, Any], ObjectTable | None]:
+        stack = mark_outside(stack, args.outside, lazy=True)
+        if stack.outside is not None:
+            say(f"{stack.name}: {say_outside(stack)}")
         for remark in image_remarks(model, stack, **how):
             say(remark.text + OFFERS[remark.offer])
         table = None if args.table is None else TableMaker(stack, named_classes(model.scheme))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 from napari_unet.base.errors import InputError
 from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.network import UNetConfig
+from napari_unet.config.outside import OUTSIDE, Outside
 from napari_unet.config.settings import Settings
 from napari_unet.config.size_rule import output_size
 from napari_unet.config.split import SplitConfig
@@ -71,6 +72,9 @@ class TrainConfig(Settings):
     pixel_size : float, (float, float), "first" or None
         What every stack is resampled to before it is zoomed, in the unit of the first one (y, x);
         "first" is the pixel size of that one, None leaves all as they are.
+    outside : {"border", "all"}
+        Pixels that are NaN and lie outside of the image: those that reach the border of their
+        slice, or all of them. They weigh nothing; the image is mirrored there.
     zoom : float
         How many times as many pixels the network sees along y and x; 0.5 halves
         the images before training, and before every prediction.
@@ -117,6 +121,7 @@ class TrainConfig(Settings):
     split: SplitConfig = field(default_factory=SplitConfig)
     intensity: Literal["stack", "image"] = "stack"
     pixel_size: float | tuple[float, float] | Literal["first"] | None = None
+    outside: Outside = "border"
     zoom: float = 1.0
     validate_every: int | None = None
     checkpoint_every: int = 200
@@ -156,6 +161,7 @@ class TrainConfig(Settings):
             msg = f"the seed must be a whole number of at least 0, got {self.seed!r}"
             raise InputError(msg)
         _check_pixel_size(self.pixel_size)
+        _one_of("outside", self.outside, OUTSIDE)
         check_zoom(self.zoom)
         output_size(self.tile, self.network.depth)
 

@@ -31,6 +31,12 @@ SAMPLE_SLICES = 16
 SAMPLE_BLOCK = 512  # px, side of the squares read from planes that are too large
 SAMPLE_GRID = 4  # squares per side of such a plane
 
+WAY_OUT = (
+    "take every NaN as outside of the image (--outside all), or replace them, for example with the "
+    "darkest value"
+)
+"""What to do about grey values that are not finite."""
+
 
 @dataclass(frozen=True)
 class Intensity:
@@ -279,7 +285,7 @@ def _sample_spans(n: int) -> list[slice]:
 
 
 def read_sample(stack: Stack, blocks: Iterator[Block], split: Split | None = None) -> NDArray[Any]:
-    """Read the grey values (C, n) of blocks, but for those in the region that ``split`` hides.
+    """Read the grey values (C, n) of blocks, but for those outside or that ``split`` hides.
 
     Raises
     ------
@@ -293,14 +299,16 @@ def read_sample(stack: Stack, blocks: Iterator[Block], split: Split | None = Non
             bad = "NaN" if np.isnan(part).any() else "infinite"
             raise InputError(
                 f"expected finite grey values, but slice {i} of {stack.name!r} contains {bad} "
-                "pixels: replace them, for example with the darkest value."
+                f"pixels: {WAY_OUT}."
             )
         hidden = None if split is None else split.hidden(rows, cols)
-        if hidden is None:
+        outside = stack.outside_crop(i, rows, cols)
+        if hidden is None and outside is None:
             parts.append(part.reshape(stack.channels, -1))
         else:
-            seen = np.ones(part.shape[1:], bool)
-            seen[hidden] = False
+            seen = np.ones(part.shape[1:], bool) if outside is None else ~outside
+            if hidden is not None:
+                seen[hidden] = False
             parts.append(part[:, seen])
     return np.concatenate(parts, axis=1)
 

@@ -150,10 +150,15 @@ def _described(stack: Stack, image: Any, labels: Any, shape: tuple[int, ...]) ->
     for k, n, m in zip((-2, -1), stack.plane_shape, shape):
         before, scale[k] = scale[k], scale[k] * n / m
         translate[k] += (scale[k] - before) / 2  # of the first pixel's centre
+    outside = None
+    if stack.outside is not None:
+        rows, cols = (_nearest(n, m) for n, m in zip(stack.plane_shape, shape))
+        outside = stack.outside[:, rows][:, :, cols]
     return Stack(
         stack.name,
         image,
         axes,
+        outside=outside,
         labels=labels,
         scheme=stack.scheme,
         annotated=stack.annotated,

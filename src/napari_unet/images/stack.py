@@ -61,6 +61,9 @@ class Stack:
         One per channel, or none.
     notes
         What whoever read it has to say about it, one sentence each.
+    outside
+        (slices, Y, X) bool: pixels that do not belong to the image, whatever they show; see
+        `napari_unet.images.outside`. None: there are none.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Stack:
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    outside: Any | None = None
     _label_axes: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -207,6 +211,13 @@ class Stack:
         if "c" not in order:
             crop, order = crop[None], ["c", *order]
         return crop.transpose([order.index(a) for a in "cyx"])
+
+    def outside_crop(self, i: int, rows: slice, cols: slice) -> NDArray[np.bool_] | None:
+        """Read which pixels of a crop lie outside of the image: (h, w); None where none do."""
+        if self.outside is None:
+            return None
+        crop: NDArray[np.bool_] = _read(self.outside, self.name, [i, rows, cols])
+        return crop
 
     def image_plane(self, i: int) -> NDArray[Any]:
         """Read slice ``i``: (C, Y, X), dtype of the image."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from napari_unet.images.outside import mark_outside
 from napari_unet.images.resampling import relative_pixel_size
 from napari_unet.images.zoom import zoom_for, zoomed_shape
 
@@ -77,6 +78,7 @@ def image_remarks(
         When pixels are to be matched but cannot be compared, or a grey value looked at is NaN or
         infinite.
     """
+    stack = mark_outside(stack, slices=slices, lazy=True)
     found = [_of_pixels(model, stack, match_pixels=match_pixels)]
     if grey_values == "model" and model.intensity.mode == "stack":
         found.append(_of_grey_values(model, stack, slices))

@@ -24,6 +24,8 @@ from napari_unet.base.errors import DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
 from napari_unet.base.prefetch import ahead
 from napari_unet.config.size_rule import previous_valid_size, smallest_plan
+from napari_unet.images.intensity import WAY_OUT
+from napari_unet.images.outside import mark_outside
 from napari_unet.images.stack import Intensity, Stack, guess_axes
 from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack, zoomed_shape
 from napari_unet.network.choice import choose
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.config.outside import Outside
     from napari_unet.config.split import Region
     from napari_unet.network.unet import UNet
 
@@ -168,6 +171,7 @@ def predict(
     mirror_average: bool = False,
     match_pixels: bool = False,
     grey_values: Literal["model", "image"] = "model",
+    outside: Outside = "border",
     memory: int | None = None,
     compute: Compute | None = None,
     lookahead: bool = True,
@@ -204,6 +208,9 @@ def predict(
     grey_values : {"model", "image"}
         Which grey values become 0 and 1: those that the model learnt from, or
         those of this image, measured as the model's were.
+    outside : {"border", "all"}
+        Pixels that are NaN and lie outside of the image: those that reach the border of their
+        slice, or all of them. The image is mirrored there, and the result is 0.
     memory : int, optional
         Bytes the computation may take; 40 % of what is free when omitted.
     compute : Compute, optional
@@ -241,6 +248,7 @@ def predict(
         raise InputError(msg)
     if tile is not None and tile < 1:
         raise InputError(f"a tile needs at least 1 pixel a side, got {tile}: give 1 or more")
+    stack = mark_outside(stack, outside, slices=chosen, lazy=True)
     if grey_values == "image" and isinstance(model, TrainedModel):
         measured = Intensity.measure(stack, model.intensity.percentiles)
         model = replace(model, intensity=measured)
@@ -260,9 +268,20 @@ def predict(
 
     with kept_heap():
         if zoom == UNZOOMED:
-            yield from run.tiles(chosen, lay_out(region), batch)
+            pieces = run.tiles(chosen, lay_out(region), batch)
         else:
-            yield from _zoomed(run, stack, chosen, region, lay_out, batch)
+            pieces = _zoomed(run, stack, chosen, region, lay_out, batch)
+        with closing(pieces):
+            for piece in pieces:
+                yield _nothing_outside(stack, piece)
+
+
+def _nothing_outside(stack: Stack, piece: Piece) -> Piece:
+    """Return a piece with 0 wherever no image is."""
+    outside = stack.outside_crop(piece.slice_index, piece.rows, piece.cols)
+    if outside is None or not outside.any():
+        return piece
+    return piece.with_values(np.where(outside, np.float32(0), piece.values))
 
 
 def _zoom(model: TrainedModel | UNet, stack: Stack, *, match_pixels: bool) -> tuple[float, float]:
@@ -278,7 +297,7 @@ def _zoomed(
     region: Region | None,
     lay_out: Callable[[Region | None], TilePlan],
     batch: int,
-) -> Iterator[Piece]:
+) -> Generator[Piece, None, None]:
     """Predict the zoomed stack part by part, and bring each part back."""
     shape, small = stack.plane_shape, run.stack.plane_shape
     parts = list(blocks(shape, small, checked_region(region, shape)))
@@ -344,7 +363,9 @@ class _Run:
         for layer in (*self.network.down, *self.network.merge):
             layer.register_forward_pre_hook(partial(_break_off, self._unwanted))
 
-    def tiles(self, slices: Sequence[int], plan: TilePlan, batch: int) -> Iterator[Piece]:
+    def tiles(
+        self, slices: Sequence[int], plan: TilePlan, batch: int
+    ) -> Generator[Piece, None, None]:
         """Predict slice after slice; when memory ends, go on with smaller tiles."""
         pace = _Pace()
         remaining = list(slices)
@@ -413,7 +434,7 @@ class _Run:
         if not np.isfinite(tile).all():
             msg = (
                 f"slice {i} of {self.stack.name!r} must hold finite grey values, got NaN or "
-                "infinity: replace them, for example by 0, and predict again"
+                f"infinity: {WAY_OUT}"
             )
             raise InputError(msg)
         return tile

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import UNetError
+from napari_unet.images.outside import mark_outside, say_outside
 from napari_unet.preflight.alignment import check_alignment, check_placement
 from napari_unet.preflight.axes import check_axes
 from napari_unet.preflight.finding import FIXES, Finding, Fix
@@ -72,6 +73,10 @@ def find(
     """
     yield Finding("info", describe_image(stack), check="size")
     yield from check_axes(stack)
+    stack = mark_outside(stack, "border" if config is None else config.outside, lazy=True)
+    if stack.outside is not None:
+        text = say_outside(stack)
+        yield Finding("info", text[0].upper() + text[1:], check="outside")
     sample = Sample(stack)
     if not sample.whole:
         yield Finding("info", sample.describe(), check="sample")

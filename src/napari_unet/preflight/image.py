@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.base.quantities import count
+from napari_unet.images.intensity import WAY_OUT
 from napari_unet.images.stack import Intensity
 from napari_unet.preflight.finding import Finding, listed
 from napari_unet.preflight.sample import can_leave_out
@@ -145,8 +146,7 @@ def _not_finite(stack: Stack, slices: list[int]) -> Finding:
     return Finding(
         "error",
         f"{count(len(slices), 'slice')} of {stack.name!r} ({listed(slices)}) "
-        f"{'contains' if len(slices) == 1 else 'contain'} NaN or infinite pixels; replace them, "
-        "for example with the darkest value.",
+        f"{'contains' if len(slices) == 1 else 'contain'} NaN or infinite pixels; {WAY_OUT}.",
         check="finite",
     )
 

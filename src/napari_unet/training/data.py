@@ -24,6 +24,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.base.units import ratio
 from napari_unet.config.size_rule import border, previous_valid_size, smallest_input
 from napari_unet.images.intensity import training_limits
+from napari_unet.images.outside import mark_outside, say_outside
 from napari_unet.images.resampling import reach, resample, resampled_labels, resampled_shape
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.training.planes import SeenImages, SeenTruth, everything
@@ -148,7 +149,8 @@ class TrainingData:
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
         """The stacks as the network sees them."""
-        return tuple(map(self._resampled, self.given, self._sizes))
+        marked = (mark_outside(one, self.config.outside, lazy=self._lazy) for one in self.given)
+        return tuple(map(self._resampled, marked, self._sizes))
 
     def _resampled(self, stack: Stack, size: tuple[float, float] | None) -> Stack:
         if size is None:
@@ -188,6 +190,8 @@ class TrainingData:
                 if size is not None:
                     old, new = (" × ".join(map(str, one)) for one in (stack.plane_shape, shape))
                     notes.append(f"{stack.name}: resampled from {old} to {new} pixels a slice.")
+        read = self.__dict__.get("stacks", ())  # not for this alone
+        notes += [f"{one.name}: {say_outside(one)}" for one in read if one.outside is not None]
         return tuple(notes)
 
     def placement(self, stack_index: int) -> Placement:
@@ -325,13 +329,14 @@ class TrainingData:
         given, seen = list(self.given), list(self.stacks)
         given[stack_index] = stack
         size, was = self._sizes[stack_index], seen[stack_index]
-        if size is None:
-            seen[stack_index] = stack
-        elif stack.image is before.image:
-            labels = resampled_labels(stack, was.plane_shape, lazy=self._lazy)
+        if stack.image is before.image:
+            labels = stack.labels
+            if size is not None:
+                labels = resampled_labels(stack, was.plane_shape, lazy=self._lazy)
             seen[stack_index] = was.with_labels(labels, stack.scheme, stack.annotated)
         else:
-            seen[stack_index] = resample(stack, size, lazy=self._lazy)
+            marked = mark_outside(stack, self.config.outside, lazy=self._lazy)
+            seen[stack_index] = self._resampled(marked, size)
         self.given = tuple(given)
         self.__dict__["stacks"] = tuple(seen)
 
@@ -392,7 +397,7 @@ class TrainingData:
 
 
 def _resampling(config: TrainConfig) -> tuple[object, ...]:
-    return config.pixel_size, config.zoom
+    return config.pixel_size, config.zoom, config.outside
 
 
 def _division(config: TrainConfig) -> tuple[object, ...]:

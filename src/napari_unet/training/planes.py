@@ -19,6 +19,7 @@ from napari_unet.annotation.labels import Target, read_target
 from napari_unet.annotation.object_distance import maps_of_window
 from napari_unet.annotation.weights import TOLERANCE, target_weights
 from napari_unet.base.errors import InputError
+from napari_unet.images.intensity import WAY_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,14 +71,15 @@ class SeenImages:
         InputError
             Where a grey value is not a number, or infinite.
         """
-        crop = self._limits(i).normalise(self.stack.image_crop(i, rows, cols))
+        with np.errstate(over="ignore"):  # found below
+            crop = self._limits(i).normalise(self.stack.image_crop(i, rows, cols))
         hidden = self.split.hidden(rows, cols) if self.blind else None
         if hidden is not None:
             crop[:, hidden[0], hidden[1]] = 0  # the grey value `low`
         if self.stack.dtype.kind == "f" and not np.isfinite(crop).all():
             raise InputError(
                 f"expected finite grey values, but slice {i} of {self.stack.name!r} contains NaN "
-                "or infinite pixels: replace them, for example with the darkest value."
+                f"or infinite pixels: {WAY_OUT}."
             )
         return crop
 
@@ -199,23 +201,28 @@ class SeenTruth:
             labels = labels.copy()
             labels[hidden] = 0 if self.scheme.annotation == "sparse" else self.scheme.values[0]
         target = read_target(labels, scheme)
-        for part in self._unknown(rows, cols):
+        for part in self._unknown(i, rows, cols):
             target.known[part] = False
             target.classes[part] = 0
         return target
 
-    def _unknown(self, rows: slice, cols: slice) -> Iterator[tuple[slice, slice]]:
+    def _unknown(
+        self, i: int, rows: slice, cols: slice
+    ) -> Iterator[tuple[slice, slice] | NDArray[np.bool_]]:
         """Parts of a window from which nothing may be learnt, whatever the labels say."""
         near = self.split.untrained(rows, cols) if self.blind else None
         if near is not None:
             yield near
+        outside = self.stack.outside_crop(i, rows, cols)
+        if outside is not None:
+            yield outside
 
     @property
     def may_be_partial(self) -> bool:
         """Whether a pixel of a slice may be unknown."""
         scheme = self.scheme
         ignores = scheme.annotation == "sparse" or scheme.ignore is not None
-        return ignores or self.split.region is not None
+        return ignores or self.split.region is not None or self.stack.outside is not None
 
     def known(self, i: int, rows: slice, cols: slice) -> NDArray[np.bool_]:
         """Where a window is annotated, (h, w) bool; cheaper than its whole target."""
@@ -225,7 +232,7 @@ class SeenTruth:
             known &= labels != 0
         if scheme.ignore is not None:
             known &= labels != scheme.ignore
-        for part in self._unknown(rows, cols):
+        for part in self._unknown(i, rows, cols):
             known[part] = False
         return known
 
