@@ -52,9 +52,14 @@ def mark_outside(
     Returns
     -------
     Stack
-        The same one where nothing is NaN; else with another image, and ``outside`` set.
+        The same one where nothing is NaN, or everything; else with another image, and ``outside``
+        set.
     """
-    if stack.dtype.kind != "f" or stack.outside is not None or not _has_nan(stack, slices):
+    if (
+        stack.dtype.kind != "f"
+        or stack.outside is not None
+        or not _holds_nan_and_image(stack, slices)
+    ):
         return stack
     inner = [a for a in stack.axes if a in "cyx"]
     order = [stack.axes.index(a) for a in (*stack.leading_axes, *inner)]
@@ -146,8 +151,14 @@ def _at_border(nan: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-def _has_nan(stack: Stack, slices: Sequence[int] | None) -> bool:
-    return any(np.isnan(stack.image_crop(*block)).any() for block in _to_look_at(stack, slices))
+def _holds_nan_and_image(stack: Stack, slices: Sequence[int] | None) -> bool:
+    nan = image = False
+    for block in _to_look_at(stack, slices):
+        missing = np.isnan(stack.image_crop(*block)).any(axis=0)
+        nan, image = nan or bool(missing.any()), image or not missing.all()
+        if nan and image:
+            return True
+    return False  # without any image there is nothing to be outside of
 
 
 def _to_look_at(stack: Stack, slices: Sequence[int] | None) -> Iterator[tuple[int, slice, slice]]:
