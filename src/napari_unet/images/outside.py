@@ -55,11 +55,7 @@ def mark_outside(
         The same one where nothing is NaN, or everything; else with another image, and ``outside``
         set.
     """
-    if (
-        stack.dtype.kind != "f"
-        or stack.outside is not None
-        or not _holds_nan_and_image(stack, slices)
-    ):
+    if stack.dtype.kind != "f" or stack.outside is not None or not _has_both(stack, slices):
         return stack
     inner = [a for a in stack.axes if a in "cyx"]
     order = [stack.axes.index(a) for a in (*stack.leading_axes, *inner)]
@@ -151,7 +147,7 @@ def _at_border(nan: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return found
 
 
-def _holds_nan_and_image(stack: Stack, slices: Sequence[int] | None) -> bool:
+def _has_both(stack: Stack, slices: Sequence[int] | None) -> bool:
     nan = image = False
     for block in _to_look_at(stack, slices):
         missing = np.isnan(stack.image_crop(*block)).any(axis=0)
