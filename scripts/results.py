@@ -23,9 +23,9 @@ from napari_unet.annotation.labels import read_target
 from napari_unet.base.quantities import duration
 from napari_unet.datasets import registry as datasets
 from napari_unet.evaluation.metrics import isbi2012
+from napari_unet.evaluation.pictures import colour_objects, grey, mark_errors, montage
 from napari_unet.prediction.arrays import predict_probabilities
 from napari_unet.report.page import Curves
-from napari_unet.report.pictures import colour_objects, grey, mark_errors, montage
 from napari_unet.training.run_folder import load_model
 from napari_unet.training.trainer import Finished, Prepared, TrainConfig, Trainer, Validated
 

@@ -17,9 +17,7 @@ from napari_unet.base.errors import DataSetError
 from napari_unet.cli import main
 from napari_unet.config.network import UNetConfig
 from napari_unet.datasets import registry as datasets
-from napari_unet.report import demo
-from napari_unet.report.curves import Curve, draw_curves, smooth, ticks
-from napari_unet.report.pictures import (
+from napari_unet.evaluation.pictures import (
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
     Panel,
@@ -30,6 +28,8 @@ from napari_unet.report.pictures import (
     montage,
     panels,
 )
+from napari_unet.report import demo
+from napari_unet.report.curves import Curve, draw_curves, smooth, ticks
 
 # -------------------------------------------------------------------------------------- the demo
 

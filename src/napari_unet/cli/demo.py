@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_output_folder(args.output, places_read(args))
     from napari_unet.prediction.pieces import collect
     from napari_unet.report.demo import demo_config, open_demo_stack, scores
-    from napari_unet.report.page import Curves, write_report
+    from napari_unet.report.page import Curves, progress_picture, write_report
     from napari_unet.training.run_folder import RunFolder
     from napari_unet.training.trainer import Trainer
 
@@ -95,6 +96,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     planes = dict(zip(validation, collect(kept, stack, slices=validation, channels=channels)))
     found = scores(stack, planes)
     report = _report(stack, remark, trainer, curves, planes, trained, predicted, found)
+    if pictures := folder.pictures.files():
+        caption = (
+            "The first slice that validates, from the first validation to the last: image, "
+            "labels, prediction and errors, orange where too much was found and blue where "
+            "something is missing."
+        )
+        shown = ("progress.png", caption, progress_picture(pictures))
+        report = replace(report, pictures=[*report.pictures, shown])
     page = write_report(args.output, report)
     show_result(args, report.summary, f"the report is {page}")
     opened = _open_window(args, name)

@@ -48,8 +48,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             show_result(args, json.dumps(description["config"], indent=2))
         return dict(description["config"])
     result = _result_of(folder.history()) | _painted(path)
-    show_result(args, *_run_lines(path, description, result))
-    return {"run": str(path), **description, "result": result}
+    pictures = [str(file) for file in folder.pictures.files().values()]
+    lines = _run_lines(path, description, result)
+    if pictures:
+        lines.append(f"{'Pictures':<10} {len(pictures)}, one a validation, the last {pictures[-1]}")
+    show_result(args, *lines)
+    return {"run": str(path), **description, "result": result, "pictures": pictures}
 
 
 def _result_of(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -76,6 +76,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="begin with the weights of a run or model file",
     )
     add_painting(parser)
+    parser.add_argument(
+        "--tensorboard",
+        metavar="DIR",
+        type=Path,
+        help="write losses, scores and pictures for TensorBoard as well",
+    )
     _add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -118,7 +124,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         start_from=load_model(args.start_from) if args.start_from else None,
         painting=painting,
     )
-    result = train_to_end(trainer, f"napari-unet train … -o {args.output} --resume")
+    how_to_go_on = f"napari-unet train … -o {args.output} --resume"
+    if args.tensorboard is None:
+        result = train_to_end(trainer, how_to_go_on)
+    else:
+        from napari_unet.training.tracking import TensorBoard
+
+        with TensorBoard(args.tensorboard, args.output) as board:
+            result = train_to_end(trainer, how_to_go_on, board.add)
     show_result(args, *_result_lines(result))
     return result
 

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 
 from napari_unet.annotation.labels import read_target
 from napari_unet.annotation.weights import target_weights
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.config.weights import WeightConfig
-from napari_unet.prediction.objects import instances
-from napari_unet.report.curves import Curve, draw_curves, smooth
-from napari_unet.report.pictures import (
+from napari_unet.evaluation.pictures import (
     Panel,
     colour_objects,
     grey,
@@ -26,9 +25,11 @@ from napari_unet.report.pictures import (
     outline,
     panels,
 )
+from napari_unet.prediction.objects import instances
+from napari_unet.report.curves import Curve, draw_curves, smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,7 +39,15 @@ if TYPE_CHECKING:
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.training.sampling import Tile
 
-__all__ = ["Curves", "Report", "overview", "slice_panels", "tile_panel", "write_report"]
+__all__ = [
+    "Curves",
+    "Report",
+    "overview",
+    "progress_picture",
+    "slice_panels",
+    "tile_panel",
+    "write_report",
+]
 
 CYAN = (0, 220, 220)
 
@@ -161,6 +170,22 @@ def tile_panel(tiles: Sequence[Tile]) -> Panel:
         rows, cols = (slice(m, m + n) for m, n in zip(margins, tile.classes.shape))
         pictures.append(outline(picture, rows, cols, CYAN))
     return Panel("augmented tiles, output framed", montage(pictures, columns=2))
+
+
+def progress_picture(files: Mapping[int, Path], most: int = 4) -> Image:
+    """Lay the pictures of validations below one another, first and last among them.
+
+    Parameters
+    ----------
+    files
+        Step -> picture, see `napari_unet.training.validation_pictures.ValidationPictures`.
+    most
+        How many, evenly spaced.
+    """
+    steps = list(files)
+    chosen = {steps[round(k)] for k in np.linspace(0, len(steps) - 1, min(most, len(steps)))}
+    strips = [np.asarray(PIL.Image.open(files[s]).convert("RGB")) for s in sorted(chosen)]
+    return PIL.Image.fromarray(montage(strips, 1))
 
 
 def overview(items: Sequence[Panel], curves: Curves) -> Image:

@@ -52,11 +52,14 @@ class Measurement:
         Annotated pixels by true (rows) and predicted (columns) class.
     fitted : Fitted or None
         Thresholds of the decoder, of a network with object maps.
+    first : ndarray (Y, X) uint8 or None
+        Predicted classes of the first plane.
     """
 
     loss: float
     table: NDArray[np.int64]
     fitted: Fitted | None = None
+    first: NDArray[np.uint8] | None = None
 
     @property
     def iou(self) -> float:
@@ -95,7 +98,7 @@ def measure(
     table = np.zeros((classes, classes), np.int64)
     total = mass = apart = known_apart = 0.0
     dice = []
-    fit = DecodingFit()
+    fit, first = DecodingFit(), None
     for plane in planes:
         output = logits_of_plane(ready, plane.image, compute)
         logits, maps = output[:classes], torch.from_numpy(plane.maps)
@@ -114,13 +117,15 @@ def measure(
         total += float((losses * torch.from_numpy(plane.weights)).sum(dtype=torch.float64))
         known = plane.weights > 0
         mass += float(known.sum()) if by == "mean" else float(plane.weights.sum())
-        table += confusion(logits.argmax(0).numpy(), plane.classes, classes, known)
+        predicted = logits.argmax(0).numpy()
+        table += confusion(predicted, plane.classes, classes, known)
+        first = predicted.astype(np.uint8) if first is None else first
         if by == "dice":
             dice.append(float(dice_loss(logits[None], target[None], torch.from_numpy(known)[None])))
     loss = total / mass if mass else 0.0
     loss += apart / known_apart if known_apart else 0.0
     loss += float(np.mean(dice)) if dice else 0.0
-    return Measurement(loss, table, fit.best())
+    return Measurement(loss, table, fit.best(), first)
 
 
 def _affordable(config: UNetConfig, compute: Compute, shape: tuple[int, int]) -> int:

@@ -9,6 +9,7 @@ folder::
     last.safetensors    the model of the last checkpoint
     state.pt            what training needs to go on: weights, optimiser, step, ...
     history.jsonl       one event per line
+    validations/        a picture of one slice after every validation
 
 Files are written beside their place, flushed to the disk and then renamed, so
 a reader finds either the previous file or the new one, whenever the power
@@ -37,6 +38,7 @@ from napari_unet.network.model_file import (
 from napari_unet.training import run_description, run_state
 from napari_unet.training.history import History
 from napari_unet.training.run_description import RUN_FORMAT, Description
+from napari_unet.training.validation_pictures import ValidationPictures
 
 if TYPE_CHECKING:
     import os
@@ -178,6 +180,7 @@ class RunFolder:
         try:
             for name in RUN_FILES:
                 (self.path / name).unlink(missing_ok=True)
+            self.pictures.forget()
         except OSError as error:
             raise unwritable(self.path, error) from error
         self._history = History(self._history.file)
@@ -269,3 +272,9 @@ class RunFolder:
     def rewind_history(self, step: int) -> None:
         """Forget the events after a step, as a resumed run will make them anew."""
         self._history.rewind(step)
+        self.pictures.forget(step)
+
+    @property
+    def pictures(self) -> ValidationPictures:
+        """The picture of every validation."""
+        return ValidationPictures(self.path)

@@ -48,7 +48,7 @@ from napari_unet.training.events import (
     Waiting,
 )
 from napari_unet.training.learner import Learner, OutOfMemoryError
-from napari_unet.training.measuring import measure
+from napari_unet.training.measuring import Measurement, measure
 from napari_unet.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ class Trainer:
         self._saved_step = -1
         self._unsaved_best: TrainedModel | None = None
         self._unwritten: deque[Event] = deque()
+        self._remarks: deque[str] = deque()
         self._pace = _Pace()
         if self.folder is not None:
             self._check_folder(self.folder)
@@ -204,6 +205,7 @@ class Trainer:
                 yield self._stepped(loss, time.perf_counter() - begun, waited)
                 if self._due(self.config.validation_interval) and len(self.validation):
                     yield self._validated()
+                    yield from self._said()
                 if self._due(self.config.checkpoint_every) and self.folder is not None:
                     yield self._checkpointed(self.folder)
             yield self._finished()
@@ -356,6 +358,7 @@ class Trainer:
             self._keep_best()
         if math.isfinite(found.loss):
             self._keep_good()
+        self._keep_picture(found)
         spent = time.perf_counter() - begun
         self.seconds += spent
         self._pace.between_steps = spent / self.config.validation_interval
@@ -364,6 +367,20 @@ class Trainer:
                 learner.step, found.loss, found.iou, found.pixel_accuracy, found.f_score, best
             )
         )
+
+    def _keep_picture(self, found: Measurement) -> None:
+        """Draw the first plane; what a full disk does not take is left out, and said."""
+        if self.folder is None or found.first is None:
+            return
+        try:
+            plane = next(iter(self.validation))
+            self.folder.pictures.keep(self.learner.step, plane, found.first)
+        except CheckpointError as error:
+            self._remarks.append(f"{error} The picture of this validation is left out.")
+
+    def _said(self) -> Iterator[Adjusted]:
+        while self._remarks:
+            yield Adjusted(self._remarks.popleft())
 
     def _checkpointed(self, folder: RunFolder) -> Checkpointed | Adjusted:
         step, steps = self.learner.step, self.config.steps
