@@ -150,6 +150,7 @@ def test_train_leaves_a_run_that_can_be_replayed(trained):
     names = {path.name for path in (trained / "run").iterdir()}
     assert names == {
         "run.json", "best.safetensors", "last.safetensors", "state.pt", "history.jsonl",
+        "validations",
     }  # fmt: skip
     description = json.loads((trained / "run" / "run.json").read_text())
     config = TrainConfig.from_dict(description["config"])

@@ -56,7 +56,7 @@ def test_runs_are_done_once(tiny, tmp_path, capsys):
     assert found["report"] == str(tmp_path / "report.md")
     kept = (tmp_path / ".gitignore").read_text().splitlines()
     assert kept[0] == "*"
-    assert {"!result.json", "!curves.json", "!*.md", "!*.png"} <= set(kept)
+    assert {"!result.json", "!curves.json", "!*.md", "!/figures/*.png"} <= set(kept)
     assert main([*command, "--seeds", "2"]) == 0
     found = last_json(capsys)
     assert found["skipped"] == ["em-fold-1, seed 0", "em-fold-2, seed 0"]

@@ -209,6 +209,7 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path):
         "last.safetensors",
         "state.pt",
         "history.jsonl",
+        "validations",
     }
     folder = RunFolder(tmp_path / "run")
     assert TrainConfig.from_dict(folder.description()["config"]) == trainer.config

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "run"]
 
-IGNORED = "*\n!*/\n!.gitignore\n!*.md\n!*.png\n!result.json\n!curves.json\n"
+IGNORED = "*\n!*/\n!.gitignore\n!*.md\n!/figures/*.png\n!result.json\n!curves.json\n"
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:

@@ -105,7 +105,7 @@ def question_figure(one: Question, results: Results) -> NDArray[np.uint8] | None
         if changed or usual:
             sign = c.of(results).sign
             said = "not decided yet" if sign is None else SIGNS[sign]
-            name = c.changed.removeprefix(f"{c.data}-")
+            name = " / ".join(n.removeprefix(f"{c.data}-") for n in (c.changed, c.usual))
             rows.append(Dots(f"{SETS[c.data][0]}, {c.measure}", name, changed, usual, said))
     return draw_dots(one.text, (one.changed, one.usual), rows) if rows else None
 
