@@ -50,7 +50,9 @@ def _name(name: str, some: Sequence[Result]) -> str:
     """Return a run, and what is unusual about it."""
     said = {one.training.scale for one in some} - set(SCALES)
     said |= {f"diverged after step {r.training.steps:,}" for r in some if r.training.diverged}
-    return " ".join([name, *(f"({one})" for one in sorted(said))] if some else [name, "(not run yet)"])
+    if not some:
+        return f"{name} (not run yet)"
+    return " ".join([name, *(f"({one})" for one in sorted(said))])
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], runs: Iterable[Result]) -> str:
