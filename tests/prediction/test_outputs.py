@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from napari_unet import evaluate
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import InputError
 from napari_unet.config.decoding import Decoding
@@ -67,6 +68,21 @@ def test_labels_are_the_values_of_the_likeliest_class():
     found = array_of(Output(), THREE, probabilities)
     assert found.tolist() == [[[7, 1]]]
     assert found.dtype == np.uint16
+
+
+@pytest.mark.parametrize("scheme", [TWO, THREE])
+def test_where_no_image_is_there_is_no_object_and_no_class(scheme):
+    """Outside of an image all that the network gives is 0, the background too."""
+    inside = np.zeros((1, scheme.n_classes, 6, 6), np.float32)
+    inside[:, 0] = 1
+    inside[:, :, 1:3, 1:3] = np.eye(scheme.n_classes)[1][:, None, None]
+    outside = inside.copy()
+    outside[..., 4:] = 0
+    for kind in ("labels", "objects"):
+        expected = array_of(Output(kind), scheme, inside)
+        np.testing.assert_array_equal(array_of(Output(kind), scheme, outside), expected)
+    reference = array_of(Output(), scheme, inside)
+    assert evaluate(outside, reference, scheme=scheme)["pixel accuracy"] == 1
 
 
 def test_probabilities_without_the_background():

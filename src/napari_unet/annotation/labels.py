@@ -26,6 +26,7 @@ __all__ = [
     "Target",
     "annotated_classes",
     "check_annotation",
+    "foreground_probability",
     "integer_labels",
     "likeliest",
     "propose_from_parts",
@@ -213,6 +214,25 @@ def likeliest(probabilities: NDArray[Any]) -> NDArray[np.uint8]:
         if k + 1 < len(probabilities):
             best = np.where(better, candidate, best)
     return classes
+
+
+def foreground_probability(probabilities: NDArray[Any]) -> NDArray[Any]:
+    """Return the probability of not being background.
+
+    Parameters
+    ----------
+    probabilities
+        (K, ...) of all classes, background first; other maps may follow them.
+
+    Returns
+    -------
+    ndarray
+        (...): 1 minus class 0; 0 where all are 0, which is outside of the image.
+    """
+    inside: NDArray[Any] = 1 - probabilities[0]
+    if probabilities[0].size and probabilities[0].min() == 0:
+        inside[~probabilities.any(0)] = 0
+    return inside
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.annotation.labels import likeliest, read_target
+from napari_unet.annotation.labels import foreground_probability, likeliest, read_target
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -142,10 +142,11 @@ class PredictedPlanes:
 
     def _of_classes(self, probabilities: np.ndarray) -> Reading:
         if len(probabilities) == 2:
-            return _of_foreground(1 - probabilities[0])
+            return _of_foreground(foreground_probability(probabilities))
         classes = likeliest(probabilities)
         target = read_target(self._scheme.encode(classes), self._scheme)
-        return Reading(classes, target.objects, (1 - probabilities[0]).astype(np.float32))
+        inside = foreground_probability(probabilities).astype(np.float32)
+        return Reading(classes, target.objects, inside)
 
     def _of_labels(self, plane: np.ndarray) -> Reading:
         scheme = self._scheme

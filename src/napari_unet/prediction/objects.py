@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_unet.annotation.labels import foreground_probability
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _foreground(probabilities: NDArray[Any]) -> NDArray[Any]:
             f"probabilities must be numbers between 0 and 1, got {found}; apply the softmax to "
             "logits, or divide grey values by their maximum."
         )
-    return probabilities if probabilities.ndim == 2 else 1 - probabilities[0]
+    return probabilities if probabilities.ndim == 2 else foreground_probability(probabilities)
 
 
 def _leave_out_small(objects: NDArray[np.int32], count: int, min_size: int) -> NDArray[np.int32]:

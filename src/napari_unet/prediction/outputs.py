@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.annotation.labels import likeliest
+from napari_unet.annotation.labels import foreground_probability, likeliest
 from napari_unet.base.errors import InputError
 from napari_unet.config.decoding import Decoding
 from napari_unet.network.decoder import decode, decode_blocks, heights
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Watch = Callable[[Piece, NDArray[np.int32], NDArray[Any]], object]
 
-__all__ = ["OUTPUTS", "Kind", "Output", "foreground"]
+__all__ = ["OUTPUTS", "Kind", "Output"]
 
 Kind = Literal["labels", "probabilities", "objects"]
 
@@ -171,7 +171,7 @@ class Output:
 
         def keep(values: NDArray[Any]) -> NDArray[Any]:
             """Return what objects are made of, after what is measured of them."""
-            parts = [values[:classes] if watch else foreground(values)[None]]
+            parts = [values[:classes] if watch else foreground_probability(values)[None]]
             if kinds:
                 parts.append(heights(values[classes:], kinds)[None])
             return np.concatenate(parts)
@@ -180,7 +180,7 @@ class Output:
             if plane.values.size == 0:
                 yield plane.with_values(plane.values[0], np.uint16)
                 continue
-            inside = foreground(plane.values) if watch else plane.values[0]
+            inside = foreground_probability(plane.values) if watch else plane.values[0]
             if not kinds:
                 found = self._connected(inside, decoding)
             elif max(inside.shape) > BLOCK and not (watch or self.link):
@@ -233,9 +233,3 @@ class Output:
 
 def _shape(plane: NDArray[Any]) -> tuple[int, int]:
     return plane.shape[-2], plane.shape[-1]
-
-
-def foreground(probabilities: NDArray[Any]) -> NDArray[Any]:
-    """Return the probability (h, w) of not being background, of all classes (K, ...) first."""
-    inside: NDArray[Any] = 1.0 - probabilities[0]
-    return inside
