@@ -226,8 +226,23 @@ def test_a_table_that_cannot_be_saved_says_so(dock, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_unet.widgets.evaluate.score_table.show_error", lambda error: None)
     dock.start.click()
     finish(dock)
-    dock.scores.save(tmp_path / "no" / "scores.csv")
-    assert "refused" in dock.line.text()
+    (tmp_path / "file").touch()
+    dock.scores.save(tmp_path / "file" / "scores.csv")
+    assert "choose another place" in dock.line.text()
+
+
+def test_scores_never_replace_what_was_compared(dock, tmp_path, monkeypatch):
+    from napari.layers._source import Source
+
+    monkeypatch.setattr("napari_unet.widgets.evaluate.score_table.show_error", lambda error: None)
+    file = tmp_path / "truth.tif"
+    file.write_bytes(b"truth")
+    dock.reference.value._source = Source(path=str(file))
+    dock.start.click()
+    finish(dock)
+    dock.scores.save(tmp_path / "." / "truth.tif")
+    assert "give the result another name" in dock.line.text()
+    assert file.read_bytes() == b"truth"
 
 
 def test_kinds_of_errors_can_be_hidden(dock):

@@ -248,6 +248,8 @@ class EvaluateDock(Dock):
         self._found.clear()
         self.errors.show_errors([])
         self.scores.clear()
+        compared = (self.prediction.value, self.reference.value)
+        self.scores.read_from = [layer.source.path for layer in compared if layer.source.path]
         self.curves.clear()
         for note in (self.reason, self.line):
             note.say("")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_unet.base.atomic_files import write_atomically
+from napari_unet.base.errors import UNetError
+from napari_unet.base.output_guard import check_output_file
 from napari_unet.base.quantities import count
 from napari_unet.widgets.common.form import Row, button
 from napari_unet.widgets.common.notices import sentence, show_error
@@ -39,6 +43,8 @@ class ScoreTable(QWidget):
         super().__init__()
         self.scores: list[Score] = []
         self.curves: list[Curves] = []
+        self.read_from: list[str] = []
+        """Files of what was compared, which the scores never replace."""
         self.table = QTableWidget(0, 2)
         self.table.setHorizontalHeaderLabels(["score", "value"])
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -95,7 +101,8 @@ class ScoreTable(QWidget):
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["score", "threshold", "value", "meaning"])
         for row in self.scores:
-            writer.writerow([row.name, "", row.value, row.meaning])
+            value = row.value if isfinite(row.value) else ""  # not measurable
+            writer.writerow([row.name, "", value, row.meaning])
         for curves in self.curves:
             for name, values in curves.values.items():
                 for threshold, value in zip(curves.thresholds, values):
@@ -108,8 +115,9 @@ class ScoreTable(QWidget):
         path = Path(file)
         path = path if path.suffix else path.with_suffix(".csv")
         try:
-            path.write_text(self.as_csv(), encoding="utf-8")
-        except OSError as error:
+            check_output_file(path, self.read_from, overwrite=True)  # the dialog has asked
+            write_atomically(path, self.as_csv().encode())
+        except UNetError as error:
             show_error(error)
             self.said.emit(sentence(error))
         else:
