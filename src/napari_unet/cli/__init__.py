@@ -18,7 +18,19 @@ from napari_unet import __version__
 from napari_unet.base.errors import UNetError
 from napari_unet.base.explained import explained
 from napari_unet.base.plain_text import printable
-from napari_unet.cli import check, data, demo, evaluate, info, measure, predict, reproduce, train
+from napari_unet.cli import (
+    check,
+    data,
+    demo,
+    evaluate,
+    info,
+    measure,
+    predict,
+    preview,
+    reproduce,
+    train,
+    weights,
+)
 from napari_unet.cli.progress import INTERRUPTED, Interrupted, leaving_at_once
 from napari_unet.cli.streams import flush_output, prepare_streams, print_json, say
 
@@ -28,7 +40,9 @@ if TYPE_CHECKING:
 __all__ = ["build_parser", "main"]
 
 COMPUTING = ("demo", "train", "predict", "reproduce")
-SUBCOMMANDS = (demo, check, train, predict, measure, evaluate, reproduce, data, info)
+SUBCOMMANDS = (
+    demo, check, weights, preview, train, predict, measure, evaluate, reproduce, data, info,
+)  # fmt: skip
 
 
 def build_parser() -> argparse.ArgumentParser:

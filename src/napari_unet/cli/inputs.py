@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_image_arguments",
+    "add_reading_arguments",
     "add_several_arguments",
     "add_stack_arguments",
     "has_sequences",
     "is_data_set",
     "open_image",
     "open_images",
+    "open_labels",
     "open_training_stacks",
     "read_array",
 ]
@@ -37,7 +39,7 @@ IMAGE_HELP = (
 def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the image that a command reads."""
     parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
-    _add_reading(parser)
+    add_reading_arguments(parser)
 
 
 def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +52,7 @@ def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
         help="labels of the image, or a folder of them with the names of the images; a data set "
         "has its own",
     )
-    _add_reading(parser)
+    add_reading_arguments(parser)
     parser.add_argument(
         "--truth",
         choices=("gold", "silver", "markers"),
@@ -78,7 +80,8 @@ def add_several_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_reading(parser: argparse.ArgumentParser) -> None:
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how a file is read."""
     parser.add_argument(
         "--axes", metavar="AXES", help="meaning of the image's axes, such as zyx or czyx"
     )
@@ -135,6 +138,20 @@ def open_training_stacks(args: argparse.Namespace, *, paintable: bool = False) -
             raise InputError(f"--and takes an image and its labels, got {len(more)} names.")
         sources.append((more[0], more[1] if len(more) == 2 else None))
     return _open_all(args, sources, paintable=paintable)
+
+
+def open_labels(args: argparse.Namespace) -> Stack:
+    """Open the LABELS of a command line that needs no image: they stand for one."""
+    from napari_unet.images import files
+    from napari_unet.images.image_file import stack_of
+
+    if is_data_set(args.labels):
+        return files.only_one(_open_all(args, [(args.labels, None)]), args.labels)
+    stack = stack_of(files.read_labels(args.labels, series=args.series), args.axes)
+    _say_notes(stack)
+    (asked,) = with_asked_scheme(args, [stack.with_labels(stack.image)])
+    _say_how_read([asked])
+    return asked
 
 
 def _to_paint(args: argparse.Namespace, stack: Stack) -> Stack:

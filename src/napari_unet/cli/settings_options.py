@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from napari_unet.config.training import TrainConfig
@@ -104,10 +104,10 @@ def _descriptions(kind: type[Any]) -> dict[str, str]:
     return found
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Declare an option for every setting; what is not given stays as it is."""
-    groups = {part: parser.add_argument_group(title) for part, title in GROUPS.items()}
-    for one in options():
+def add_settings(parser: argparse.ArgumentParser, parts: Collection[str] = tuple(GROUPS)) -> None:
+    """Declare an option for every setting of some parts; what is not given stays as it is."""
+    groups = {part: parser.add_argument_group(GROUPS[part]) for part in parts}
+    for one in (option for option in options() if option.part in parts):
         kind: dict[str, Any] = {"metavar": _form(one.hint)}
         if one.hint is bool:
             kind = {"action": argparse.BooleanOptionalAction}
@@ -118,12 +118,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             help=one.help.replace("%", "%%").replace("`", ""),
             **kind,
         )
-    groups["weights"].add_argument(
-        "--no-weight-map", action="store_true", help="weigh all annotated pixels alike"
-    )
-    groups["augment"].add_argument(
-        "--no-augment", action="store_true", help="learn from tiles as they are"
-    )
+    if "augment" in parts:  # what a weight map alone has no use for
+        groups["weights"].add_argument(
+            "--no-weight-map", action="store_true", help="weigh all annotated pixels alike"
+        )
+        groups["augment"].add_argument(
+            "--no-augment", action="store_true", help="learn from tiles as they are"
+        )
 
 
 def given_settings(args: argparse.Namespace) -> dict[str, Any]:
@@ -148,12 +149,12 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
         else:
             given[one.field] = value
     for flag, part in (("no_weight_map", "weights"), ("no_augment", "augment")):
-        if getattr(args, flag) and part in given:
+        if getattr(args, flag, False) and part in given:
             name = f"--{part}-{next(iter(given[part]))}".replace("_", "-")
             raise InputError(f"--{flag.replace('_', '-')} and {name} exclude each other; give one.")
-    if args.no_weight_map:
+    if getattr(args, "no_weight_map", False):
         given["weights"] = None
-    if args.no_augment:
+    if getattr(args, "no_augment", False):
         given["augment"] = AugmentConfig.none().to_dict()
     return given
 
@@ -172,10 +173,17 @@ def with_(config: TrainConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in changes.items():
         if name in config.nested and isinstance(value, dict):
             before = content[name] or config.nested[name]().to_dict()
-            content[name] = before | {k: None if v == "none" else v for k, v in value.items()}
+            new = {k: _or_nothing(f"{name}.{k}", v) for k, v in value.items()}
+            content[name] = before | new
         else:
-            content[name] = None if value == "none" else value
+            content[name] = _or_nothing(name, value)
     return content
+
+
+def _or_nothing(dest: str, value: Any) -> Any:
+    """Take "none" for no value, where a field may have none."""
+    nullable = {one.dest for one in options() if type(None) in _alternatives(one.hint)}
+    return None if value == "none" and dest in {"weights", *nullable} else value
 
 
 def read_settings(file: Path) -> dict[str, Any]:

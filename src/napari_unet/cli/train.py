@@ -45,7 +45,14 @@ if TYPE_CHECKING:
     )
     from napari_unet.training.trainer import Trainer
 
-__all__ = ["Monitor", "add", "run", "train_to_end"]
+__all__ = [
+    "Monitor",
+    "add",
+    "add_training_settings",
+    "run",
+    "train_to_end",
+    "training_config",
+]
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -82,11 +89,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         type=Path,
         help="write losses, scores and pictures for TensorBoard as well",
     )
-    _add_settings(parser)
+    add_training_settings(parser)
     parser.set_defaults(run=run)
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def add_training_settings(parser: argparse.ArgumentParser) -> None:
     """Declare the settings; what is not given comes from the preset."""
     parser.add_argument(
         "--preset",
@@ -118,7 +125,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     trainer = Trainer(
         stacks if painting is None else painting.stacks,
-        _config(args, stacks[0].scheme),
+        training_config(args, stacks[0].scheme),
         args.output,
         resume=args.resume,
         start_from=load_model(args.start_from) if args.start_from else None,
@@ -291,7 +298,7 @@ def _result_lines(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig:
+def training_config(args: argparse.Namespace, scheme: LabelScheme | None) -> TrainConfig:
     """Return the settings of the preset or of a former run, with what was asked on top."""
     from napari_unet.config.training import TrainConfig
 

@@ -161,7 +161,7 @@ def slice_panels(
     ]
 
 
-def tile_panel(tiles: Sequence[Tile]) -> Panel:
+def tile_panel(tiles: Sequence[Tile], columns: int = 2) -> Panel:
     """Show augmented tiles as the network gets them; the frame is what it answers for."""
     pictures = []
     for tile in tiles:
@@ -169,7 +169,7 @@ def tile_panel(tiles: Sequence[Tile]) -> Panel:
         margins = [(a - b) // 2 for a, b in zip(picture.shape[:2], tile.classes.shape)]
         rows, cols = (slice(m, m + n) for m, n in zip(margins, tile.classes.shape))
         pictures.append(outline(picture, rows, cols, CYAN))
-    return Panel("augmented tiles, output framed", montage(pictures, columns=2))
+    return Panel("augmented tiles, output framed", montage(pictures, columns))
 
 
 def progress_picture(files: Mapping[int, Path], most: int = 4) -> Image:
