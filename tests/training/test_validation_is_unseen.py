@@ -11,11 +11,14 @@ import torch
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import Split, split_stack
 from napari_unet.base.errors import InputError
+from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.size_rule import border
 from napari_unet.config.split import SplitConfig
 from napari_unet.images.intensity import Intensity, training_limits
 from napari_unet.images.stack import Stack
+from napari_unet.training.data import TrainingData
+from napari_unet.training.plane_tensors import PlaneTensors
 from napari_unet.training.trainer import TrainConfig, Trainer
 
 SIDE = 72
@@ -34,11 +37,11 @@ SCHEMES = {
 }
 
 
-def stack_of(n: int, scheme: LabelScheme, *, annotated=None, seed: int = 0) -> Stack:
+def stack_of(n: int, scheme: LabelScheme, *, annotated=None, seed: int = 0, side=SIDE) -> Stack:
     rng = np.random.default_rng(seed)
-    labels = np.zeros((n, SIDE, SIDE), np.uint8)
+    labels = np.zeros((n, side, side), np.uint8)
     for plane in labels:
-        for k, (y, x) in enumerate(rng.integers(0, SIDE - 14, (12, 2))):
+        for k, (y, x) in enumerate(rng.integers(0, side - 14, (12, 2))):
             plane[y : y + 12, x : x + 12] = 1 + k % 2
     if scheme.annotation == "sparse":
         labels[labels == 0] = 1
@@ -116,6 +119,68 @@ def test_in_a_training_of_two_stacks():
     splits = [split_stack(stack, settings.split, border(1)) for stack in stacks]
     others = [changed(a, where(a, b, "validation")) for a, b in zip(stacks, splits)]
     assert same(weights_after(stacks, settings), weights_after(others, settings))
+
+
+# -- resampled ------------------------------------------------------------------------------
+
+PARTS = {"a region": SPLITS["region"], "a strip": SPLITS["strip of a single slice"]}
+
+
+def batches(data: TrainingData) -> list[torch.Tensor]:
+    """Everything that training takes from the data."""
+    sampler = data.sampler()
+    drawn = [sampler.batch(step) for step in range(12)]
+    limits = torch.tensor([data.limits.low, data.limits.high])
+    parts = [(one.image, one.classes, one.weights) for one in drawn]
+    return [limits, torch.tensor(data.class_weights), *(part for one in parts for part in one)]
+
+
+def of_float(stack: Stack) -> Stack:
+    return replace(stack, image=stack.image.astype(np.float32))
+
+
+@pytest.mark.parametrize("windowed", [False, True])
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    ("zoom", "pixel_size"),
+    [
+        (0.3, None), (0.5, None), (0.77, None), (1.3, None), (2.0, None), (1.0, 1.6),
+        (0.5, (0.6, 0.9)), (1.0, "first"),
+    ],
+)  # fmt: skip
+def test_resampling_carries_nothing_of_it_into_training(
+    monkeypatch, zoom, pixel_size, part, windowed
+):
+    """One stack as it is and one of finer pixels; grey values as small and as large as they get."""
+    if windowed:
+        monkeypatch.setattr(PlaneTensors, "_prepares_whole", lambda self, tile: False)
+    annotated = (2,) if part == "a strip" else None
+    first, second = (
+        stack_of(3, SCHEMES["objects"], annotated=annotated, seed=k, side=160) for k in range(2)
+    )
+    second = replace(of_float(second), scale=(1, 0.7, 0.6))
+    settings = config(
+        PARTS[part], zoom=zoom, pixel_size=pixel_size, augment=AugmentConfig(displacement=0)
+    )
+    settings = replace(settings, tile=28)
+    data = TrainingData((first, second), settings)
+    ats = [where(*pair, "validation") for pair in zip(data.given, data.given_splits)]
+    assert all(at.any() for at in ats)
+    others = [changed(stack, at) for stack, at in zip((first, second), ats)]
+    before, after = batches(data), batches(TrainingData(others, settings))
+    for one, other in zip(before, after, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_weights_after_a_training_on_resampled_images_are_the_same():
+    settings = config(SPLITS["region"], zoom=0.5)
+    settings = replace(settings, tile=28)
+    stack = stack_of(4, SCHEMES["objects"], side=160)
+    (split,) = TrainingData(stack, settings).given_splits
+    other = changed(stack, where(stack, split, "validation"))
+    assert same(weights_after(stack, settings), weights_after(other, settings))
+    trains = changed(stack, where(stack, split, "training"))
+    assert not same(weights_after(stack, settings), weights_after(trains, settings))
 
 
 # -- the limits by hand ---------------------------------------------------------------------
