@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_unet.annotation.labels import annotated_classes
+from napari_unet.annotation.last_block import last_block
 from napari_unet.base.errors import InputError
 from napari_unet.config.split import Region, SplitConfig, _check_region
 
@@ -188,11 +189,13 @@ def split_stack(stack: Stack, config: SplitConfig, guard: int) -> Split:
         return _by_region(stack, labelled, config.region, guard)
     if len(labelled) == 1:
         return _single(stack, labelled[0], config.fraction, guard)
-    count = min(max(1, round(config.fraction * len(labelled))), len(labelled) - 1)
     if config.mode == "random":
+        count = min(max(1, round(config.fraction * len(labelled))), len(labelled) - 1)
         order = np.random.default_rng([config.seed, RANDOM_STREAM]).permutation(labelled)
         return Split(tuple(sorted(order[count:].tolist())), tuple(sorted(order[:count].tolist())))
-    return Split(labelled[:-count], labelled[-count:])
+    block = last_block(stack, labelled, config.fraction, config.axis)
+    train = tuple(i for i in labelled if i not in set(block.slices))
+    return Split(train, block.slices, note=block.note)
 
 
 def split_stacks(

@@ -24,10 +24,10 @@ class SplitConfig(Settings):
     Parameters
     ----------
     mode
-        "last": a contiguous block at the end. "slices": the chosen ones. "region": a rectangle in
-        every labelled slice. "random": slices drawn at random, as the reproduction of 2025 does;
-        they lie between training slices that look alike, so validation flatters. "none": train on
-        everything.
+        "last": a contiguous block at the end, of a stack with several axes along one of them.
+        "slices": the chosen ones. "region": a rectangle in every labelled slice. "random": slices
+        drawn at random, as the reproduction of 2025 does; they lie between training slices that
+        look alike, so validation flatters. "none": train on everything.
     fraction
         Share of the labelled slices (or of the side of a single slice) that validates.
     slices
@@ -36,6 +36,9 @@ class SplitConfig(Settings):
         y0, y1, x0, x1 of mode "region".
     seed
         Of mode "random".
+    axis
+        Of mode "last": the letter of the axis along which the block lies; None: of several, the
+        one along which planes look least alike; "": the slices as they follow one another.
 
     Raises
     ------
@@ -50,10 +53,13 @@ class SplitConfig(Settings):
     slices: tuple[int, ...] = ()
     region: Region | None = None
     seed: int = 0
+    axis: str | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise InputError(f"validation must be one of {', '.join(MODES)}, got {self.mode!r}.")
+        if not (self.axis is None or (isinstance(self.axis, str) and len(self.axis) <= 1)):
+            raise InputError(f"the axis of the block must be one letter, got {self.axis!r}.")
         if not 0 < self.fraction < 1:
             raise InputError(
                 f"validation fraction must be between 0 and 1, got {self.fraction!r}; 0.2 is usual."

@@ -135,13 +135,15 @@ class Trainer:
     ) -> None:
         self.painting = painting
         painted = painting is not None
+        self.folder = None if run is None else RunFolder(run)
+        if self.folder is not None and resume:
+            config = _as_divided_then(config, self.folder)
         self.data = TrainingData(stacks, like_model(config, start_from), painted=painted)
         if not painted:
             self.data.check_labels()
         self.config = self.data.config
         if start_from is not None:
             _check_fits(start_from, self.config)
-        self.folder = None if run is None else RunFolder(run)
         self.resume = resume
         self.start_from = start_from
         self.spare_cores = spare_cores
@@ -601,6 +603,13 @@ def _check_reproducible_start(folder: RunFolder) -> None:
         raise CheckpointError(msg)
 
 
+def _as_divided_then(config: TrainConfig, folder: RunFolder) -> TrainConfig:
+    """Settings for a run of a version that took the last slices whatever their axes were."""
+    split = folder.description().get("config", {}).get("split", {})
+    known = not isinstance(split, dict) or "axis" in split
+    return config if known else config.changed(split={"axis": ""})
+
+
 def _check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) -> None:
     """Raise unless a run was made with these settings and data."""
     description = folder.description()
@@ -611,6 +620,8 @@ def _check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) 
     ):  # of a version that kept the stacks resampled to it
         before = {**before, "pixel_size": now["pixel_size"]}
         stacks = data.stacks if config.pixel_size is not None else stacks
+    if "axis" not in description.get("config", {}).get("split", {}):
+        before["split"] = {**before["split"], "axis": now["split"]["axis"]}
     changed = [name for name in _changed(before, now) if name not in FREE_ON_RESUME]
     if changed:
         msg = (

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QLineEdit, QVBoxLayout, QWidget
 
+from napari_unet.annotation.last_block import last_block
 from napari_unet.annotation.splits import Split, parse_slices, say_slices
 from napari_unet.base.errors import InputError
 from napari_unet.config.split import Region, SplitConfig
@@ -95,8 +96,8 @@ class ValidationChoice(QWidget):
         labelled = stack.labelled_slices
         if len(labelled) < 2:
             return f"a strip of {fraction:.0%}".replace("%", " %")
-        n = min(max(1, round(fraction * len(labelled))), len(labelled) - 1)
-        chosen = labelled[-n:]
+        chosen = last_block(stack, labelled, fraction).slices
+        n = len(chosen)
         if n == 1:
             return f"{words}: slice {chosen[0]}"
         if chosen[-1] - chosen[0] == n - 1:
