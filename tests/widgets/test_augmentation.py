@@ -93,12 +93,12 @@ def test_shuffle_draws_others_and_gives_its_seed_to_training(dock, stack):
 
 
 def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
-    dock.displacement.box.setValue(0)
-    dock.rotation.box.setValue(0)
-    dock.zoom_out.setValue(1)
-    dock.zoom_in.setValue(1)
-    dock.grey.box.setValue(0)
-    dock.flips.click()
+    dock.form.displacement.box.setValue(0)
+    dock.form.rotation.box.setValue(0)
+    dock.form.zoom_out.setValue(1)
+    dock.form.zoom_in.setValue(1)
+    dock.form.grey.box.setValue(0)
+    dock.form.flips.click()
     settled(dock)
     config = dock.session.config.augment
     assert (config.displacement, config.rotation, config.zoom) == (0, 0, (1, 1))
@@ -111,9 +111,9 @@ def test_strengths_become_the_sessions_and_the_tiles_follow(dock, stack):
 
 def test_there_and_back_is_no_change(dock):
     before = dock.session.config
-    dock.displacement.box.setValue(20)
+    dock.form.displacement.box.setValue(20)
     assert dock.session.config.augment.displacement == 20
-    dock.displacement.box.setValue(10)
+    dock.form.displacement.box.setValue(10)
     assert dock.session.config == before
 
 
@@ -121,11 +121,11 @@ def test_settings_from_elsewhere_are_shown(dock):
     settings = {"displacement": 4.0, "zoom": (0.9, 1.1), "flips": False, "noise": 0.05,
                 "brightness": 0.05, "contrast": 0.1, "gamma": 0.1}  # fmt: skip
     dock.session.change(augment=settings)
-    assert dock.displacement.value == 4
-    assert dock.zoom_out.value() == pytest.approx(0.9)
-    assert not dock.flips.isChecked()
-    assert dock.grey.value == 50
-    assert dock.noise.value() == 0.05
+    assert dock.form.displacement.value == 4
+    assert dock.form.zoom_out.value() == pytest.approx(0.9)
+    assert not dock.form.flips.isChecked()
+    assert dock.form.grey.value == 50
+    assert dock.form.noise.value() == 0.05
     assert dock.session.config.augment == AugmentConfig(**settings)  # showing changes nothing
 
 

@@ -48,7 +48,7 @@ def dock(request, shown_viewer, cells, tmp_path, monkeypatch):
             row.show()
     viewer.window._qt_window.resize(1300, 700)
     dock.setFixedWidth(320)
-    advanced = dock.form.advanced if request.param == "Train" else dock.advanced
+    advanced = dock.advanced if request.param == "Predict" else dock.form.advanced
     advanced.toggle.click()
     pump(0.2)
     return dock

@@ -31,7 +31,7 @@ def docks(model, qtbot):
 
 def shown(docks):
     """What the docks show: fields of their own controls."""
-    weights, augment, form = docks[WeightsDock], docks[AugmentationDock], docks[TrainDock].form
+    weights, augment, form = docks[WeightsDock].form, docks[AugmentationDock], docks[TrainDock].form
     return {
         "preset": form.preset.value,
         "steps": form.steps.value(),
@@ -43,8 +43,8 @@ def shown(docks):
         "seeds": {form.seed.value(), augment.seed.value()},
         "weights": (weights.preset.value, weights.w0.value, weights.sigma.value),
         "balance": weights.balance.isChecked(),
-        "displacement": augment.displacement.value,
-        "rotation": augment.rotation.value,
+        "displacement": augment.form.displacement.value,
+        "rotation": augment.form.rotation.value,
         "limits": docks[DataDock].limits.value,
     }
 
@@ -81,7 +81,7 @@ def test_the_kind_of_labels_shows_in_every_dock(docks, model):
     docks[TrainDock].form.preset.radio("best").click()
     plane = np.zeros((3, 16, 16), np.uint8)
     stack = Stack("s", plane, "zyx", labels=plane, scheme=LabelScheme("objects"))
-    docks[WeightsDock].sigma.box.setValue(7)  # an edit after choosing stays
+    docks[WeightsDock].form.sigma.box.setValue(7)  # an edit after choosing stays
     session_of(model).stack = stack
     assert shown(docks)["preset"] == "best"
     assert shown(docks)["zoom"] == 0.5
@@ -93,12 +93,12 @@ def test_the_kind_of_labels_shows_in_every_dock(docks, model):
 
 
 def test_every_dock_edits_the_same_object(docks):
-    form, weights = docks[TrainDock].form, docks[WeightsDock]
+    form, weights = docks[TrainDock].form, docks[WeightsDock].form
     augment, data = docks[AugmentationDock], docks[DataDock]
     form.preset.radio("paper").click()
     form.steps.setValue(50)
     weights.w0.box.setValue(30)
-    augment.displacement.box.setValue(2)
+    augment.form.displacement.box.setValue(2)
     augment.seed.setValue(9)
     data.limits.value = "image"
     data.limits.activated.emit(1)
@@ -127,7 +127,7 @@ def test_a_change_from_outside_shows_and_changes_nothing_else(docks, model):
 
 def test_switching_augmentation_off_and_on_keeps_its_strengths(docks):
     form, augment = docks[TrainDock].form, docks[AugmentationDock]
-    augment.displacement.box.setValue(3)
+    augment.form.displacement.box.setValue(3)
     form.augment.click()
     assert shown(docks)["displacement"] == 0
     assert docks[TrainDock].session.config.augment == AugmentConfig.none()
@@ -136,7 +136,7 @@ def test_switching_augmentation_off_and_on_keeps_its_strengths(docks):
 
 
 def test_no_weight_map_shows_as_one_that_weighs_all_alike(docks):
-    form, weights = docks[TrainDock].form, docks[WeightsDock]
+    form, weights = docks[TrainDock].form, docks[WeightsDock].form
     form.weights.value = None
     form.weights.activated.emit(0)
     assert docks[TrainDock].session.config.weights is None

@@ -140,7 +140,7 @@ def test_a_region_that_validates_weighs_nothing(dock, model, stack):
 def test_controls_change_the_session_and_the_map_in_a_moment(dock, model, stack):
     before = model.layers[NAME].data.copy()
     start = time.monotonic()
-    dock.sigma.box.setValue(9)
+    dock.form.sigma.box.setValue(9)
     until(lambda: not np.array_equal(model.layers[NAME].data, before), 5)
     assert time.monotonic() - start < 1.5  # 0.3 s where nothing else runs
     assert dock.session.config.weights == WeightConfig(sigma=9.0)
@@ -151,7 +151,7 @@ def test_controls_change_the_session_and_the_map_in_a_moment(dock, model, stack)
 
 def test_dragging_a_slider_ends_with_its_last_value(dock, model, stack):
     for position in range(5, 40):
-        dock.w0.slider.setValue(position)
+        dock.form.w0.slider.setValue(position)
     settled(dock)
     assert dock.session.config.weights.w0 == 39
     assert_is_the_trainers(dock, model.layers[NAME].data, dock._shown[1])
@@ -167,26 +167,26 @@ def test_the_map_follows_the_slice_slider(dock, model, stack):
 
 
 def test_a_preset_starts_with_its_own_numbers(dock):
-    dock.preset.radio("fiji").click()
+    dock.form.preset.radio("fiji").click()
     settled(dock)
-    assert (dock.w0.value, dock.sigma.value) == (50, 6)
+    assert (dock.form.w0.value, dock.form.sigma.value) == (50, 6)
     assert dock.session.config.weights == WeightConfig("fiji")
-    assert not dock.balance.isEnabled()
-    assert "class weights of its own" in dock.balance.toolTip()
-    assert dock.background.isEnabled()
-    dock.preset.radio("none").click()
+    assert not dock.form.balance.isEnabled()
+    assert "class weights of its own" in dock.form.balance.toolTip()
+    assert dock.form.background.isEnabled()
+    dock.form.preset.radio("none").click()
     settled(dock)
-    assert not dock.w0.isEnabled()
-    dock.preset.radio("paper").click()
+    assert not dock.form.w0.isEnabled()
+    dock.form.preset.radio("paper").click()
     assert dock.session.config.weights == WeightConfig()
-    assert not dock.background.isEnabled()
+    assert not dock.form.background.isEnabled()
 
 
 def test_another_dock_changes_the_controls(dock):
     dock.session.change(weights=WeightConfig("fiji", w0=20.0, balance=False))
-    assert dock.preset.value == "fiji"
-    assert dock.w0.value == 20
-    assert not dock.balance.isChecked()
+    assert dock.form.preset.value == "fiji"
+    assert dock.form.w0.value == 20
+    assert not dock.form.balance.isChecked()
 
 
 def test_the_map_is_hidden_with_the_dock_and_comes_back(dock, model):
@@ -202,7 +202,7 @@ def test_the_map_is_hidden_with_the_dock_and_comes_back(dock, model):
 def test_deleting_the_layer_switches_the_map_off(dock, model):
     model.layers.remove(NAME)
     assert not dock.visible.isChecked()
-    dock.sigma.box.setValue(3)
+    dock.form.sigma.box.setValue(3)
     settled(dock)
     assert NAME not in [one.name for one in model.layers]
     dock.visible.click()

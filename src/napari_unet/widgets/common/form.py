@@ -403,6 +403,8 @@ def _scroll_the_dock(event: Any) -> None:
 class SliderField(QWidget):
     """A slider and a number that follow each other.
 
+    superqt's labelled slider shows no unit, stops between steps and has no buttons for one step.
+
     Parameters
     ----------
     low, high, value

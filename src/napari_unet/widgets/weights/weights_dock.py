@@ -8,41 +8,25 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_unet.app.weights_job import WeightMap, WeightSource
-from napari_unet.config.weights import DEFAULTS, Preset, WeightConfig
 from napari_unet.widgets.common import notices
-from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import (
-    Advanced,
-    Choice,
-    Form,
-    Note,
-    SliderField,
-    button,
-    check_box,
-    decimal_box,
-    set_tip,
-)
+from napari_unet.widgets.common.form import Note, button, check_box
 from napari_unet.widgets.common.latest import Latest
 from napari_unet.widgets.common.layer_facts import find_made, writing
 from napari_unet.widgets.common.layers import go_to_slice, shown_slice
 from napari_unet.widgets.common.result_layers import seen_placement, show_result
 from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 from napari_unet.widgets.weights.histogram import Histogram
+from napari_unet.widgets.weights.weight_form import WeightForm
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QHideEvent, QShowEvent
 
-    from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
     from napari_unet.widgets.common.theme import Colours
 
 __all__ = ["WeightsDock"]
 
-BALANCE_TIP = (
-    "Rare classes weigh more, so that each counts the same in the whole training set: a thin "
-    "membrane as much as the large cells."
-)
 
 
 class WeightsDock(Dock):
@@ -56,9 +40,10 @@ class WeightsDock(Dock):
         self._source = WeightSource()
         self._shown: tuple[Any, ...] | None = None
         self._layer: Any = None
-        self._build_controls()
-        self._build_advanced()
-        self._bind()
+        self.form = WeightForm(self)
+        tip = "Shows the weight map over the image as a layer; it follows the controls."
+        self.visible = check_box("show the &map of the slice shown", tip, True)
+        self.visible.toggled.connect(self._on_visible)
         self.histogram = Histogram()
         self.note = Note()
         self.problem = Note(role="problem")
@@ -66,7 +51,7 @@ class WeightsDock(Dock):
         self.jump = button("Go &to an annotated slice", tip)
         self.jump.clicked.connect(self._on_jump)
         self.jump.hide()
-        for widget in (self.visible, self.problem, self.histogram, self.note, self.jump):
+        for widget in (self.form, self.visible, self.problem, self.histogram, self.note, self.jump):
             self.column.addWidget(widget)
         self.follow(self.refresh, "weights")
         self.follow(self._on_stack, "split", "network", "zoom", "pixel_size")
@@ -75,81 +60,11 @@ class WeightsDock(Dock):
         self.listen(self.viewer.dims.events.current_step, self._on_slice)
         self.listen(self.viewer.layers.events.removed, self._on_removed)
 
-    def _build_controls(self) -> None:
-        paper = (
-            "The formula of the U-Net paper (2015): balanced classes, and a border term between "
-            "objects."
-        )
-        fiji = (
-            "The formula of the U-Net plugin for Fiji (2019): makes a gap between touching "
-            "objects, and weighs a rim around each."
-        )
-        none = "No border term: every pixel of a class weighs the same."
-        self.preset = Choice(
-            [("Pape&r", "paper", paper), ("Fi&ji", "fiji", fiji), ("n&one", "none", none)]
-        )
-        tip = "How much more the gaps between two objects weigh than other pixels."
-        self.w0 = SliderField(0, 100, 10, tip, step=1)
-        tip = "How wide a gap may be to still count as one: about the width to be kept free."
-        self.sigma = SliderField(0.5, 25, 5, tip, step=0.5, suffix=" px", decimals=1)
-        self.balance = check_box("&balance classes", BALANCE_TIP, True)
-        form = Form()
-        form.add("Preset", self.preset, "Which formula makes the weights.")
-        form.add("w&0", self.w0)
-        form.add("si&gma", self.sigma)
-        form.add_wide(self.balance)
-        self.column.addWidget(form)
-        tip = "Shows the weight map over the image as a layer; it follows the controls."
-        self.visible = check_box("show the &map of the slice shown", tip, True)
-        self.visible.toggled.connect(self._on_visible)
-
-    def _build_advanced(self) -> None:
-        self.advanced = Advanced("background and rim of the Fiji preset")
-        tip = "Fiji preset: what background far from every object weighs (v)."
-        self.background = decimal_box(0, 1, 0.1, tip, step=0.05)
-        tip = "Fiji preset: width of the rim around objects where background weighs more (σ1)."
-        self.sigma1 = decimal_box(0.5, 100, 10, tip, suffix=" px", decimals=1, step=0.5)
-        self.advanced.form.add("Background", self.background)
-        self.advanced.form.add("Rim", self.sigma1)
-        self.column.addWidget(self.advanced)
-
     def on_theme(self, colours: Colours) -> None:
         """Take over the theme."""
         self.histogram.on_theme(colours)
 
-    # -- controls and the session -----------------------------------------------------------
-
-    def _bind(self) -> None:
-        bound = BoundControls(self)
-        bound.add(self.preset, "weights", read=lambda c: _shown(c).preset, write=_other_preset)
-        bound.add(self.w0, "weights", read=lambda c: _shown(c).resolved_w0, write=_other_w0)
-        bound.add(
-            self.sigma, "weights", read=lambda c: _shown(c).resolved_sigma, write=_other_sigma
-        )
-        for control, name in (
-            (self.balance, "balance"),
-            (self.background, "background"),
-            (self.sigma1, "sigma1"),
-        ):
-            bound.add(
-                control,
-                "weights",
-                read=partial(_part, name),
-                write=partial(_other_part, name),
-            )
-        bound.show_with(self._show_what_counts)
-
-    def _show_what_counts(self, config: TrainConfig) -> None:
-        """Close what the formula does not use."""
-        preset = _shown(config).preset
-        is_fiji, has_border = preset == "fiji", preset != "none"
-        self.w0.setEnabled(has_border)
-        self.sigma.setEnabled(has_border)
-        self.balance.setEnabled(not is_fiji)
-        own = "The Fiji preset has class weights of its own."
-        set_tip(self.balance, own if is_fiji else BALANCE_TIP)
-        self.background.setEnabled(is_fiji)
-        self.sigma1.setEnabled(is_fiji)
+    # -- the session --------------------------------------------------------------------------
 
     def _on_stack(self, _: object = None) -> None:
         self._shown = None
@@ -262,33 +177,3 @@ class WeightsDock(Dock):
             shown = shown_slice(self.viewer, stack, self.session.image_layer)
             nearest = min(stack.labelled_slices, key=lambda i: abs(i - shown))
             go_to_slice(self.viewer, stack, nearest, self.session.image_layer)
-
-
-def _shown(config: TrainConfig) -> WeightConfig:
-    """The weight map of a run; without one all annotated pixels weigh the same."""
-    return WeightConfig("none", balance=False) if config.weights is None else config.weights
-
-
-def _with(config: TrainConfig, **fields: Any) -> dict[str, Any]:
-    return {"weights": _shown(config).changed(**fields)}
-
-
-def _part(name: str, config: TrainConfig) -> Any:
-    return getattr(_shown(config), name)
-
-
-def _other_part(name: str, value: Any, config: TrainConfig) -> dict[str, Any]:
-    return _with(config, **{name: value})
-
-
-def _other_preset(preset: Preset, config: TrainConfig) -> dict[str, Any]:
-    """Another formula starts with its own numbers."""
-    return {"weights": WeightConfig(preset, balance=_shown(config).balance)}
-
-
-def _other_w0(w0: float, config: TrainConfig) -> dict[str, Any]:
-    return _with(config, w0=None if w0 == DEFAULTS[_shown(config).preset][0] else w0)
-
-
-def _other_sigma(sigma: float, config: TrainConfig) -> dict[str, Any]:
-    return _with(config, sigma=None if sigma == DEFAULTS[_shown(config).preset][1] else sigma)
