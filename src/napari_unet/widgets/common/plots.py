@@ -10,10 +10,12 @@ from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_unet.widgets.common.theme import Colours, colours
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CurvePlot", "Series", "thin"]
+__all__ = ["CurvePlot", "Series", "colour_plot", "quiet_plot", "thin"]
 
 MAX_POINTS = 600
 """Points drawn per series; a dock is never wider than this many pixels that matter."""
@@ -96,7 +98,7 @@ class CurvePlot(QWidget):
         self._unit_range = unit_range
         self._legend = QLabel()
         self._legend.setTextFormat(Qt.TextFormat.RichText)
-        self._plot = _quiet_plot()
+        self._plot = quiet_plot(HEIGHT, left=34)
         self._lines = {name: self._plot.plot([], []) for name in self._series}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -147,11 +149,7 @@ class CurvePlot(QWidget):
 
     def _follow_theme(self, _event: object = None) -> None:
         theme = get_theme(self._viewer.theme)
-        text = theme.text.as_hex()
-        self._plot.setBackground(theme.background.as_hex())
-        for axis in ("left", "bottom"):
-            self._plot.getAxis(axis).setPen(theme.secondary.as_hex())
-            self._plot.getAxis(axis).setTextPen(text)
+        colour_plot(self._plot, colours(self._viewer))
         words = []
         for name, series in self._series.items():
             colour = series.on_light if theme.type == "light" else series.on_dark
@@ -170,18 +168,37 @@ class CurvePlot(QWidget):
         super().closeEvent(event)
 
 
-def _quiet_plot() -> Any:
-    """Return a small plot that neither zooms under the mouse nor opens a menu."""
+def colour_plot(plot: Any, colours: Colours) -> None:
+    """Give a plot the colours of a theme."""
+    plot.setBackground(colours.background)
+    for axis in ("left", "bottom"):
+        plot.getAxis(axis).setPen(colours.secondary)
+        plot.getAxis(axis).setTextPen(colours.text)
+
+
+def quiet_plot(height: int, *, left: int = 0) -> Any:
+    """Return a small plot that neither zooms under the mouse nor opens a menu.
+
+    Parameters
+    ----------
+    height
+        px.
+    left
+        Width of the left axis in px; 0: there is none.
+    """
     plot = pg.PlotWidget(enableMenu=False)
     # pyqtgraph makes this menu all the same, without a parent: it would outlive the dock.
     menu = plot.plotItem.ctrlMenu
     menu.setParent(plot, menu.windowFlags())
     plot.setMinimumWidth(130)
-    plot.setFixedHeight(HEIGHT)
+    plot.setFixedHeight(height)
     plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     plot.setMouseEnabled(x=False, y=False)
     plot.hideButtons()
     plot.plotItem.layout.setContentsMargins(0, 8, 6, 0)  # room for half of the topmost number
-    plot.getAxis("left").setWidth(34)
+    if left:
+        plot.getAxis("left").setWidth(left)
+    else:
+        plot.hideAxis("left")
     plot.getAxis("bottom").setHeight(20)
     return plot

@@ -43,7 +43,8 @@ class StartFrom(Combo):
         options: list[tuple[str, Any]] = [("random weights", None)]
         model = self._session.model
         if model is not None:
-            options.append((f"current model, step {model.run.get('step')}: {model.name}", MODEL))
+            step = model.run.get("step")
+            options.append(("current model" + (f", step {step:,}" if step else ""), MODEL))
         options += [(f"interrupted run {run.name}", run) for run in interrupted_runs(place)]
         self.set_options(options)
 
