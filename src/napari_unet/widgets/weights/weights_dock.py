@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["WeightsDock"]
 
 
-
 class WeightsDock(Dock):
     """Where the network must be most careful: between objects that nearly touch."""
 
