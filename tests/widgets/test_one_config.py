@@ -87,7 +87,8 @@ def test_the_kind_of_labels_shows_in_every_dock(docks, model):
     assert shown(docks)["zoom"] == 0.5
     assert shown(docks)["weights"] == ("paper", 10, 7)
     docks[TrainDock].form.preset.radio("best").click()
-    assert shown(docks)["weights"] == ("fiji", 50, 6)
+    cells = PRESETS["best-cells"].weights
+    assert shown(docks)["weights"] == (cells.preset, cells.resolved_w0, cells.resolved_sigma)
     session_of(model).stack = replace(stack, scheme=LabelScheme("classes", values=(0, 1)))
     assert shown(docks)["weights"] == ("paper", 10, 5)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def test_a_weight_map_set_by_hand_survives_another_preset(dock):
     assert dock.session.config.weights == mine
     assert "weight map" in dock.form.by_hand.text()
     dock.form.preset.radio("best").click()  # once more: all is the preset's own
-    assert dock.session.config.weights == WeightConfig("fiji")
+    assert dock.session.config.weights == PRESETS["best-cells"].weights
 
 
 def test_learning_rates_go_in_steps_of_a_half_decade(dock):
@@ -667,6 +668,8 @@ def test_parameters_are_counted_as_the_network_has_them(depth, classes):
 
     config = UNetConfig(in_channels=3, classes=classes, depth=depth, width=4)
     assert parameter_count(config) == UNet(config).parameter_count
+    with_maps = replace(config, object_maps=("distance",))
+    assert parameter_count(with_maps) == UNet(with_maps).parameter_count
 
 
 def test_the_time_of_a_step_belongs_to_its_device_network_and_tiles():

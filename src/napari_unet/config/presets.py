@@ -89,12 +89,14 @@ def choice_of(preset: str) -> str:
 
 def set_by_hand(config: TrainConfig) -> dict[str, Any]:
     """Return the settings that differ from those of the preset they came from."""
-    preset = PRESETS.get(config.preset, config)
-    return {
-        name: getattr(config, name)
-        for name in (one.name for one in fields(config))
-        if name not in NEVER_PRESET and getattr(config, name) != getattr(preset, name)
-    }
+    edits = _differing(config, PRESETS.get(config.preset, config))
+    return {name: value for name, value in edits.items() if name not in NEVER_PRESET}
+
+
+def _differing(one: Any, other: Any) -> dict[str, Any]:
+    """Fields of settings in which they differ from others of the same kind."""
+    names = [field.name for field in fields(one)]
+    return {n: getattr(one, n) for n in names if getattr(one, n) != getattr(other, n)}
 
 
 def choose_preset(config: TrainConfig, name: str) -> TrainConfig:
@@ -131,8 +133,7 @@ def follow_labels(config: TrainConfig, kind: Literal["objects", "classes"] | Non
         return config
     edits = set_by_hand(config)
     if "network" in edits:
-        former, now = PRESETS[config.preset].network.to_dict(), config.network.to_dict()
-        edits["network"] = {k: v for k, v in now.items() if v != former[k]}
+        edits["network"] = _differing(config.network, PRESETS[config.preset].network)
     network = PRESETS[name].network.changed(**edits.get("network", {}))
     edits["tile"] = next_valid_size(edits.get("tile", PRESETS[name].tile), network.depth)
     never = {one: getattr(config, one) for one in NEVER_PRESET}

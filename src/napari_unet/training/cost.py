@@ -47,7 +47,7 @@ def layers(network: UNetConfig, tile: int) -> list[Layer]:
         for fan_in in (2 * after, after):
             side -= 2
             found.append((9, fan_in, after, side))
-    return [*found, (1, network.width, network.classes, side)]
+    return [*found, (1, network.width, network.outputs, side)]
 
 
 def parameter_count(network: UNetConfig) -> int:
@@ -86,7 +86,7 @@ def step_task(config: TrainConfig) -> str:
     """
     network = config.network
     parts = (
-        f"{network.in_channels}-{network.classes}",
+        f"{network.in_channels}-{network.outputs}",
         f"{network.width}x{network.depth}",
         network.norm,
         f"{config.batch} of {config.tile}",
