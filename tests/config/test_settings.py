@@ -94,7 +94,8 @@ def test_a_run_is_validated_about_ten_times_whatever_its_length(steps, interval)
 
 
 def test_the_presets_are_validated_ten_times():
-    assert {config.steps / config.validation_interval for config in PRESETS.values()} == {10}
+    closed = [config for config in PRESETS.values() if config.schedule != "open"]
+    assert {config.steps / config.validation_interval for config in closed} == {10}
 
 
 def test_numbers_may_be_numpys():

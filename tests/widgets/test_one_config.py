@@ -93,6 +93,14 @@ def test_the_kind_of_labels_shows_in_every_dock(docks, model):
     assert shown(docks)["weights"] == ("paper", 10, 5)
 
 
+def test_a_preset_that_the_form_does_not_offer_is_none_of_its_choices(docks, model):
+    session_of(model).config = PRESETS["paper"].changed(preset="mine")
+    assert docks[TrainDock].form.preset.value is None
+    docks[TrainDock].form.preset.radio("fast").click()
+    assert session_of(model).config == PRESETS["fast"]
+    assert shown(docks) == FAST
+
+
 def test_every_dock_edits_the_same_object(docks):
     form, weights = docks[TrainDock].form, docks[WeightsDock].form
     augment, data = docks[AugmentationDock], docks[DataDock]

@@ -335,12 +335,16 @@ class Choice(QWidget):
 
     @property
     def value(self) -> Any:
-        """The chosen value."""
-        return self._values[self._group.checkedId()]
+        """The chosen value; None when none of them is."""
+        k = self._group.checkedId()
+        return None if k < 0 else self._values[k]
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._group.button(self._values.index(value)).setChecked(True)
+        self._group.setExclusive(False)  # none is chosen where the value is another one
+        for k, one in enumerate(self._values):
+            self._group.button(k).setChecked(one == value)
+        self._group.setExclusive(True)
 
     def radio(self, value: Any) -> QRadioButton:
         """The radio button of a value."""
