@@ -466,11 +466,12 @@ def test_each_image_has_the_labels_named_after_it(model, cells, opened):
 
 
 def test_every_control_explains_itself(dock):
-    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit
+    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QMenu
 
     for kind in (QAbstractButton, QAbstractSpinBox, QComboBox):
         for control in dock.findChildren(kind):
-            if not control.objectName().startswith("qt_"):
+            in_a_plot = isinstance(control.window(), QMenu)  # a menu that never opens
+            if not (control.objectName().startswith("qt_") or in_a_plot):
                 assert control.toolTip(), control
     assert all(e.toolTip() for e in dock.findChildren(QLineEdit) if e is dock.validation.slices)
 
