@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakMethod
+from weakref import WeakMethod, finalize
 
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -46,7 +45,9 @@ class Dock(QWidget):
         self._followed: list[_Followed] = []
         self._workers: list[Worker] = []
         self._had_parent = False
-        self.destroyed.connect(partial(_stop_listening, self._heard))
+        end = _End(self._heard)
+        self.destroyed.connect(end)
+        finalize(self, end).atexit = False
         self.setMinimumWidth(MINIMUM_WIDTH)
         self.column = self._make_column()
         self.build()
@@ -77,7 +78,7 @@ class Dock(QWidget):
     def unlisten(self, signal: Any, method: Callable[..., Any]) -> None:
         """Undo `listen`."""
         signal.disconnect(method)
-        self._heard = [one for one in self._heard if one != (signal, WeakMethod(method))]
+        self._heard[:] = [one for one in self._heard if one != (signal, WeakMethod(method))]
 
     def run(self, worker: Worker) -> Worker:
         """Start a worker that ends with this dock or its window, whichever is first."""
@@ -146,6 +147,20 @@ class _Followed:
         if now != self._last and method is not None:
             self._last = now
             method()
+
+
+class _End:
+    """Stops the listening of a dock when Qt destroys it; `finalize` keeps it until Python does.
+
+    The garbage collector empties what only dead objects hold before it frees the dock, and Qt
+    then calls what was emptied: with a ``partial`` in this place that ends the program.
+    """
+
+    def __init__(self, heard: list[tuple[Any, WeakMethod[Any]]]) -> None:
+        self._heard = heard
+
+    def __call__(self, *_: object) -> None:
+        _stop_listening(getattr(self, "_heard", []))  # it may have been emptied
 
 
 def _stop_listening(heard: list[tuple[Any, WeakMethod[Any]]], *_: object) -> None:
