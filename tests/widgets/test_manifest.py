@@ -28,6 +28,8 @@ def test_the_whole_path_comes_first_then_its_parts(manifest):
     assert manifest.display_name == "U-Net"
     assert [w.display_name for w in manifest.contributions.widgets] == [
         "U-Net", "Data", "Weight map", "Augmentation", "Train", "Predict", "Evaluate",
+        "U-Net: predict this layer", "U-Net: labels to correct from this prediction",
+        "U-Net: weight map of these labels", "U-Net: separate objects",
     ]  # fmt: skip
 
 

@@ -84,13 +84,15 @@ def placement(stack: Stack, source: Layer | None, ndim: int | None = None) -> di
     return kept
 
 
-def seen_placement(stack: Stack, source: Layer | None, seen: Placement) -> dict[str, Any]:
-    """Return `placement` of a plane in pixels as the network sees those of ``stack``."""
-    given = placement(stack, source, 2)
-    scale, translate = (np.asarray(given[name], float) for name in ("scale", "translate"))
-    given["scale"] = tuple((scale * seen.scale).tolist())
-    given["translate"] = tuple((translate + scale * seen.translate).tolist())
-    return given
+def seen_placement(
+    stack: Stack, source: Layer | None, seen: Placement, ndim: int = 2
+) -> dict[str, Any]:
+    """Return `placement` of planes in pixels as the network sees those of ``stack``."""
+    given = placement(stack, source, ndim)
+    scale, translate = (np.array(given[name], float) for name in ("scale", "translate"))
+    translate[-2:] += scale[-2:] * seen.translate
+    scale[-2:] *= seen.scale
+    return {**given, "scale": tuple(scale.tolist()), "translate": tuple(translate.tolist())}
 
 
 def same_place(layer: Layer) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.widgets.common.class_look import dress
 from napari_unet.widgets.common.layer_facts import tell
 from napari_unet.widgets.common.result_layers import GrowingLayer, live_dtype, placement
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_unet.annotation.labels import LabelScheme
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.outputs import Output
     from napari_unet.widgets.common.layer_facts import Kind
@@ -59,12 +59,12 @@ def prediction_layer(
     kind: Kind = "live prediction" if live else KINDS[output.kind]
     shape = (*stack.leading_shape, *stack.plane_shape)
     name = f"{stack.name} · {kind}"
+    meaning = LabelScheme("objects") if output.kind == "objects" else scheme
 
     def labels_of(values: NDArray[Any]) -> Layer:
         layer = Labels(values, name=name, opacity=0.5, **placement(stack, source))
-        is_classes = output.kind == "labels"
-        tell(layer, output=output.kind, scheme=scheme.to_dict() if is_classes else None)
-        if is_classes:
+        tell(layer, output=output.kind, scheme=meaning.to_dict())
+        if output.kind == "labels":
             dress(layer, scheme)
         return layer
 
@@ -78,7 +78,7 @@ def prediction_layer(
             opacity=0.6,
             **(_with_classes(placed) if values.ndim > len(shape) else placed),
         )
-        tell(layer, output=output.kind)
+        tell(layer, output=output.kind, scheme=meaning.to_dict())
         return layer
 
     if output.kind == "probabilities":
