@@ -158,7 +158,7 @@ def test_what_differs_is_the_edit():
     found = painting.difference(0, 1, labels)
     assert (found.box, found.values.dtype) == ((3, 7, 4, 10), np.uint8)
     assert np.array_equal(found.values, labels[3:7, 4:10])
-    assert painting.difference(0, 1, labels, (4, 12, 0, 16)).box == (6, 7, 9, 10)
+    assert painting.difference(0, 1, labels[4:], (4, 0)).box == (6, 7, 9, 10)
     painting.add(found)
     assert painting.difference(0, 1, labels) is None
     labels[3, 4] = 0  # undone

@@ -133,6 +133,12 @@ class LivePrediction:
             if self._tiles is None:
                 return
 
+    def turned_to(self, model: TrainedModel, compute: Compute) -> Iterator[Piece | Adjusted]:
+        """Predict the slice being shown where the last picture was of another one."""
+        wanted = self._wanted()
+        if wanted is not None and (wanted != self._slice or self._tiles is not None):
+            yield from self.whole_slice(model, compute)
+
     def close(self) -> None:
         """Give up the picture that was begun."""
         if self._tiles is not None:

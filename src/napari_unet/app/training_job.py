@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.pieces import Piece
     from napari_unet.training.events import Event, Validated
+    from napari_unet.training.painting import Painting
     from napari_unet.training.trainer import Trainer
 
 __all__ = ["Ended", "TrainingJob", "TrainingRequest"]
@@ -46,6 +47,8 @@ class TrainingRequest:
         Go on with the interrupted run in that folder.
     start_from : TrainedModel or None
         Continue from this model instead of random weights.
+    painting : Painting or None
+        Labels that are painted while it trains; `stacks` are then its stacks.
     """
 
     stacks: tuple[Stack, ...]
@@ -53,6 +56,7 @@ class TrainingRequest:
     run: Path | None
     resume: bool = False
     start_from: TrainedModel | None = None
+    painting: Painting | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +135,9 @@ class TrainingJob:
         from napari_unet.training.trainer import Trainer
 
         request = self._request
-        stacks = tuple(map(snapshot, request.stacks))
+        stacks = request.stacks
+        if request.painting is None:
+            stacks = tuple(map(snapshot, stacks))
         self._trainer = trainer = Trainer(
             stacks,
             _stored_config(request) if request.resume else request.config,
@@ -139,6 +145,7 @@ class TrainingJob:
             resume=request.resume,
             start_from=request.start_from,
             spare_cores=1,
+            painting=request.painting,
         )
         live = LivePrediction(stacks[0], lambda: None if self._stop.is_set() else self.live_slice)
         events = trainer.run()
@@ -157,6 +164,8 @@ class TrainingJob:
                         tile = live.next_tile(trainer.model, trainer.learner.compute)
                         if tile is not None:
                             yield tile
+                    elif isinstance(event, told.Waiting) and event.settled:
+                        yield from live.turned_to(trainer.model, trainer.learner.compute)
             except GeneratorExit:
                 closing = True
                 raise

@@ -131,30 +131,30 @@ class Painting:
         stack_index: int,
         slice_index: int,
         labels: NDArray[Any],
-        box: tuple[int, int, int, int] | None = None,
+        corner: tuple[int, int] = (0, 0),
     ) -> Edit | None:
-        """Return what differs between the labels of a slice and what was painted so far.
+        """Return what differs between labels and what was painted there so far.
 
         Parameters
         ----------
         stack_index, slice_index
             Which slice.
         labels
-            (Y, X) as they are now.
-        box
-            y0, y1, x0, x1: where to look; None: everywhere.
+            (h, w) as they are now, of the slice or a part of it.
+        corner
+            Row and column at which they begin.
         """
         self._check_place(stack_index, slice_index)
-        y0, y1, x0, x1 = box or (0, labels.shape[0], 0, labels.shape[1])
-        window = slice(y0, y1), slice(x0, x1)
-        other = labels[window] != self._drawn[stack_index][slice_index][window]
+        y0, x0 = corner
+        window = slice(y0, y0 + labels.shape[0]), slice(x0, x0 + labels.shape[1])
+        other = labels != self._drawn[stack_index][slice_index][window]
         rows = np.flatnonzero(other.any(1))
         if not rows.size:
             return None
         cols = np.flatnonzero(other[rows[0] : rows[-1] + 1].any(0))
         top, left = y0 + int(rows[0]), x0 + int(cols[0])
         found = top, y0 + int(rows[-1]) + 1, left, x0 + int(cols[-1]) + 1
-        values = labels[found[0] : found[1], found[2] : found[3]]
+        values = labels[found[0] - y0 : found[1] - y0, found[2] - x0 : found[3] - x0]
         smallest = _dtype_for(int(values.max()))
         return Edit(stack_index, slice_index, found, values.astype(smallest))
 

@@ -29,6 +29,7 @@ from napari_unet.widgets.data.sample_choice import SampleChoice
 from napari_unet.widgets.data.samples import stack_layers
 from napari_unet.widgets.data.training_stacks import TrainingStacks
 from napari_unet.widgets.data.validation_choice import ValidationChoice
+from napari_unet.widgets.paint.paint_start import PaintStart
 
 if TYPE_CHECKING:
     from napari_unet.widgets.common.theme import Colours
@@ -63,6 +64,7 @@ class DataDock(Dock):
                             LIMITS_TIP)  # fmt: skip
         BoundControls(self).add(self.limits, "intensity")
         self.layers.advanced.form.add("Limits", self.limits)
+        self.paint = PaintStart(self)
         self.classes = ClassPanel()
         self.training_stacks = TrainingStacks(self)
         self.validation = ValidationChoice(self)
@@ -70,7 +72,7 @@ class DataDock(Dock):
         self.histogram = GreyHistogram()
         self.findings = FindingList()
         for widget in (
-            self.samples, self.files, self.layers, self.layers.advanced, self.classes,
+            self.samples, self.files, self.layers, self.paint, self.layers.advanced, self.classes,
             self.training_stacks, self.validation, Heading("About this stack"), self.status,
             self.histogram, self.findings,
         ):  # fmt: skip

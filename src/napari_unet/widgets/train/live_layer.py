@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.colormaps import DirectLabelColormap
+
 from napari_unet.prediction.outputs import Output
 from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from napari_unet.widgets.common.result_layers import GrowingLayer
 
 __all__ = ["LiveLayer"]
+
+CONTOUR = 2  # px
+PREDICTED = ("#00d5a0", "#cc79a7", "#ffffff")
+"""Of predicted classes beside labels that are painted: none of the colours of those."""
 
 
 class LiveLayer:
@@ -28,11 +34,21 @@ class LiveLayer:
         The stack being trained on, and the image layer it came from.
     training
         What tells this training from others.
+    below
+        Labels that are painted meanwhile: they stay on top, and the prediction is drawn as
+        contours, so that one cannot be taken for the other.
     """
 
-    def __init__(self, viewer: Any, stack: Stack, source: Layer | None, training: str) -> None:
+    def __init__(
+        self,
+        viewer: Any,
+        stack: Stack,
+        source: Layer | None,
+        training: str,
+        below: Layer | None = None,
+    ) -> None:
         self._viewer, self._stack, self._source = viewer, stack, source
-        self._training = training
+        self._training, self._below = training, below
         self._layer: GrowingLayer | None = None
 
     @property
@@ -48,7 +64,30 @@ class LiveLayer:
             self._layer = prediction_layer(
                 self._viewer, self._stack, self._source, Output(), scheme, self._training, live=True
             )
+            if self._below is not None:
+                self._draw_below(self._below)
         self._layer.write((*tile.index, tile.rows, tile.cols), tile.values)
+
+    @property
+    def layer(self) -> Layer | None:
+        """The layer, once there is one and while the user keeps it."""
+        return None if self._layer is None or self.taken_away else self._layer.layer
+
+    def _draw_below(self, labels: Layer) -> None:
+        layer, layers = self.layer, self._viewer.layers
+        if layer is None or labels not in layers:
+            return
+        layer.contour, layer.opacity = CONTOUR, 1.0
+        scheme = self._stack.scheme
+        assert scheme is not None
+        shown: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+        shown[scheme.values[0]] = "transparent"
+        for k, value in enumerate(scheme.values[1:]):
+            shown[value] = PREDICTED[k % len(PREDICTED)]
+        layer.colormap = DirectLabelColormap(color_dict=shown)
+        if layers.index(layer) > layers.index(labels):
+            layers.move(layers.index(layer), layers.index(labels))
+        layers.selection.active = labels
 
     def draw(self) -> None:
         """Show what was written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from pathlib import Path
 from time import monotonic
@@ -16,6 +17,7 @@ from napari_unet.training import events as told
 from napari_unet.widgets.common.layers import shown_slice
 from napari_unet.widgets.common.notices import show_error, show_warning
 from napari_unet.widgets.common.worker import Worker, stop_with_window
+from napari_unet.widgets.paint.watch import LabelsWatch
 from napari_unet.widgets.train.live_layer import LiveLayer
 
 if TYPE_CHECKING:
@@ -97,6 +99,12 @@ class Training(QObject):
         self._worker.paused.connect(self._on_paused)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_over)
+        self.right: float | None = None
+        self.is_waiting = False
+        self._watch: LabelsWatch | None = None
+        if request.painting is not None and session.source is not None:
+            self._watch = LabelsWatch(viewer, session.source, request.painting)
+            self._watch.failed.connect(show_error)
 
     def start(self, widget: QWidget) -> None:
         """Begin; it ends with the viewer's window, or with the program.
@@ -183,6 +191,8 @@ class Training(QObject):
             told.Prepared: self._on_prepared,
             told.Adjusted: self._on_adjusted,
             told.Diverged: self._on_diverged,
+            told.Painted: self._on_painted_in,
+            told.Waiting: self._on_waiting,
             Ended: self._on_ended,
         }
         react = reactions.get(type(event))
@@ -199,6 +209,7 @@ class Training(QObject):
 
     def _on_step(self, event: told.Step) -> None:
         self._pace.append((monotonic(), event.step))
+        self._say_waiting(False)
         self.step = event
         if self.state == "preparing":
             self._enter("running")
@@ -214,6 +225,20 @@ class Training(QObject):
 
     def _on_adjusted(self, event: told.Adjusted) -> None:
         self._note(event.message)
+
+    def _on_painted_in(self, event: told.Painted) -> None:
+        self.right = None if math.isnan(event.right) else event.right
+        if event.problem:
+            self._note(event.problem)
+        self._say_waiting(False)
+
+    def _on_waiting(self, _: told.Waiting) -> None:
+        self._say_waiting(True)
+
+    def _say_waiting(self, is_waiting: bool) -> None:
+        if is_waiting != self.is_waiting:
+            self.is_waiting = is_waiting
+            self.changed.emit()
 
     def _on_diverged(self, event: told.Diverged) -> None:
         show_warning(event.message)
@@ -242,6 +267,8 @@ class Training(QObject):
 
     def _on_over(self) -> None:
         self._look()
+        if self._watch is not None:
+            self._watch.stop()
         self._live.finish()
         self._viewer.dims.events.current_step.disconnect(self._follow_slice)
         self._enter("over")
@@ -272,9 +299,18 @@ class Training(QObject):
         # Painting comes before timers, so this is what the look cost, other delays included.
         self._cost = 0.5 * (self._cost + monotonic() - self._looked_at)
 
+    @property
+    def live_layer(self) -> Any | None:
+        """The layer of the live prediction, once there is one."""
+        return self._live.layer
+
     def _live_layer(self) -> LiveLayer:
         return LiveLayer(
-            self._viewer, self.job.stack, self._image_layer, f"training {self.request.run}"
+            self._viewer,
+            self.job.stack,
+            self._image_layer,
+            f"training {self.request.run}",
+            below=self._session.labels_layer if self.request.painting is not None else None,
         )
 
     def _follow_slice(self, _: object = None) -> None:

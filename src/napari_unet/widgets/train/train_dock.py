@@ -16,6 +16,7 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import Expander, Note, set_tip
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
+from napari_unet.widgets.paint.paint_start import PaintStart
 from napari_unet.widgets.train.newer_labels import NewerLabels
 from napari_unet.widgets.train.run_control import RunControl
 from napari_unet.widgets.train.running import Training
@@ -67,12 +68,14 @@ class TrainDock(Dock):
         self.progress = TrainProgress(self.viewer)
         self.settings = Expander("Settings of this training", self.form)
         set_tip(self.settings.toggle, "Look at the settings it was begun with.")
-        for widget in (self.settings, self.control, self.progress):
+        self.paint = PaintStart(self)
+        for widget in (self.paint, self.settings, self.control, self.progress):
             self.column.addWidget(widget)
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.added_changed, self._on_stack)
         self.listen(self.session.model_changed, self._offer_starts)
         self.listen(self.session.config_changed, self._check)
+        self.listen(self.session.training_changed, self._on_training)
         self._training: Training | None = None
         self._watch(self.session.training)
         self._on_stack()
@@ -165,6 +168,11 @@ class TrainDock(Dock):
         return TrainingRequest(
             stacks, config, folder, resume=run is not None, start_from=self.start_from.model
         )
+
+    def _on_training(self, training: Training | None) -> None:
+        """Something else began a training."""
+        if training is not self._training:
+            self._watch(training)
 
     def _watch(self, training: Training | None) -> None:
         """Show and switch a training, also one that another dock began."""

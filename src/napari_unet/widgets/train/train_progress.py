@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainProgress"]
 
+WAITING = "Nothing more to learn: paint where it is wrong, and it goes on."
+
 SIDE_BY_SIDE = 400
 """Width in pixels from which both curves fit beside each other."""
 
@@ -106,7 +108,7 @@ class TrainProgress(QWidget):
         if training.step is not None:
             self.bar.setRange(0, training.step.steps)
             self.bar.setValue(training.step.step)
-            if training.state == "running":
+            if training.state == "running" and not training.is_waiting:
                 self.line.say(self._say_step(training, training.step))
         if new:
             self.loss.append("training", *zip(*new))
@@ -122,6 +124,8 @@ class TrainProgress(QWidget):
     def _say_step(self, training: Training, step: Step) -> str:
         of = f"/{step.steps:,}" if step.steps else ""
         parts = [f"step {step.step:,}{of}", rate(training.steps_per_second)]
+        if training.right is not None:
+            parts.append(f"{training.right:.0%} of your last strokes were right already")
         if step.step < step.steps:
             parts.append(f"{duration(step.seconds_left)} left")
         return " · ".join(parts)
@@ -134,7 +138,7 @@ class TrainProgress(QWidget):
         step = 0 if training.step is None else training.step.step
         words = {
             "preparing": "Reading the stack …",
-            "running": "",
+            "running": WAITING if training.is_waiting else "",
             "pausing": "Pausing after this step …",
             "paused": f"Paused at step {step:,}.",
             "stopping": "Stopping after this step …",

@@ -1,0 +1,1 @@
+"""Painting into a running training."""

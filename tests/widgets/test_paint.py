@@ -1,0 +1,170 @@
+"""Painting into a running training, in the window: from an image and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_unet.app.session import session_of
+from napari_unet.config.network import UNetConfig
+from napari_unet.config.presets import PRESETS
+from napari_unet.training.journal import Journal
+from napari_unet.widgets.common.layer_stack import LayerStack
+from napari_unet.widgets.paint.new_labels import new_labels
+from napari_unet.widgets.paint.paint_mode import paint_mode_of
+from napari_unet.widgets.train.train_dock import TrainDock
+
+from .conftest import pump, until
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "documents"))
+    tiny = PRESETS["paint"].changed(network=UNetConfig(depth=1, width=4, norm="batch"), tile=60,
+                                    batch=2, device="cpu")  # fmt: skip
+    monkeypatch.setitem(PRESETS, "paint", tiny)
+
+
+@pytest.fixture
+def dock(viewer, cells):
+    image = viewer.add_image(cells[0], name="cells", scale=(2, 0.5, 0.5), translate=(0, 3, 4))
+    session_of(viewer).use(LayerStack(image))
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    yield dock
+    training = dock.session.training
+    if training is not None and training.is_running:
+        training.stop()
+        until(lambda: not training.is_running, 60)
+
+
+def begun(dock):
+    """A training that runs on two strokes."""
+    dock.paint.new.click()
+    labels = dock.session.labels_layer
+    labels.data_setitem((np.zeros(30, int), np.full(30, 5), np.arange(30)), 1)
+    assert dock.session.training is None
+    labels.data_setitem((np.zeros(30, int), np.full(30, 50), np.arange(30)), 2)
+    until(lambda: dock.session.training is not None)
+    training = dock.session.training
+    until(lambda: training.step is not None, 60)
+    return labels, training
+
+
+def taken(training):
+    return training.request.painting.journal
+
+
+def test_where_labels_are_missing_one_button_makes_them(dock):
+    assert not dock.paint.new.isHidden()
+    dock.paint.new.click()
+    image, labels = dock.session.image_layer, dock.session.labels_layer
+    assert labels.data.shape == image.data.shape
+    assert tuple(labels.scale) == tuple(image.scale)
+    assert tuple(labels.translate) == tuple(image.translate)
+    assert labels.mode == "paint"
+    assert labels.selected_label == 2
+    assert dock.viewer.layers.selection.active is labels
+    assert dock.session.stack.scheme.annotation == "sparse"
+    assert dock.session.stack.scheme.names == ("background", "foreground")
+    assert dock.paint.new.isHidden()
+    assert dock.paint.switch.isChecked()
+
+
+def test_two_strokes_begin_a_training_and_every_further_one_reaches_it(dock):
+    labels, training = begun(dock)
+    assert dock.control.start.full_text.startswith("Training while you paint")
+    journal = taken(training)
+    assert np.array_equal(training.request.stacks[0].label_plane(0), labels.data[0])
+    before = len(journal.edits)
+    labels.data_setitem((np.full(9, 2), np.full(9, 70), np.arange(9)), 2)
+    until(lambda: journal.in_effect > before)
+    assert np.array_equal(training.request.stacks[0].label_plane(2), labels.data[2])
+    labels.undo()
+    dock.viewer.dims.set_point(0, 4)  # slice 2
+    labels.undo()
+    until(lambda: not training.request.stacks[0].label_plane(2).any())
+
+
+def test_fill_erase_and_new_data_count(dock):
+    labels, training = begun(dock)
+    stack = training.request.stacks[0]
+    labels.fill((0, 5, 3), 2)
+    until(lambda: np.array_equal(stack.label_plane(0), labels.data[0]))
+    labels.data_setitem((np.zeros(5, int), np.full(5, 50), np.arange(5)), 0)
+    until(lambda: np.array_equal(stack.label_plane(0), labels.data[0]))
+    other = labels.data.copy()
+    other[3, 10:20, 10:20] = 1
+    labels.data = other
+    until(lambda: np.array_equal(stack.label_plane(3), other[3]))
+
+
+def test_the_prediction_lies_below_the_strokes_as_contours(dock):
+    labels, training = begun(dock)
+    until(lambda: training.live_layer is not None, 60)
+    layers = dock.viewer.layers
+    assert layers.index(training.live_layer) < layers.index(labels)
+    assert training.live_layer.contour > 0
+    assert layers.selection.active is labels
+
+
+def test_strokes_are_in_the_run_folder_as_they_are_painted(dock):
+    labels, training = begun(dock)
+    labels.data_setitem((np.full(9, 2), np.full(9, 70), np.arange(9)), 2)
+    until(lambda: len(Journal(training.request.run).edits) == len(taken(training).edits) >= 2)
+
+
+def test_closing_the_dock_ends_nothing_and_a_new_one_shows_it(dock):
+    labels, training = begun(dock)
+    dock.viewer.window.remove_dock_widget(dock)
+    step, before = training.step.step, taken(training).in_effect
+    until(lambda: training.step.step > step, 30)
+    labels.data_setitem((np.full(9, 2), np.full(9, 70), np.arange(9)), 2)
+    until(lambda: taken(training).in_effect > before)
+    again = TrainDock(dock.viewer)
+    dock.viewer.window.add_dock_widget(again)
+    assert again.control.start.full_text.startswith("Training while you paint")
+
+
+def test_a_value_that_is_no_class_is_said_and_the_training_goes_on(dock, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_unet.widgets.train.running.show_error", said.append)
+    labels, training = begun(dock)
+    labels.data_setitem((np.full(9, 2), np.full(9, 70), np.arange(9)), 9)
+    until(lambda: said)
+    assert "label value 9 was painted" in str(said[0])
+    step = training.step.step
+    until(lambda: training.step.step > step, 30)
+
+
+def test_the_layer_may_be_deleted(dock):
+    labels, training = begun(dock)
+    dock.viewer.layers.remove(labels)
+    step = training.step.step
+    until(lambda: training.step.step > step, 30)
+    pump(0.2)
+
+
+def test_the_switch_rests(dock):
+    dock.paint.new.click()
+    dock.paint.switch.click()
+    labels = dock.session.labels_layer
+    labels.data_setitem((np.zeros(30, int), np.full(30, 5), np.arange(30)), 1)
+    labels.data_setitem((np.zeros(30, int), np.full(30, 50), np.arange(30)), 2)
+    pump(0.6)
+    assert dock.session.training is None
+    dock.paint.switch.click()
+    until(lambda: dock.session.training is not None)
+    until(lambda: dock.session.training.step is not None, 60)
+
+
+@pytest.mark.parametrize("names", [("background", "cell", "rim"), ("a", "b", "c", "d", "e")])
+def test_several_classes(viewer, cells, names):
+    image = viewer.add_image(cells[0], name="cells")
+    session = session_of(viewer)
+    session.use(LayerStack(image))
+    labels = new_labels(viewer, session, session.stack, image, names)
+    assert session.stack.scheme.names == names
+    colours = [tuple(labels.get_color(k)) for k in range(1, len(names) + 1)]
+    assert len(set(colours)) == len(names)
+    assert not paint_mode_of(viewer, session).is_on
