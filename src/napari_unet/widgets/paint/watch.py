@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,10 @@ from napari_unet.widgets.common.layers import shown_slice
 
 if TYPE_CHECKING:
     from napari.layers import Labels
+    from numpy.typing import NDArray
 
     from napari_unet.app.session import StackSource
+    from napari_unet.images.stack import Stack
     from napari_unet.training.painting import Painting
 
 __all__ = ["LabelsWatch"]
@@ -76,21 +79,20 @@ class LabelsWatch(QObject):
         axes = stack.axes.replace("c", "")
         strokes = event.value if isinstance(event.value, list) else [event.value]
         for indices, *_ in strokes:
-            where = dict(zip(axes, indices))
-            if len(indices) != len(axes) or any(isinstance(one, slice) for one in indices):
-                self._on_changed()  # a fill; it says no pixels
-            elif np.size(where["y"]):
-                self._add(stack, where)
+            if len(indices) == len(axes):
+                self._add(stack, dict(zip(axes, map(_places, indices))))
         self._timer.start()
 
-    def _add(self, stack: Any, where: dict[str, Any]) -> None:
-        y, x = np.asarray(where["y"]), np.asarray(where["x"])
+    def _add(self, stack: Stack, where: dict[str, NDArray[np.int64]]) -> None:
+        y, x = where["y"], where["x"]
+        if not (y.size and x.size):
+            return
         box = int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1
-        leading = [np.broadcast_to(where[axis], y.shape) for axis in stack.leading_axes]
-        numbers = np.ravel_multi_index(leading, stack.leading_shape) if leading else 0
-        for i in np.unique(numbers):
-            former = self._slices.get(int(i), box)
-            self._slices[int(i)] = None if former is None else _around(former, box)
+        leading = [np.unique(where[axis]).tolist() for axis in stack.leading_axes]
+        for index in itertools.product(*leading):
+            i = int(np.ravel_multi_index(index, stack.leading_shape)) if index else 0
+            former = self._slices.get(i, box)
+            self._slices[i] = None if former is None else _around(former, box)
 
     def _on_changed(self, _: object = None) -> None:
         """Undo and redo tell of nothing else; turning to another slice does as well."""
@@ -122,6 +124,13 @@ class LabelsWatch(QObject):
                     self._painting.add(edit)
             except UNetError as error:
                 self.failed.emit(error)
+
+
+def _places(index: Any) -> NDArray[np.int64]:
+    """Where along an axis something was painted: a fill says it by a slice."""
+    if isinstance(index, slice):
+        return np.arange(index.start or 0, index.stop)
+    return np.atleast_1d(index)
 
 
 def _around(
