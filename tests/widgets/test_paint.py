@@ -10,8 +10,8 @@ from napari_unet.config.network import UNetConfig
 from napari_unet.config.presets import PRESETS
 from napari_unet.training.journal import Journal
 from napari_unet.widgets.common.layer_stack import LayerStack
-from napari_unet.widgets.paint.new_labels import new_labels
-from napari_unet.widgets.paint.paint_mode import paint_mode_of
+from napari_unet.widgets.train.new_labels import new_labels
+from napari_unet.widgets.train.paint_mode import paint_mode_of
 from napari_unet.widgets.train.train_dock import TrainDock
 
 from .conftest import pump, until

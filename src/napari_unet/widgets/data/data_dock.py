@@ -29,7 +29,7 @@ from napari_unet.widgets.data.sample_choice import SampleChoice
 from napari_unet.widgets.data.samples import stack_layers
 from napari_unet.widgets.data.training_stacks import TrainingStacks
 from napari_unet.widgets.data.validation_choice import ValidationChoice
-from napari_unet.widgets.paint.paint_start import PaintStart
+from napari_unet.widgets.train.paint_start import PaintStart
 
 if TYPE_CHECKING:
     from napari_unet.widgets.common.theme import Colours

@@ -17,7 +17,7 @@ from napari_unet.training import events as told
 from napari_unet.widgets.common.layers import shown_slice
 from napari_unet.widgets.common.notices import show_error, show_warning
 from napari_unet.widgets.common.worker import Worker, stop_with_window
-from napari_unet.widgets.paint.watch import LabelsWatch
+from napari_unet.widgets.train.labels_watch import LabelsWatch
 from napari_unet.widgets.train.live_layer import LiveLayer
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import Expander, Note, set_tip
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
-from napari_unet.widgets.paint.paint_start import PaintStart
 from napari_unet.widgets.train.newer_labels import NewerLabels
+from napari_unet.widgets.train.paint_start import PaintStart
 from napari_unet.widgets.train.run_control import RunControl
 from napari_unet.widgets.train.running import Training
 from napari_unet.widgets.train.start_from import RunPlace, StartFrom

@@ -1,1 +1,0 @@
-"""Painting into a running training."""
