@@ -124,6 +124,8 @@ def test_closing_the_dock_ends_nothing_and_a_new_one_shows_it(dock):
     again = TrainDock(dock.viewer)
     dock.viewer.window.add_dock_widget(again)
     assert again.control.start.full_text.startswith("Training while you paint")
+    dock.deleteLater()
+    pump(0.05)
 
 
 def test_a_value_that_is_no_class_is_said_and_the_training_goes_on(dock, monkeypatch):
