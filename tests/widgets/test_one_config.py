@@ -154,3 +154,18 @@ def test_no_weight_map_shows_as_one_that_weighs_all_alike(docks):
     weights.balance.click()
     assert docks[TrainDock].session.config.weights == WeightConfig("none")
     assert form.weights.value == "none"
+
+
+def test_settings_that_no_dock_shows_stay_as_they_are(docks, model):
+    """As the reproduction's code has them: set by the command line, and opened from its run."""
+    session = session_of(model)
+    weights = WeightConfig(balance="pixels")
+    augment = AugmentConfig(about="slice", turn=30.0, interpolation="spline", labels="spline")
+    session.change(weights=weights, augment=augment)
+    assert shown(docks)["balance"] is True
+    docks[WeightsDock].w0.box.setValue(7)
+    docks[AugmentationDock].rotation.box.setValue(20)
+    assert session.config.weights == replace(weights, w0=7.0)
+    assert session.config.augment == replace(augment, rotation=20.0)
+    docks[WeightsDock].balance.setChecked(False)
+    assert session.config.weights.balance is False

@@ -82,11 +82,16 @@ class WeightForm(QWidget):
         for control, name, write in (
             (self.w0, "resolved_w0", _other_w0),
             (self.sigma, "resolved_sigma", _other_sigma),
-            (self.balance, "balance", partial(_other_part, "balance")),
             (self.background, "background", partial(_other_part, "background")),
             (self.sigma1, "sigma1", partial(_other_part, "sigma1")),
         ):
             bound.add(control, "weights", read=partial(_part, name), write=write)
+        bound.add(
+            self.balance,
+            "weights",
+            read=lambda config: bool(_shown(config).balance),  # also of what no control chooses
+            write=partial(_other_part, "balance"),
+        )
         bound.show_with(self._show_what_counts)
 
     def _show_what_counts(self, config: TrainConfig) -> None:
