@@ -163,9 +163,9 @@ def test_settings_that_no_dock_shows_stay_as_they_are(docks, model):
     augment = AugmentConfig(about="slice", turn=30.0, interpolation="spline", labels="spline")
     session.change(weights=weights, augment=augment)
     assert shown(docks)["balance"] is True
-    docks[WeightsDock].w0.box.setValue(7)
-    docks[AugmentationDock].rotation.box.setValue(20)
+    docks[WeightsDock].form.w0.box.setValue(7)
+    docks[AugmentationDock].form.rotation.box.setValue(20)
     assert session.config.weights == replace(weights, w0=7.0)
     assert session.config.augment == replace(augment, rotation=20.0)
-    docks[WeightsDock].balance.setChecked(False)
+    docks[WeightsDock].form.balance.setChecked(False)
     assert session.config.weights.balance is False
