@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from napari_unet.images.ctc_folder import find_sequences, find_truths, open_ctc
 from napari_unet.images.folders import Labelling, open_folder, read_label_folder
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
 from napari_unet.images.ome_zarr import is_url, is_zarr, open_zarr
-from napari_unet.images.pixels import LAZY_ABOVE, Pixels
+from napari_unet.images.pixels import LAZY_ABOVE, Pixels, reason
 from napari_unet.images.tiff import write_labels
 from napari_unet.images.tiff_metadata import places_of
 
@@ -130,6 +132,8 @@ def open_images(
 
     Parameters and errors are those of `open_image`.
     """
+    for one in (path, labels):
+        _look_for(one)
     _refuse_itself(path, labels)
     if is_series(path) and (labels is None or is_series(labels)):
         where = None
@@ -178,6 +182,7 @@ def read_labels(
     DataSetError
         When it is missing, damaged, or holds no labels.
     """
+    _look_for(path)
     if is_series(path):
         return read_label_folder(Path(path), lazy_above=lazy_above)
     if is_zarr(path) or Path(path).is_dir():
@@ -218,6 +223,21 @@ def _open_one(
 def _best_truth(path: Path) -> Truth | None:
     """Gold or silver; tracking markers say where cells are, not what belongs to them."""
     return next((truth for truth in find_truths(path) if truth != "markers"), None)
+
+
+def _look_for(path: str | Path | None) -> None:
+    """Refuse what is not there or cannot be looked at, before anybody stumbles over it."""
+    if path is None or is_url(path):
+        return
+    try:
+        if stat.S_ISDIR(Path(path).stat().st_mode):
+            os.scandir(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise DataSetError(
+            f"expected an image, but {path} does not exist: check its name."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DataSetError(f"{path} cannot be opened ({reason(error)}): check it.") from error
 
 
 def _refuse_itself(image: str | Path, labels: str | Path | None) -> None:

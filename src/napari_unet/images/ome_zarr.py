@@ -7,7 +7,6 @@ taken as strangers' words: of another type than they should be, they count as ab
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 from pathlib import Path
@@ -17,11 +16,13 @@ from napari_unet.base.errors import DataSetError, InputError
 from napari_unet.base.quantities import size
 from napari_unet.base.units import canonical_unit
 from napari_unet.images.axes import guess_axes, lengths_without_channels
+from napari_unet.images.pixels import reason
 from napari_unet.images.stack import Stack
 
 __all__ = ["is_url", "is_zarr", "open_zarr"]
 
 MARKERS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
+LARGEST_ARRAY = 2**60  # pixels
 LARGEST_CHUNK = 2**31  # bytes in memory: a chunk is always read as a whole
 
 
@@ -132,7 +133,7 @@ def _open_node(path: str) -> Any:
         return zarr.open(store, mode="r")
     except Exception as error:
         raise DataSetError(
-            f"{path} cannot be read as zarr ({_reason(error)}): point at the folder that holds "
+            f"{path} cannot be read as zarr ({reason(error)}): point at the folder that holds "
             "zarr.json, .zgroup or .zarray."
         ) from error
 
@@ -142,24 +143,24 @@ def _child(node: Any, name: str, path: str) -> Any:
         return node[name]
     except Exception as error:
         raise DataSetError(
-            f"{path} names {name!r} in its metadata, but it cannot be read ({_reason(error)}): "
+            f"{path} names {name!r} in its metadata, but it cannot be read ({reason(error)}): "
             "the copy is incomplete, copy it again."
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-        return "no answer in time"
-    status = getattr(error, "status", None)
-    if status:
-        return f"{status} {getattr(error, 'message', '')}".strip()
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+def _holds(node: Any, name: str, path: str) -> bool:
+    try:
+        return name in node
+    except Exception as error:
+        raise DataSetError(
+            f"{path} has {name!r} inside, but it cannot be read ({reason(error)}): copy it again."
+        ) from error
 
 
 def _one_of_several(node: Any, series: int, path: str) -> tuple[Any, tuple[str, ...]]:
     """An image of a folder that was converted from a file of several."""
     there = 0
-    while there <= max(series, 1) and str(there) in node:
+    while there <= max(series, 1) and _holds(node, str(there), path):
         there += 1
     if not 0 <= series < max(there, 1):
         raise InputError(f"series must be below {there} for {path}, got {series}: choose another.")
@@ -168,6 +169,10 @@ def _one_of_several(node: Any, series: int, path: str) -> tuple[Any, tuple[str, 
 
 
 def _check_chunks(array: Any, path: str) -> None:
+    if math.prod(array.shape) >= LARGEST_ARRAY:
+        raise DataSetError(
+            f"{path} says that it has the shape {array.shape}, which cannot be: write it anew."
+        )
     shards = getattr(array, "shards", None) or ()
     needed = max(math.prod(array.chunks), math.prod(shards) if shards else 0)
     needed *= array.dtype.itemsize
@@ -195,7 +200,7 @@ def _metadata(node: Any, path: str) -> dict[str, Any]:
         attributes = dict(node.attrs)
     except Exception as error:
         raise DataSetError(
-            f"{path} has metadata that cannot be read ({_reason(error)}): copy it again."
+            f"{path} has metadata that cannot be read ({reason(error)}): copy it again."
         ) from error
     ome = attributes.get("ome")
     return dict(ome) if isinstance(ome, dict) else attributes
@@ -297,7 +302,7 @@ def _labels(
     node: Any, name: str | None, image: Any, axes: str, path: str
 ) -> tuple[Any, tuple[str, ...]]:
     """Array of a label image whose shape is the image's, up to the channels; and what to say."""
-    if "labels" not in node:
+    if not _holds(node, "labels", path):
         if name is not None:
             raise DataSetError(f"{path} has no labels, got {name!r}: leave the name out.")
         return None, ()

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from napari_unet.images.tiff_metadata import Place
 
-__all__ = ["LAZY_ABOVE", "Pixels", "check_file", "file_errors", "turned"]
+__all__ = ["LAZY_ABOVE", "Pixels", "check_file", "file_errors", "reason", "turned"]
 
 LAZY_ABOVE = 2**29  # bytes; a larger image is not loaded but read where it is needed
 
@@ -142,7 +142,7 @@ def check_file(path: Path, what: str) -> int:
     except FileNotFoundError:
         raise DataSetError(f"expected {what}, but {path} does not exist: check its name.") from None
     except (OSError, ValueError) as error:
-        raise DataSetError(f"{path} cannot be opened ({_reason(error)}): check it.") from error
+        raise DataSetError(f"{path} cannot be opened ({reason(error)}): check it.") from error
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a device or a pipe"
         raise DataSetError(f"expected {what}, but {path} is {kind}: choose a regular file.")
@@ -168,10 +168,16 @@ def file_errors(path: Path, what: str, advice: str) -> Iterator[None]:
         raise
     except Exception as error:  # libraries raise anything at all about broken files
         raise DataSetError(
-            f"{path} cannot be read as {what} ({_reason(error)}): {advice}."
+            f"{path} cannot be read as {what} ({reason(error)}): {advice}."
         ) from error
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Say in a few words, on one line, what a library complains of."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return f"{status} {getattr(error, 'message', '')}".strip()
     text = getattr(error, "strerror", None) or str(error)
-    return (text.strip().splitlines() or [type(error).__name__])[0][:200] or type(error).__name__
+    return (text.strip().splitlines() or [type(error).__name__])[0][:200]

@@ -21,6 +21,7 @@ from napari_unet.images.axes import check_axes, guess_axes
 from napari_unet.images.fingerprint import fingerprint
 from napari_unet.images.intensity import SAMPLE_PIXELS, Intensity, sample_blocks
 from napari_unet.images.label_axes import find_label_axes
+from napari_unet.images.pixels import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -428,6 +429,6 @@ def _read(array: Any, name: str, selection: list[int | slice]) -> NDArray[Any]:
         if isinstance(error, UNetError):
             raise
         raise DataSetError(
-            f"a part of {name!r} cannot be read ({error}): the file is damaged or out of reach, "
-            "copy it again."
+            f"a part of {name!r} cannot be read ({reason(error)}): the file is damaged or out of "
+            "reach, copy it again."
         ) from error

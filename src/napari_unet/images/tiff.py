@@ -7,6 +7,7 @@ Where its pixels lie in the world is the matter of `tiff_metadata`.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import tempfile
 import threading
@@ -69,11 +70,11 @@ def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
         keep_open = False
         try:
             chosen, notes = _series(path, tif, series)
+            _check_within(chosen)
             if chosen.nbytes > lazy_above:
                 array = _lazy(path, tif, chosen)
                 keep_open = not isinstance(array, np.ndarray)
             else:
-                _check_within(tif, chosen)
                 array = chosen.asarray(maxworkers=None)
         finally:
             if keep_open:
@@ -83,7 +84,8 @@ def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
         axes = _letters(chosen.axes)
         places, channels, more = read_places(tif, axes, series)
         page = chosen.keyframe
-        orientation = _tag(page, "Orientation", 1)
+        orientation = int(_tag(page, "Orientation", 1))
+        lossy, parts = int(page.compression) in LOSSY, _parts(path, chosen)
         white_is_zero = page.photometric == 0 and not _by_imagej(tif)
     if orientation != 1:
         said = f"{path.name} has the TIFF orientation {orientation}, which is not followed"
@@ -99,10 +101,10 @@ def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
         channels,
         notes=(*notes, *(f"{path.name}: {note}" for note in more)),
         samples="S" in chosen.axes,
-        lossy=int(page.compression) in LOSSY,
+        lossy=lossy,
         white_is_zero=white_is_zero,
         orientation=orientation if 2 <= orientation <= 8 else 1,
-        parts=_parts(path, chosen),
+        parts=parts,
     )
 
 
@@ -150,27 +152,29 @@ def _tag(page: Any, name: str, otherwise: Any) -> Any:
 
 
 def _parts(path: Path, series: Any) -> tuple[Path, ...]:
-    if not getattr(series, "is_multifile", False):
+    if not series.is_multifile:
         return ()
     names = {page.parent.filehandle.path for page in series.pages if page is not None}
     return tuple(sorted(Path(name) for name in {*names, str(path)}))
 
 
-def _check_within(tif: Any, series: Any) -> None:
-    """Refuse pixels that lie beyond the end of their file, before room is made for them."""
-    if series.dataoffset is not None and not getattr(series, "is_multifile", False):
-        end = series.dataoffset + series.nbytes
-        if series.keyframe.compression == 1 and end > tif.filehandle.size:
+def _check_within(series: Any) -> None:
+    """Refuse pixels beyond the end of a file, or never stored, before room is made for them."""
+    for page in (series.keyframe, series.pages[-1] if len(series.pages) else None):
+        if page is None or page.is_virtual:
+            continue
+        if len(page.dataoffsets) < math.prod(series.keyframe.chunked):
+            raise ValueError("it holds only a part of the pixels that it describes")
+        end = max((a + n for a, n in zip(page.dataoffsets, page.databytecounts)), default=0)
+        if end > page.parent.filehandle.size:
             raise ValueError("the file ends before its last plane")
+    plain = series.dataoffset is not None and not series.is_multifile
+    if plain and series.dataoffset + series.nbytes > series.keyframe.parent.filehandle.size:
+        raise ValueError("the file ends before its last plane")
 
 
 def _lazy(path: Path, tif: Any, series: Any) -> Any:
-    last = series.pages[-1] if len(series.pages) else None
-    if last is not None and last.dataoffsets:
-        end = max(a + n for a, n in zip(last.dataoffsets, last.databytecounts))
-        if end > last.parent.filehandle.size:
-            raise ValueError("the file ends before its last plane")
-    if series.dataoffset is not None and not getattr(series, "is_multifile", False):
+    if series.dataoffset is not None and not series.is_multifile:
         dtype = series.dtype.newbyteorder(tif.byteorder)
         return np.memmap(path, dtype, "r", series.dataoffset, series.shape)
     import zarr
