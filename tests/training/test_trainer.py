@@ -527,9 +527,9 @@ def test_a_stack_without_labels_is_refused():
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"steps": 0}, "steps must be a whole number of at least 1, got 0"),
+        ({"steps": 0}, "steps must be a whole number from 1 to 1,000,000,000, got 0"),
         ({"tile": 37}, r"takes tiles of 20 \+ 2·n pixels, got 37: use 38"),
-        ({"learning_rate": -1.0}, "learning rate must be above 0"),
+        ({"learning_rate": -1.0}, "learning_rate must be a number above 0"),
         ({"optimiser": "lion"}, "optimiser must be one of adam, sgd"),
         ({"momentum": 1.0}, "momentum"),
         ({"seed": -1}, "seed"),

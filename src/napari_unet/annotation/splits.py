@@ -16,6 +16,7 @@ import numpy as np
 from napari_unet.annotation.labels import annotated_classes
 from napari_unet.annotation.last_block import last_block
 from napari_unet.base.errors import InputError
+from napari_unet.config.bounds import LARGEST_SLICE
 from napari_unet.config.split import Region, SplitConfig, _check_region
 
 if TYPE_CHECKING:
@@ -337,11 +338,16 @@ def parse_slices(text: str) -> tuple[int, ...]:
     found: set[int] = set()
     for part in filter(None, re.split(r"[,;\s]+", re.sub(r"\s*[-–]\s*", "-", text.strip()))):
         match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
-        if match is None or (match[2] and int(match[2]) < int(match[1])):
+        if match is None:
+            raise InputError(f"slices must read like 3, 24-29, got {part[:40]!r}: write numbers.")
+        if len(match[1]) > 7 or len(match[2] or "") > 7:
+            raise InputError(f"slice numbers must be at most {LARGEST_SLICE:,}, got {part[:40]!r}.")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
             raise InputError(f"slices must read like 3, 24-29, got {part!r}: write numbers.")
-        if int(match[2] or match[1]) > 10**6:
-            raise InputError(f"slice numbers must be below a million, got {part!r}.")
-        found.update(range(int(match[1]), int(match[2] or match[1]) + 1))
+        if last > LARGEST_SLICE:
+            raise InputError(f"slice numbers must be at most {LARGEST_SLICE:,}, got {part!r}.")
+        found.update(range(first, last + 1))
     return tuple(sorted(found))
 
 

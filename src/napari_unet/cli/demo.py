@@ -15,6 +15,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_folder
 from napari_unet.base.quantities import count, duration
 from napari_unet.base.regular_files import is_regular, read_whole
+from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
 from napari_unet.cli.predict import predict_to_file
 from napari_unet.cli.progress import say, show_result
@@ -52,7 +53,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "and without a network it takes a synthetic stack.",
     )
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder of the data sets")
-    parser.add_argument("--steps", type=int, metavar="N", help="steps of the training")
+    parser.add_argument("--steps", type=bounded("steps"), metavar="N", help="steps of the training")
     parser.add_argument("--no-window", action="store_true", help="do not open napari at the end")
     parser.add_argument(
         "-o", "--output", metavar="DIR", type=Path, default=Path("demo"), help="where it all goes"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
 from napari_unet.cli.label_options import add_label_arguments, with_asked_scheme
+from napari_unet.cli.numbers import bounded
 
 if TYPE_CHECKING:
     import argparse
@@ -87,7 +88,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--series",
-        type=int,
+        type=bounded("series"),
         default=0,
         metavar="N",
         help="which of several images or positions of a file, 0 the first",

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
+from napari_unet.cli.numbers import bounded
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +39,10 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         help="objects: every value is one object; classes: every value is a class",
     )
     group.add_argument(
-        "--ignore", type=int, metavar="VALUE", help="label value of pixels that do not count"
+        "--ignore",
+        type=bounded("ignore"),
+        metavar="VALUE",
+        help="label value of pixels that do not count",
     )
     group.add_argument(
         "--classes",

@@ -10,6 +10,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_file
 from napari_unet.base.quantities import count
 from napari_unet.cli.inputs import add_image_arguments, open_image, read_array
+from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import show_result
 
@@ -59,7 +60,7 @@ def add_link_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--link-overlap",
-        type=float,
+        type=bounded("link_overlap"),
         default=0.5,
         metavar="SHARE",
         help="with --link: share of the smaller of two objects that both must have (default 0.5)",

@@ -16,6 +16,7 @@ from napari_unet.cli.measure import (
     named_classes,
     write_table,
 )
+from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
 from napari_unet.cli.predict_folder import predict_folder
 from napari_unet.cli.progress import (
@@ -78,11 +79,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "channels, or separate objects",
     )
     parser.add_argument(
-        "--tile", type=int, metavar="N", help="largest side of an input tile, in pixels"
+        "--tile", type=bounded("tile"), metavar="N", help="largest side of an input tile, in pixels"
     )
     parser.add_argument(
         "--region",
-        type=int,
+        type=bounded("side"),
         nargs=4,
         metavar=("Y0", "Y1", "X0", "X1"),
         help="predict only these rows and columns of every slice; Y1 and X1 are the first outside",
@@ -110,21 +111,21 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=bounded("threshold"),
         metavar="T",
         help="foreground probability from which a pixel belongs to an object (default: what the "
         "model was fitted to, else 0.5)",
     )
     parser.add_argument(
         "--seed-height",
-        type=float,
+        type=bounded("seed_height"),
         metavar="H",
         help="for models that separate touching objects: how sure, 0 to 1, the middle of an "
         "object must be; higher separates more (default: what the model was fitted to)",
     )
     parser.add_argument(
         "--min-size",
-        type=int,
+        type=bounded("min_size"),
         metavar="N",
         help="pixels below which an object is left out (default: what the model was fitted to, "
         "else 0)",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_folder
+from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
     Interrupted,
@@ -55,9 +56,15 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="full (default): as published, for a GPU; narrow: every run to its end with "
         "8 channels instead of 64, for two CPU cores",
     )
-    parser.add_argument("--steps", type=int, metavar="N", help="shorten every run to N steps")
-    parser.add_argument("--width", type=int, metavar="W", help="W channels instead of 64")
-    parser.add_argument("--seeds", type=int, metavar="K", default=1, help="repeat with K seeds")
+    parser.add_argument(
+        "--steps", type=bounded("steps"), metavar="N", help="shorten every run to N steps"
+    )
+    parser.add_argument(
+        "--width", type=bounded("width"), metavar="W", help="W channels instead of 64"
+    )
+    parser.add_argument(
+        "--seeds", type=bounded("seeds"), metavar="K", default=1, help="repeat with K seeds"
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder of the data sets")
     parser.add_argument(

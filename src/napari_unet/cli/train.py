@@ -29,7 +29,6 @@ from napari_unet.cli.settings_options import add_settings, given_settings, read_
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.config.training import TrainConfig
@@ -352,6 +351,7 @@ def _tile(content: dict[str, Any]) -> dict[str, Any]:
 
 def _split(text: str) -> Any:
     """Read ``--validate``: "none", "last", "20%", "24-29", "3,7", "region:0,128,0,512"."""
+    from napari_unet.annotation.splits import parse_slices
     from napari_unet.config.split import SplitConfig
 
     if text in ("none", "last"):
@@ -362,18 +362,9 @@ def _split(text: str) -> Any:
             return SplitConfig(mode="region", region=(y0, y1, x0, x1))
         if text.endswith("%"):
             return SplitConfig(mode="last", fraction=float(text[:-1]) / 100)
-        return SplitConfig(mode="slices", slices=tuple(_numbers(text.split(","))))
+        return SplitConfig(mode="slices", slices=parse_slices(text))
     except ValueError:
         raise InputError(
             f"--validate must be slices such as 24-29 or 3,7, a share such as 20%, last, "
             f"region:Y0,Y1,X0,X1, or none, got {text!r}."
         ) from None
-
-
-def _numbers(parts: Sequence[str]) -> list[int]:
-    """Read "3" and "24-29" as lists of whole numbers."""
-    numbers: list[int] = []
-    for part in parts:
-        first, _, last = part.partition("-")
-        numbers += range(int(first), int(last or first) + 1)
-    return numbers

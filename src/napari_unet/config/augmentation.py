@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from napari_unet.base.errors import InputError
+from napari_unet.config.bounds import check_bounds
 from napari_unet.config.settings import Settings, is_number
 
 __all__ = ["MAX_GRID", "AugmentConfig"]
@@ -85,8 +86,7 @@ class AugmentConfig(Settings):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "zoom", tuple(self.zoom))
-        for name in ("displacement", "rotation", "brightness", "contrast", "gamma", "noise"):
-            _check_not_negative(name, getattr(self, name))
+        check_bounds(self, "displacement", "rotation", "brightness", "contrast", "gamma", "noise")
         if isinstance(self.grid, bool) or not isinstance(self.grid, int):
             raise InputError(f"grid must be a whole number, got {self.grid!r}: 3 is the paper's.")
         if not 2 <= self.grid <= MAX_GRID:
@@ -118,8 +118,3 @@ class AugmentConfig(Settings):
 
 def _is_number(value: object) -> bool:
     return is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
-
-
-def _check_not_negative(name: str, value: object) -> None:
-    if not _is_number(value) or value < 0:  # type: ignore[operator]
-        raise InputError(f"{name} must be a number of 0 or more, got {value!r}: 0 turns it off.")

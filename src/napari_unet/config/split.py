@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from napari_unet.base.errors import InputError
+from napari_unet.config.bounds import LARGEST_SIDE, LARGEST_SLICE, check_bounds
 from napari_unet.config.settings import Settings
 
 __all__ = ["MODES", "Region", "SplitConfig"]
@@ -66,14 +67,16 @@ class SplitConfig(Settings):
             )
         if self.mode == "slices" and not self.slices:
             raise InputError("validation by chosen slices needs at least one slice, got none.")
-        if any(i < 0 for i in self.slices) or len(set(self.slices)) != len(self.slices):
+        if any(not 0 <= i <= LARGEST_SLICE for i in self.slices) or len(set(self.slices)) != len(
+            self.slices
+        ):
             raise InputError(
-                f"validation slices must be different numbers from 0 on, got {self.slices}."
+                f"validation slices must be different numbers from 0 to {LARGEST_SLICE:,}, got "
+                f"{str(self.slices)[:100]}."
             )
         if self.mode == "region" and self.region is None:
             raise InputError("validation by region needs a region, got none; draw or give one.")
-        if self.seed < 0:
-            raise InputError(f"seed must be 0 or more, got {self.seed}.")
+        check_bounds(self, "seed")
         if self.region is not None:
             _check_region(self.region)
 
@@ -82,8 +85,11 @@ def _check_region(region: Region, shape: tuple[int, int] | None = None) -> None:
     if len(region) != 4:
         raise InputError(f"a region must be y0, y1, x0, x1, got {len(region)} numbers.")
     y0, y1, x0, x1 = region
-    if not (0 <= y0 < y1 and 0 <= x0 < x1):
-        raise InputError(f"a region must have 0 <= y0 < y1 and 0 <= x0 < x1, got {region}.")
+    if not (0 <= y0 < y1 <= LARGEST_SIDE and 0 <= x0 < x1 <= LARGEST_SIDE):
+        raise InputError(
+            "a region must have 0 <= y0 < y1 and 0 <= x0 < x1, in pixels of an image, got "
+            f"{str(region)[:100]}."
+        )
     if shape is not None and not (y1 <= shape[0] and x1 <= shape[1]):
         raise InputError(
             f"the validation region must lie inside the plane of shape {shape}, got {region}."

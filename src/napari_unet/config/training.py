@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping  # noqa: TC003 - the types of the fields are read
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from napari_unet.base.errors import InputError
 from napari_unet.config.augmentation import AugmentConfig
+from napari_unet.config.bounds import check_bounds, check_number
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.outside import OUTSIDE, Outside
 from napari_unet.config.settings import Settings
@@ -22,6 +22,13 @@ __all__ = ["VALIDATIONS", "TrainConfig"]
 OPEN_STEPS = 1000  # stands for the length of a training without a planned end
 VALIDATIONS = 10
 """How often a run is validated, whatever its length, unless its settings say otherwise."""
+
+
+NUMBERS = (
+    "steps", "batch", "patience", "validate_every", "checkpoint_every", "tile", "learning_rate",
+    "momentum", "weight_decay", "average", "stroke_share", "seed",
+)  # fmt: skip
+"""Fields of `TrainConfig` with bounds of `napari_unet.config.bounds`."""
 
 
 @dataclass(frozen=True)
@@ -131,35 +138,13 @@ class TrainConfig(Settings):
     preset: str = "paper"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch", "patience", "validate_every", "checkpoint_every"):
-            value = getattr(self, name)
-            if value is None and name == "validate_every":
-                continue
-            if not isinstance(value, int) or value < 1:
-                msg = f"{name} must be a whole number of at least 1, got {value!r}"
-                raise InputError(msg)
+        check_bounds(self, *NUMBERS)
         if not isinstance(self.compile, bool):
             raise InputError(f"compile must be true or false, got {self.compile!r}: choose one.")
         _one_of("optimiser", self.optimiser, ("adam", "sgd"))
         _one_of("schedule", self.schedule, ("one-cycle", "constant", "open"))
         _one_of("loss", self.loss, ("mean", "weighted mean", "dice"))
         _one_of("intensity", self.intensity, ("stack", "image"))
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            msg = f"the learning rate must be above 0, got {self.learning_rate!r}"
-            raise InputError(msg)
-        if not 0 <= self.momentum < 1:
-            msg = f"the momentum must be at least 0 and below 1, got {self.momentum!r}"
-            raise InputError(msg)
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            msg = f"the weight decay must be at least 0, got {self.weight_decay!r}"
-            raise InputError(msg)
-        for name in ("average", "stroke_share"):
-            if not 0 <= getattr(self, name) < 1:
-                msg = f"{name} must be at least 0 and below 1, got {getattr(self, name)!r}"
-                raise InputError(msg)
-        if not isinstance(self.seed, int) or self.seed < 0:
-            msg = f"the seed must be a whole number of at least 0, got {self.seed!r}"
-            raise InputError(msg)
         _check_pixel_size(self.pixel_size)
         _one_of("outside", self.outside, OUTSIDE)
         check_zoom(self.zoom)
@@ -192,9 +177,11 @@ def _check_pixel_size(value: object) -> None:
     if value is None or value == "first":
         return
     sides = value if isinstance(value, tuple) else (value, value)
-    if len(sides) != 2 or not all(isinstance(v, int | float) and 0 < v < 1e9 for v in sides):
-        msg = f"the pixel size must be one or two numbers above 0, or 'first', got {value!r}"
+    if len(sides) != 2:
+        msg = f"the pixel size must be one or two numbers, or 'first', got {value!r}"
         raise InputError(msg)
+    for side in sides:
+        check_number("pixel_size", side, "the pixel size")
 
 
 def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
