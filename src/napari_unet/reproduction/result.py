@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import CheckpointError
+from napari_unet.base.records import RecordError, record_from, record_of
+from napari_unet.base.regular_files import read_whole
 from napari_unet.reproduction.table import NARROW
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ NAMES = {
 }
 """Names of metrics in results that were written before all faces shared one name."""
 
+LARGEST = 10_000_000  # bytes; real ones have a few thousand
 LEAST_GAIN = 0.01  # of IoU, over what calls every pixel a cell
 
 
@@ -178,24 +181,9 @@ def read_result(folder: Path) -> Result | None:
     if not file.is_file():
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        training, scores = dict(content["training"]), dict(content["scores"])
-        training["remarks"] = tuple(training["remarks"])
-        readings = {
-            name: Reading(**_with_nan(scores[name])) for name in ("whole", "tiles", "augmented")
-        }
-        trivial = scores.get("everything")
-        return Result(
-            content["experiment"],
-            int(content["seed"]),
-            Training(**training),
-            Scores(
-                **readings,
-                field=_with_nan({NAMES.get(k, k): v for k, v in scores["field"].items()}),
-                everything=None if trivial is None else Reading(**_with_nan(trivial)),
-            ),
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        plain = record_of(dict[str, Any], read_whole(file, "result", LARGEST))
+        return record_from(Result, _with_nan(plain))
+    except (CheckpointError, RecordError) as error:
         raise CheckpointError(
             f"the result {file} cannot be read ({error}): remove that file, and the run is "
             "measured again."
@@ -221,5 +209,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _with_nan(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: math.nan if value is None else value for key, value in values.items()}
+def _with_nan(plain: dict[str, Any]) -> dict[str, Any]:
+    """Put NaN where null stands for it: in every reading, and in the metrics of the field."""
+    scores = plain.get("scores")
+    if not isinstance(scores, dict):
+        return plain
+    filled = {
+        name: {key: math.nan if one is None else one for key, one in part.items()}
+        if isinstance(part, dict)
+        else part
+        for name, part in scores.items()
+    }
+    return {**plain, "scores": filled}
