@@ -17,6 +17,11 @@ demo: setup
 test: setup lint
 	NAPARI_CONFIG="" $(SCREEN) $(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
 
+# Hours of mutated files, bad command lines and kills; figures go into docs/reliability.md.
+# As in: make fuzz ARGS="--hours 1 --first 20000"
+fuzz: setup
+	nice -n 19 $(BIN)/python -m tests.fuzz $(ARGS)
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -94,7 +94,7 @@ def build(folder: Path) -> None:
     config = json.loads((folder / "run" / "run.json").read_text())["config"]
     (folder / "settings.json").write_text(json.dumps(config))
     (folder / "settings.toml").write_text(
-        'learning_rate = 0.001\nsteps = 1\n[augment]\nnoise = 0.1\n[network]\nwidth = 2\n'
+        "learning_rate = 0.001\nsteps = 1\n[augment]\nnoise = 0.1\n[network]\nwidth = 2\n"
     )
     cache = folder / "cache" / "napari-unet"
     cache.mkdir(parents=True)
@@ -171,13 +171,14 @@ def bad_command(draw: random.Random) -> list[str]:
     line = list(draw.choice(GOOD))
     options = _options(build_parser(), line[0])
     for _ in range(draw.choice((1, 1, 2, 3))):
-        way = draw.randrange(6)
-        if way <= 2 and options:
-            option = draw.choice(options)
-            line += [option, *(draw.choice((*NUMBERS, *NAMES)) for _ in range(draw.choice((0, 1, 1, 1, 2, 4))))]
-        elif way == 3 and len(line) > 1:
+        way = draw.randrange(10)
+        if way <= 4 and options:
+            values = draw.choice((0, 1, 1, 1, 1, 1, 2, 4))
+            line.append(draw.choice(options))
+            line += (draw.choice((*NUMBERS, *NAMES)) for _ in range(values))
+        elif way <= 7 and len(line) > 1:
             line[draw.randrange(1, len(line))] = draw.choice((*NAMES, *NUMBERS))
-        elif way == 4 and len(line) > 1:
+        elif way == 8 and len(line) > 1:
             del line[draw.randrange(1, len(line))]
         else:
             line.insert(draw.randrange(1, len(line) + 1), draw.choice((*NAMES, *NUMBERS)))
