@@ -8,7 +8,7 @@ ARGS ?=
 # A screen where there is none (Linux only).
 SCREEN := $(if $(and $(filter Linux,$(shell uname -s)),$(if $(DISPLAY),,yes)),xvfb-run -a -s "-screen 0 1600x1000x24")
 
-.PHONY: demo test lint docs bench setup system clean
+.PHONY: demo test fuzz lint docs bench setup system clean
 .DEFAULT_GOAL := test
 
 demo: setup

@@ -11,6 +11,7 @@ import platform
 import sys
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--files", type=int, default=10_000, help="mutated files")
     parser.add_argument("--commands", type=int, default=2_000, help="bad command lines")
-    parser.add_argument("--kills", type=int, default=1_000, help="trainings that are killed")
+    parser.add_argument(
+        "--kills", type=int, default=600, help="trainings killed at random, besides"
+    )
     parser.add_argument("--rounds", type=int, default=300, help="rounds of the soak")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--hours", type=float, default=8.0, help="when to stop")
     parser.add_argument("--figures", type=Path, default=FIGURES, help="where they are kept")
+    parser.add_argument("--only", nargs="+", choices=("commands", "files", "kills", "soak"))
     parser.add_argument("--report", action="store_true", help="only print them into the page")
     args = parser.parse_args()
     if not args.report:
@@ -53,14 +57,16 @@ def _hunt(args: argparse.Namespace) -> None:
         bad = len(getattr(found, "bad", []))
         print(f"\r{kind}: {_tried(found)} tried, {bad} badly", end="", file=sys.stderr)
 
-    numbers = lambda n: range(args.first, args.first + n)  # noqa: E731
-    keep("commands", hunt("commands", numbers(args.commands), deadline=deadline,
-                          each=lambda f: keep("commands", f)))  # fmt: skip
-    keep("files", hunt("files", numbers(args.files), deadline=deadline,
-                       each=lambda f: keep("files", f)))  # fmt: skip
-    keep("kills", kill_and_resume(None, args.kills, deadline=deadline,
-                                  each=lambda f: keep("kills", f)))  # fmt: skip
-    keep("soak", soak(args.rounds, deadline=deadline, each=lambda f: keep("soak", f)))
+    numbers = range(args.first, args.first + max(args.files, args.commands))
+    hunts = {
+        "commands": lambda **kw: hunt("commands", numbers[: args.commands], **kw),
+        "files": lambda **kw: hunt("files", numbers[: args.files], **kw),
+        "kills": lambda **kw: kill_and_resume(None, args.kills, **kw),
+        "soak": lambda **kw: soak(args.rounds, **kw),
+    }
+    for kind in args.only or hunts:
+        keep(kind, hunts[kind](each=partial(keep, kind), deadline=deadline))
+        print(file=sys.stderr)
 
 
 def _tried(found: Any) -> int:
