@@ -26,9 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz")
     parser.add_argument("--files", type=int, default=10_000, help="mutated files")
     parser.add_argument("--commands", type=int, default=2_000, help="bad command lines")
-    parser.add_argument(
-        "--kills", type=int, default=600, help="trainings killed at random, besides"
-    )
+    parser.add_argument("--kills", type=int, default=600, help="kills at random, besides")
     parser.add_argument("--rounds", type=int, default=300, help="rounds of the soak")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--hours", type=float, default=8.0, help="when to stop")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import random
+    from pathlib import Path
 
 __all__ = ["COMMANDS_OF", "SMALL", "bad_command", "build"]
 
@@ -151,8 +151,8 @@ GOOD = (
 NUMBERS = (
     "0", "-1", "-0", "1e39", "1e-308", "1e308", "nan", "inf", "-inf", "999999999999", "9" * 400,
     "9" * 5000, "0x10", "1_000", "٣", "⁵", "1,5", "1;2", "", " ", "-", "--", "3-", "-3", "9-3",
-    "0-999999999999", "1e400%", "-20%", "region:0,0,0,0", "region:-1,9,0,9", f"region:0,{10**15},0,9",
-    "region:1,2", "none", "true", "[1]",
+    "0-999999999999", "1e400%", "-20%", "region:0,0,0,0", "region:-1,9,0,9",
+    f"region:0,{10**15},0,9", "region:1,2", "none", "true", "[1]",
 )  # fmt: skip
 
 NAMES = (
