@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -108,20 +109,23 @@ class _Worker:
             stderr=subprocess.DEVNULL, text=True, cwd=CHECKOUT, env=environment,
         )  # fmt: skip
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, args=(self._process, self._lines), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._process, self._lines))
+        self._reader.start()
         self._watched = psutil.Process(self._process.pid)
         self._cases = 0
 
     @staticmethod
     def _read(process: subprocess.Popen[str], lines: queue.Queue[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            lines.put(line)
+        with process.stdout:
+            for line in process.stdout:
+                lines.put(line)
         lines.put("")
 
     def ask(self, number: int) -> dict[str, Any]:
         """Try one case; a worker that takes too much is ended, and the case is bad."""
         if self._process.poll() is not None:
+            self.end()
             self._begin()
         self._cases += 1
         assert self._process.stdin is not None
@@ -176,3 +180,7 @@ class _Worker:
         """End the worker."""
         self._process.kill()
         self._process.wait()
+        self._reader.join()
+        assert self._process.stdin is not None
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()

@@ -17,8 +17,9 @@ __all__ = ["HOSTILE_VALUES", "mutate"]
 
 HOSTILE_VALUES: tuple[Any, ...] = (
     None, True, 0, -1, 1, 2**31, 2**63, 2**64, 10**400, -(10**30), 0.5, 1e308, 1e-308,
-    float("nan"), float("inf"), "", "x", "nan", "-1", "é\x1b[2J\u202e", "a" * 300, "../../etc/passwd",
-    "\ud800", [], [[]], {}, {"": {}}, [1, 2, 3], ["x"] * 1000, [None], {"format": "napari-unet run"},
+    float("nan"), float("inf"), "", "x", "nan", "-1", "é\x1b[2J\u202e", "a" * 300,
+    "../../etc/passwd", "\ud800", [], [[]], {}, {"": {}},
+    [1, 2, 3], ["x"] * 1000, [None], {"format": "napari-unet run"},
 )  # fmt: skip
 
 TEXTS = (".json", ".jsonl", ".zattrs", ".zgroup", ".zarray", ".toml")
