@@ -214,10 +214,12 @@ def _with_nan(plain: dict[str, Any]) -> dict[str, Any]:
     scores = plain.get("scores")
     if not isinstance(scores, dict):
         return plain
-    filled = {
-        name: {key: math.nan if one is None else one for key, one in part.items()}
-        if isinstance(part, dict)
-        else part
-        for name, part in scores.items()
-    }
+    filled = dict(scores)
+    for name, part in scores.items():
+        if isinstance(part, dict):
+            filled[name] = {
+                NAMES.get(key, key) if name == "field" else key: math.nan if one is None else one
+                for key, one in part.items()
+                if one is not None or key != "spread"  # NaN by default
+            }
     return {**plain, "scores": filled}
