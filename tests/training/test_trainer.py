@@ -107,7 +107,7 @@ def test_the_best_is_the_last_of_those_that_are_as_good_as_the_greatest(monkeypa
     monkeypatch.setattr(
         "napari_unet.training.trainer.measure",
         lambda *_: SimpleNamespace(
-            loss=1.0, iou=next(ious), pixel_accuracy=0.5, f_score=0.5, fitted=None
+            loss=1.0, iou=next(ious), pixel_accuracy=0.5, f_score=0.5, fitted=None, first=None
         ),
     )
     events = list(train(blobs(), tiny(steps=6, validate_every=1), tmp_path / "run"))
@@ -233,7 +233,7 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path):
     events = list(resumed.run())
     assert events[0].start_step == 6
     assert_same_weights(resumed.model, through.model)
-    assert resumed.best == through.best
+    assert resumed.model.run["best"] == through.model.run["best"]
 
 
 KILLED = """
@@ -290,7 +290,7 @@ def test_training_on_from_a_model():
     list(first.run())
     second = Trainer(blobs(), tiny(steps=1, learning_rate=1e-9), start_from=first.snapshot())
     events = list(second.run())
-    assert events[2].iou == pytest.approx(first.best["iou"], abs=0.1)
+    assert events[2].iou == pytest.approx(first.model.run["best"]["iou"], abs=0.1)
     wrong = replace(first.snapshot(), network=UNet(UNetConfig(in_channels=2, width=1, depth=0)))
     with pytest.raises(InputError, match="2 channels and 2 classes, the stack 1 and 2"):
         Trainer(blobs(), tiny(), start_from=wrong)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 from torch import Tensor
 
-__all__ = ["LOSSES", "Loss", "batch_share", "dice_loss", "map_loss", "weighted_cross_entropy"]
+__all__ = ["LOSSES", "Loss", "batch_share", "dice_loss", "map_loss"]
 
 Loss: TypeAlias = Literal["mean", "weighted mean", "dice"]
 
@@ -24,35 +24,6 @@ MAP_WEIGHT = 3.0  # of the object maps beside the cross-entropy
 MAP_BETA = 0.1  # error up to which the smooth L1 loss is a parabola
 
 SMOOTH = 1.0  # px, so that a class that is neither there nor predicted loses nothing
-
-
-def weighted_cross_entropy(
-    logits: Tensor, classes: Tensor, weights: Tensor, by: Loss = "mean"
-) -> Tensor:
-    """Pixel-wise softmax cross-entropy times the weight map (paper, equation 1).
-
-    Parameters
-    ----------
-    logits : Tensor (B, K, h, w)
-        Raw output of the network.
-    classes : Tensor (B, h, w) int64
-        Class index of every pixel.
-    weights : Tensor (B, h, w) float32
-        0 where a pixel is not annotated.
-    by : {"mean", "weighted mean", "dice"}
-        Divide the sum by the number of pixels, annotated or not ("mean"), or by
-        the sum of the weights (1 when that is 0).
-
-    Returns
-    -------
-    Tensor ()
-        float32.
-    """
-    total = _sum(logits, classes, weights)
-    if by == "mean":
-        return total / weights.numel()
-    mass = weights.sum()
-    return total / torch.where(mass > 0, mass, 1.0)
 
 
 def dice_loss(logits: Tensor, classes: Tensor, known: Tensor) -> Tensor:
@@ -111,15 +82,21 @@ def batch_share(
 ) -> Tensor:
     """Return what some tiles of a batch contribute to its loss.
 
-    The shares of all parts add up to the loss of the batch, and so do their
-    gradients: a batch that memory does not hold is learnt in parts.
+    That is the pixel-wise softmax cross-entropy times the weight map (paper, equation 1). The
+    shares of all parts add up to the loss of the batch, and so do their gradients: a batch that
+    memory does not hold is learnt in parts.
 
     Parameters
     ----------
-    logits, classes, weights : Tensor
-        Of the part; see `weighted_cross_entropy`.
+    logits : Tensor (B, K, h, w)
+        Raw output of the network, of the part.
+    classes : Tensor (B, h, w) int64
+        Class index of every pixel.
+    weights : Tensor (B, h, w) float32
+        0 where a pixel is not annotated.
     by : {"mean", "weighted mean", "dice"}
-        "dice" is the weighted mean plus the mean `dice_loss` of the tiles.
+        Divide the sum by the number of pixels, annotated or not ("mean"), or by the sum of the
+        weights; "dice" is the weighted mean plus the mean `dice_loss` of the tiles.
     tiles : int
         Tiles of the whole batch.
     mass : float
