@@ -282,3 +282,26 @@ def test_closing_does_not_wait_for_a_metric(monkeypatch):
     assert not ended.is_set()
     go_on.set()
     assert ended.wait(5)
+
+
+THROUGH = np.zeros((3, 8, 8), np.uint8)
+THROUGH[:, 1:4, 1:4], THROUGH[:, 5:8, 5:8] = 3, 7
+
+
+def test_ids_that_go_through_the_stack():
+    def of(prediction, kind="objects", scheme=OBJECTS):
+        return rows_of(EvaluationRequest(prediction, THROUGH, kind, scheme, metrics=("stack",)))
+
+    perfect = of(np.where(THROUGH == 3, 300, THROUGH.astype(int)))
+    assert perfect == {"adapted Rand error": 0, "VI split": 0, "VI merge": 0, "TRA": 1}
+    swapped = THROUGH.copy()  # each ends in the second slice, and the other goes on
+    swapped[2] = np.where(THROUGH[2] == 3, 7, np.where(THROUGH[2] == 7, 3, 0))
+    found = of(swapped)
+    # of 27 voxels of an object 18 have one id and 9 the other
+    assert found["adapted Rand error"] == pytest.approx(1 - (18**2 + 9**2) / 27**2)
+    assert found["VI split"] == pytest.approx(found["VI merge"])
+    assert found["VI split"] == pytest.approx(-(2 * np.log2(2 / 3) + np.log2(1 / 3)) / 3)
+    # 6 objects and 4 links; two links are missed and two are wrong
+    assert found["TRA"] == pytest.approx(1 - (2 * 1.5 + 2 * 1) / (6 * 10 + 4 * 1.5))
+    for none in (of(THROUGH > 0, "mask"), of(THROUGH > 0, None)):
+        assert np.isnan(list(none.values())).all()

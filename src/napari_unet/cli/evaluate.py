@@ -8,6 +8,7 @@ from napari_unet.base.quantities import count
 from napari_unet.cli.inputs import read_array
 from napari_unet.cli.progress import say, show_result
 from napari_unet.cli.reference import add_reference_arguments, open_reference
+from napari_unet.config.offers import METRICS
 
 if TYPE_CHECKING:
     import argparse
@@ -32,12 +33,10 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metric",
         action="append",
-        choices=("overlap", "isbi2012", "rand", "ctc", "objects", "thresholded-iou"),
+        choices=tuple(METRICS),
         default=[],
-        help="overlap: IoU, Dice, pixel accuracy (always); isbi2012: Rand, warping and pixel "
-        "error, V_Rand, V_Info (exact with probabilities); rand: of these Rand and pixel error, "
-        "which take no time; ctc: SEG and DET; objects: average precision; thresholded-iou: the "
-        "score of the 2025 reproduction. Can be given several times",
+        help="can be given several times; overlap always comes first. "
+        + " ".join(f"{name}: {says}" for name, (_, says) in METRICS.items()),
     )
     parser.set_defaults(run=run)
 

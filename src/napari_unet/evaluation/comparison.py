@@ -251,7 +251,9 @@ def compare(
         raise InputError("no slice is left to compare: choose slices that are annotated.")
     leads = [tuple(map(int, np.unravel_index(i, leading))) if leading else () for i in slices]
     predicted = PredictedPlanes(request.prediction, shape, scheme, request.kind)
-    found = Compared(graded=predicted.settle(leads) == "probabilities")
+    kind = predicted.settle(leads)
+    through = kind == scheme.kind == "objects"
+    found = Compared(graded=kind == "probabilities", through=through)
     for done, (i, index) in enumerate(zip(slices, leads)):
         yield Doing(f"comparing slice {i}", done / len(slices))
         reference = np.asarray(request.reference[index])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_unet.config.offers import METRICS
 from napari_unet.evaluation import metrics
 from napari_unet.evaluation.metrics.objects import IOU_THRESHOLDS
 from napari_unet.evaluation.scores import Curves, Score
@@ -20,29 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "METRICS", "Compared", "area_scores", "offered_metrics", "seconds_needed"]
 
-ISBI = (
-    "Rand, warping and pixel error of the EM challenge, and V_Rand and V_Info after thinning. "
-    "Exact with probabilities; labels are all the thresholds at once."
-)
-CELLS = (
-    "SEG: how well cells are outlined; DET: how many are found (the challenge takes DET on its "
-    "tracking markers)."
-)
-STEPPED = (
-    "The score of the 2025 reproduction: IoU in ten steps from 0.5 on. It is not an IoU. Beside "
-    "it the IoU of each slice, mean."
-)
-METRICS = {
-    "overlap": ("IoU, Dice, pixel accuracy", "How well the areas agree, pixel by pixel."),
-    "isbi2012": ("ISBI-2012 (membranes)", ISBI),
-    "rand": ("Rand and pixel error (membranes, quick)", "Those of ISBI-2012 that take no time."),
-    "ctc": ("Cell Tracking Challenge", CELLS),
-    "objects": ("objects (average precision)", "Objects found, by how well they must fit."),
-    "thresholded-iou": ("thresholded IoU (the reproduction's)", STEPPED),
-}
-"""Name of each group of metrics: what it is called, what it says."""
-
-SECONDS = {"isbi2012": 8e-6, "rand": 5e-7, "ctc": 2e-7, "objects": 1e-7}
+SECONDS = {"isbi2012": 8e-6, "rand": 5e-7, "ctc": 2e-7, "objects": 1e-7, "stack": 3e-7}
 """A pixel takes on an ordinary core, for the metrics that take long."""
 
 SECONDS_FOR_ALL, SECONDS_FOR_REGIONS = 5e-8, 1.2e-6
@@ -53,6 +32,7 @@ class Compared:
     """Both segmentations of the slices compared, as the metrics want them."""
 
     graded: bool  # whether foreground is more than 0 and 1
+    through: bool = False  # whether ids mean the same object in every slice
     foreground: list[np.ndarray] = field(default_factory=list)  # (Y, X) float32
     objects: list[np.ndarray] = field(default_factory=list)  # (Y, X) predicted ids
     targets: list[Target] = field(default_factory=list)
@@ -168,6 +148,27 @@ def _object_scores(found: Compared, progress: Progress) -> list[Score | Curves]:
     return [*rows, Curves("IoU", IOU_THRESHOLDS, {"average precision": values})]
 
 
+def _stack_scores(found: Compared, progress: Progress) -> list[Score | Curves]:
+    """Without ids that go through the stack nothing of this can be measured."""
+    error = split = merge = tra = math.nan
+    if found.through:
+        stacks = np.stack(found.objects), np.stack(found.truth), np.stack(found.known)
+        progress(0, 3)
+        error = 1 - metrics.adapted_rand(*stacks).f_score
+        progress(1, 3)
+        variation = metrics.variation_of_information(*stacks)
+        split, merge = variation.split, variation.merge
+        progress(2, 3)
+        seen = [np.where(known, ids, 0) for ids, known in zip(found.objects, found.known)]
+        tra = metrics.ctc_tra(seen, found.truth)
+    return [
+        Score("adapted Rand error", error, "merged and split objects, all voxels; 0 is perfect"),
+        Score("VI split", split, "bits lost to splits; 0 is perfect"),
+        Score("VI merge", merge, "bits lost to mergers; 0 is perfect"),
+        Score("TRA", tra, "1 − cost of correcting cells and their tracks; 1 is perfect"),
+    ]
+
+
 def _thresholded_scores(found: Compared, progress: Progress) -> list[Score | Curves]:
     progress(0, 1)
     planes = [plane > 0.5 for plane in found.foreground]
@@ -185,6 +186,7 @@ GROUPS = {
     "rand": _rand_scores,
     "ctc": _cell_scores,
     "objects": _object_scores,
+    "stack": _stack_scores,
     "thresholded-iou": _thresholded_scores,
 }
 """Metrics that need all slices at once."""

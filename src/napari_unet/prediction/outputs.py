@@ -10,7 +10,7 @@ Legend: K classes, M object maps, (Y, X) plane, (h, w) piece.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
@@ -18,6 +18,7 @@ from scipy import ndimage
 from napari_unet.annotation.labels import foreground_probability, likeliest
 from napari_unet.base.errors import InputError
 from napari_unet.config.decoding import Decoding
+from napari_unet.config.offers import OUTPUTS, OutputKind
 from napari_unet.network.decoder import decode, decode_blocks, heights
 from napari_unet.network.watershed import BLOCK
 from napari_unet.prediction.linking import Linker
@@ -37,17 +38,7 @@ if TYPE_CHECKING:
 
     Watch = Callable[[Piece, NDArray[np.int32], NDArray[Any]], object]
 
-__all__ = ["OUTPUTS", "Kind", "Output"]
-
-Kind = Literal["labels", "probabilities", "objects"]
-
-OUTPUTS: dict[Kind, str] = {
-    "labels": "The class of every pixel, with the label values of the training.",
-    "probabilities": "How sure the network is of every class, 0 to 1.",
-    "objects": "Every object with a number of its own, slice by slice; touching ones apart where "
-    "the network learnt what separates them.",
-}
-"""Every output, and what it says."""
+__all__ = ["OUTPUTS", "Output"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +68,7 @@ class Output:
         If there is no such output, or a setting is not usable.
     """
 
-    kind: Kind = "labels"
+    kind: OutputKind = "labels"
     background: bool = True
     threshold: float | None = None
     seed: float | None = None

@@ -21,9 +21,10 @@ from napari_unet.app.run_places import recent_runs
 from napari_unet.app.session import session_of
 from napari_unet.app.weights_job import WeightMap, WeightSource
 from napari_unet.base.errors import InputError
+from napari_unet.config.offers import OUTPUTS, OutputKind
 from napari_unet.images.stack import Stack
 from napari_unet.prediction.objects import instances
-from napari_unet.prediction.outputs import OUTPUTS, Kind, Output
+from napari_unet.prediction.outputs import Output
 from napari_unet.widgets.common.layer_facts import tell, told
 from napari_unet.widgets.common.layers import annotated_slices, stack_from_layers
 from napari_unet.widgets.common.notices import show_error, show_info, show_warning
@@ -108,7 +109,9 @@ def _models(_: object) -> list[tuple[str, Any]]:
         "tooltip": "\n".join(f"{k}: {v}" for k, v in OUTPUTS.items()),
     },
 )
-def predict_layer(viewer: Viewer, image: Image, model: Any = None, output: Kind = "labels") -> None:
+def predict_layer(
+    viewer: Viewer, image: Image, model: Any = None, output: OutputKind = "labels"
+) -> None:
     """U-Net: predict this layer, all slices, into a layer that lies over it."""
     chosen = session_of(viewer).model if model in (None, CURRENT) else model
     if image is None or chosen is None:
