@@ -144,9 +144,9 @@ def test_a_click_enlarges_a_tile_and_another_shows_all(dock, qtbot):
     from qtpy.QtCore import QPoint, Qt
 
     corner = QPoint(dock.picture.width() - 5, 5)
-    qtbot.mouseClick(dock.picture, Qt.MouseButton.LeftButton, pos=corner)
+    qtbot.mouseClick(dock.picture.viewport(), Qt.MouseButton.LeftButton, pos=corner)
     assert dock.picture.alone == 2
-    qtbot.mouseClick(dock.picture, Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
+    qtbot.mouseClick(dock.picture.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(20, 20))
     assert dock.picture.alone is None
 
 

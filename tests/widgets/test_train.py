@@ -726,6 +726,19 @@ def test_it_says_how_many_slices_of_labels_are_newer_than_the_model(dock):
     until(lambda: dock.newer.text() == "")  # it has learned from them
 
 
+def test_a_model_of_other_classes_is_refused_before_the_start(dock):
+    click(dock.control.start)
+    finish(dock)
+    network = dock.session.model.network
+    network.config = replace(network.config, classes=3)
+    dock.session.change(seed=1)
+    assert not dock.control.start.isEnabled()
+    assert "has 1 channels and 3 classes" in dock.control.problem.text()
+    choose_start(dock, None)
+    assert dock.control.start.isEnabled()
+    assert dock.control.problem.text() == ""
+
+
 def test_going_on_with_a_model_says_that_its_network_stays(dock):
     click(dock.control.start)
     finish(dock)

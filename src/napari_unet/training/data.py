@@ -43,7 +43,13 @@ if TYPE_CHECKING:
     from napari_unet.training.sampling import TileSampler
     from napari_unet.training.validation_planes import ValidationPlanes
 
-__all__ = ["Placement", "TrainingData", "check_alike", "like_model", "pixel_sizes_differ"]
+__all__ = [
+    "Placement",
+    "TrainingData",
+    "check_alike",
+    "like_model",
+    "pixel_sizes_differ",
+]
 
 ALIKE = 0.01  # pixel sizes that differ by less than one percent are the same
 SAME_ZOOM = 1e-3  # as are zooms that differ by less than this

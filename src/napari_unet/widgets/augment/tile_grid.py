@@ -5,19 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyqtgraph as pg
 from napari.utils.colormaps import ensure_colormap
-from qtpy.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt
-from qtpy.QtGui import (
-    QColor,
-    QHelpEvent,
-    QImage,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-    QPen,
-    QPolygonF,
-)
-from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
+from PIL import Image
+from qtpy.QtCore import QEvent, QPoint, QPointF, QRectF, QSize
+from qtpy.QtGui import QColor, QHelpEvent, QMouseEvent
+from qtpy.QtWidgets import QSizePolicy, QToolTip
 
 from napari_unet.app.tiles_job import SIDE, ShownTile
 from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
@@ -30,24 +23,32 @@ __all__ = ["LABEL_COLOUR", "MESH_COLOUR", "TileGrid"]
 GAP = 4  # px between two tiles
 LABEL_COLOUR = "#4dd2ff"
 MESH_COLOUR = "#ffd24d"
+FRAME_COLOUR = "#ffffffaa"
 SURROUND = 90  # of 255: how much the part that is not answered is dimmed
 
 
-class TileGrid(QWidget):
+class TileGrid(pg.GraphicsView):
     """SIDE × SIDE tiles, as large as the dock is wide."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(background=None)
         self.show_labels = self.show_weights = self.show_mesh = True
         self._tiles: list[ShownTile] = []
-        self._pictures: dict[int, QImage] = {}
         self._alone: int | None = None
         self._magma = ensure_colormap(WEIGHT_COLORMAP)
+        self._box = pg.ViewBox(enableMouse=False, enableMenu=False, invertY=True)
+        self._pictures = [pg.ImageItem(axisOrder="row-major") for _ in range(SIDE * SIDE)]
+        self._frames = pg.PlotCurveItem(pen=FRAME_COLOUR, connect="finite")
+        self._mesh = pg.PlotCurveItem(
+            pen=pg.mkPen(MESH_COLOUR + "96"), connect="finite", antialias=True
+        )
+        for item in (*self._pictures, self._mesh, self._frames):
+            self._box.addItem(item)
+        self.setCentralItem(self._box)
         policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         policy.setHeightForWidth(True)
         self.setSizePolicy(policy)
         self.setMinimumSize(200, 200)
-        self.setMouseTracking(True)
 
     def hasHeightForWidth(self) -> bool:  # noqa: N802 (Qt's name)
         """A square."""
@@ -83,26 +84,11 @@ class TileGrid(QWidget):
         self._alone = k
         self.redraw()
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
-        """Enlarge the tile that is clicked; show all at the next click."""
-        self.show_alone(None if self._alone is not None else self._tile_at(event.pos()))
-
-    def _tile_at(self, place: QPoint) -> int | None:
-        boxes = ((k, self._box(k)) for k in self._shown)
-        return next((k for k, box in boxes if box.contains(QPointF(place))), None)
+    # -- where tiles lie ----------------------------------------------------------------------
 
     @property
     def _shown(self) -> list[int]:
         return list(range(len(self._tiles))) if self._alone is None else [self._alone]
-
-    def redraw(self) -> None:
-        """Compose the pictures anew: other tiles, another size, other switches."""
-        self._pictures = {}
-        self.update()
-
-    def resizeEvent(self, event: object) -> None:  # noqa: N802, ARG002 (Qt's)
-        """Compose for the new size."""
-        self._pictures = {}
 
     @property
     def _tile_side(self) -> float:
@@ -110,31 +96,43 @@ class TileGrid(QWidget):
             return float(min(self.width(), self.height()))
         return (min(self.width(), self.height()) - (SIDE - 1) * GAP) / SIDE
 
-    def _box(self, k: int) -> QRectF:
+    def _place(self, k: int) -> QRectF:
         if self._alone is not None:
             return QRectF(0, 0, self._tile_side, self._tile_side)
         step = self._tile_side + GAP
         return QRectF(k % SIDE * step, k // SIDE * step, self._tile_side, self._tile_side)
 
-    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 (Qt's)
-        """Draw the tiles, and what lies over them."""
-        pixels = max(8, round(self._tile_side * self.devicePixelRatioF()))
-        if not self._pictures:
-            self._pictures = {k: self._compose(self._tiles[k], pixels) for k in self._shown}
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        for k, picture in self._pictures.items():
-            box, tile = self._box(k), self._tiles[k]
-            painter.drawImage(box, picture)
-            self._draw_frame(painter, box, tile)
-            if self.show_mesh:
-                self._draw_mesh(painter, box, tile)
-        painter.end()
+    def _tile_at(self, place: QPoint) -> int | None:
+        places = ((k, self._place(k)) for k in self._shown)
+        return next((k for k, one in places if one.contains(QPointF(place))), None)
 
-    def _compose(self, tile: ShownTile, pixels: int) -> QImage:
-        """One tile at the size of the screen: image, weights, outlines of labels."""
-        rgb = _resized(tile.image, pixels).astype(np.float32)
+    # -- drawing ------------------------------------------------------------------------------
+
+    def redraw(self) -> None:
+        """Compose the pictures anew: other tiles, another size, other switches."""
+        pixels = max(8, round(self._tile_side * self.devicePixelRatioF()))
+        for k, item in enumerate(self._pictures):
+            item.setVisible(k in self._shown)
+            if k in self._shown:
+                item.setImage(self._compose(self._tiles[k], pixels), levels=None)
+                item.setRect(self._place(k))
+        self._frames.setData(*_joined([self._frame(k) for k in self._shown]))
+        lines = [line for k in self._shown for line in self._lines(k)] if self.show_mesh else []
+        self._mesh.setData(*_joined(lines))
+        self._box.setRange(xRange=(0, self.width()), yRange=(0, self.height()), padding=0)
+
+    def resizeEvent(self, event: object) -> None:  # noqa: N802 (Qt's name)
+        """Compose for the new size."""
+        super().resizeEvent(event)
+        if hasattr(self, "_mesh"):  # pyqtgraph resizes while it is made
+            self.redraw()
+
+    def _compose(self, tile: ShownTile, pixels: int) -> NDArray[np.uint8]:
+        """One tile at the size of the screen: image, weights, outlines of labels; RGB."""
+        H, W = tile.image.shape[:2]
+        whole = np.broadcast_to(tile.image.reshape(H, W, -1), (H, W, 3))
+        picture = Image.fromarray(np.ascontiguousarray(whole))
+        rgb = np.asarray(picture.resize((pixels, pixels), Image.Resampling.BILINEAR), np.float32)
         inner, where = _inner_pixels(tile, pixels)
         answered = rgb[where].copy()
         if self.show_weights:
@@ -149,41 +147,43 @@ class TileGrid(QWidget):
             edge[:, 1:] |= classes[:, 1:] != classes[:, :-1]
             edge[1:] |= classes[1:] != classes[:-1]
             answered[edge] = QColor(LABEL_COLOUR).getRgb()[:3]
-        rgb *= 1 - SURROUND / 255
+        rgb = rgb * (1 - SURROUND / 255)
         rgb[where] = answered
-        data = np.ascontiguousarray(rgb.astype(np.uint8))
-        format_ = QImage.Format.Format_RGB888
-        return QImage(data.data, pixels, pixels, 3 * pixels, format_).copy()
+        return rgb.astype(np.uint8)
 
-    def _draw_frame(self, painter: QPainter, box: QRectF, tile: ShownTile) -> None:
-        margin = tile.margin / tile.image.shape[0] * box.width()
-        painter.setPen(QPen(QColor(255, 255, 255, 170), 1))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.drawRect(box.adjusted(margin, margin, -margin, -margin))
+    def _frame(self, k: int) -> NDArray[np.float64]:
+        """Corners of the part that is answered, as x and y."""
+        tile, place = self._tiles[k], self._place(k)
+        low = tile.margin / tile.image.shape[0] * place.width()
+        high = place.width() - low
+        corners = [(low, low), (high, low), (high, high), (low, high), (low, low)]
+        return np.array(corners) + np.array((place.left(), place.top()))
 
-    def _draw_mesh(self, painter: QPainter, box: QRectF, tile: ShownTile) -> None:
-        scale = box.width() / tile.image.shape[0]
-        colour = QColor(MESH_COLOUR)
-        colour.setAlpha(150)
-        painter.setPen(QPen(colour, 1))
-        painter.save()
-        painter.setClipRect(box)
+    def _lines(self, k: int) -> list[NDArray[np.float64]]:
+        """The deformed mesh inside the tile, as x and y."""
+        tile, place = self._tiles[k], self._place(k)
+        side = tile.image.shape[0]
+        lines = []
         for line in tile.lines:
-            points = [
-                QPointF(box.left() + (x + 0.5) * scale, box.top() + (y + 0.5) * scale)
-                for y, x in np.asarray(line).tolist()
-            ]
-            painter.drawPolyline(QPolygonF(points))
-        painter.restore()
+            points = np.array(line, np.float64)[:, ::-1] + 0.5  # x, y
+            points[((points < 0) | (points > side)).any(1)] = np.nan
+            lines.append(points * place.width() / side + (place.left(), place.top()))
+        return lines
 
-    def event(self, event: QEvent) -> bool:
+    # -- the mouse ----------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 (Qt's name)
+        """Enlarge the tile that is clicked; show all at the next click."""
+        self.show_alone(None if self._alone is not None else self._tile_at(event.pos()))
+
+    def viewportEvent(self, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
         """Say which tile the mouse is over."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             k = self._tile_at(event.pos())
             if k is not None:
                 QToolTip.showText(event.globalPos(), self._describe(self._tiles[k]), self)
             return True
-        return bool(super().event(event))
+        return bool(super().viewportEvent(event))
 
     def _describe(self, tile: ShownTile) -> str:
         click = "enlarge it" if self._alone is None else "see all"
@@ -193,20 +193,13 @@ class TileGrid(QWidget):
         )
 
 
-def _resized(image: NDArray[np.uint8], pixels: int) -> NDArray[np.uint8]:
-    """(H, W) or (H, W, 3) to (pixels, pixels, 3), smoothly."""
-    H, W = image.shape[:2]
-    rgb = np.ascontiguousarray(np.broadcast_to(image.reshape(H, W, -1), (H, W, 3)))
-    source = QImage(rgb.data, W, H, 3 * W, QImage.Format.Format_RGB888)
-    small = source.scaled(
-        pixels, pixels, Qt.AspectRatioMode.IgnoreAspectRatio,
-        Qt.TransformationMode.SmoothTransformation,
-    ).convertToFormat(QImage.Format.Format_RGB888)  # fmt: skip
-    bits = small.constBits()
-    if hasattr(bits, "setsize"):  # PyQt
-        bits.setsize(small.sizeInBytes())
-    rows = np.frombuffer(bits, np.uint8).reshape(pixels, small.bytesPerLine())
-    return rows[:, : 3 * pixels].reshape(pixels, pixels, 3).copy()
+def _joined(
+    lines: list[NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The x and y of all lines, with a gap after each."""
+    gap = np.full((1, 2), np.nan)
+    points = np.concatenate([part for line in lines for part in (line, gap)] or [gap[:0]])
+    return points[:, 0], points[:, 1]
 
 
 def _inner_pixels(

@@ -119,6 +119,10 @@ class TrainDock(Dock):
         try:
             config = like_model(self.session.config, self.start_from.model)
             self._data = data = TrainingData(self.session.stacks, config)
+            if self.start_from.model is not None:
+                from napari_unet.training.resuming import check_fits  # torch, loaded with a model
+
+                check_fits(self.start_from.model, data.config)
         except UNetError as error:
             self.control.refuse(sentence(error), wrong=True)
             return

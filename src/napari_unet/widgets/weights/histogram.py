@@ -54,7 +54,7 @@ class Histogram(QWidget):
         )
         self._usual.setValue(found.usual)
         self.plot.setRange(xRange=(0, top), yRange=(0, np.log1p(max(1, found.counts.max()))))
-        self.said.say(f"99 % of the pixels weigh ≤ {found.usual:.1f}, the most {top:.1f}")
+        self.said.say(f"99 % of them weigh ≤ {found.usual:.1f}, the most {top:.1f}")
 
     def on_theme(self, colours: Colours) -> None:
         """Take over the colours of text and ground."""
