@@ -51,6 +51,8 @@ def label_values(pixels: Pixels, name: str, *, probabilities: bool = False) -> N
         When values were changed so that labels cannot be told any more: several colours, grey
         values of a JPEG, objects or classes whose edges were blurred.
     """
+    if not pixels.array.size:
+        raise DataSetError(f"{name} holds no pixel: choose the file that holds the labels.")
     array, notes = _without_colour(pixels, name)
     more: tuple[str, ...] = ()
     if pixels.lossy and array.dtype == np.uint8:
