@@ -19,7 +19,7 @@ import tifffile
 from PIL import Image
 
 from napari_unet.base.errors import DataSetError, InputError
-from napari_unet.datasets import isbi2012
+from napari_unet.datasets import download, isbi2012
 from napari_unet.datasets import registry as datasets
 from napari_unet.datasets.download import folder_sums
 
@@ -230,6 +230,41 @@ def test_no_server_at_all(cells, cache, monkeypatch):
         "http://127.0.0.1:9/Cells.zip cannot be downloaded (no connection): check the connection, "
         "or unpack the data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
     )
+    assert left_in(cache) == []
+
+
+@pytest.mark.parametrize("kind", ["encrypted", "bzip2", "lzma", "unknown"])
+def test_an_archive_of_any_damage_is_one_sentence(tmp_path, kind):
+    """Encrypted, or compressed in a way that cannot be undone."""
+    method = {"bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}.get(kind, zipfile.ZIP_STORED)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as archive:
+        archive.writestr("a.tif", bytes(range(256)) * 40)
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    central = content.index(b"PK\x01\x02")
+    if kind == "encrypted":
+        content[6] |= 1
+        content[central + 8] |= 1
+    elif kind == "unknown":
+        content[8] = content[central + 10] = 77
+    else:
+        content[60:90] = bytes(30)
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(download.BrokenDownloadError, match="the archive is damaged"):
+        download.unpack(tmp_path / "a.zip", tmp_path / "out", r"a\.tif")
+
+
+def test_a_download_without_an_end_is_cut_off(cells, server, cache, monkeypatch):
+    monkeypatch.setattr(download, "LARGEST_ARCHIVE", 100)
+    with pytest.raises(DataSetError, match="is larger than"):
+        datasets.fetch("cells")
+    assert left_in(cache) == []
+
+
+def test_a_download_that_only_trickles_is_left(cells, server, cache, monkeypatch):
+    monkeypatch.setattr(download, "SLOWEST", 10**12)
+    monkeypatch.setattr(download, "PATIENCE", 0.0)
+    with pytest.raises(DataSetError, match="comes too slowly"):
+        datasets.fetch("cells")
     assert left_in(cache) == []
 
 

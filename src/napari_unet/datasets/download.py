@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import lzma
 import re
 import shutil
 import stat
+import time
 import zipfile
 import zlib
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import DataSetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["BrokenDownloadError", "download", "folder_sums", "reason", "unpack"]
+__all__ = ["BrokenDownloadError", "download", "folder_sums", "reason", "shown", "unpack"]
 
 
 ATTEMPTS = 3
 TIMEOUT = 60.0  # seconds without a byte
-LARGEST_ARCHIVE = 2**33  # bytes, unpacked
+PATIENCE = 60.0  # seconds for a start
+SLOWEST = 1000  # bytes a second, after that time
+LARGEST_ARCHIVE = 2**33  # bytes, as it comes and unpacked
+# Of zipfile and its decompressors: also for what is encrypted, or compressed in an unknown way.
+DAMAGED = (
+    *(zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError, ValueError),
+    *(zlib.error, lzma.LZMAError),
+)
 
 
 class BrokenDownloadError(Exception):
@@ -30,22 +40,55 @@ class BrokenDownloadError(Exception):
 
 
 class _Bar:
-    """What pooch tells its progress to, passed on as (bytes so far, bytes in all)."""
+    """What pooch tells its progress to: passed on, and looked at for what never ends."""
 
-    def __init__(self, report: Callable[[int, int], None]) -> None:
+    def __init__(self, url: str, report: Callable[[int, int], None] | None) -> None:
+        self.url = url
         self.report = report
         self.total = 0
         self.done = 0
+        self.start = time.monotonic()
 
     def update(self, n: int) -> None:
         self.done += n
-        self.report(min(self.done, self.total or self.done), self.total)
+        seconds = time.monotonic() - self.start
+        if self.done > LARGEST_ARCHIVE or self.total > LARGEST_ARCHIVE:
+            raise DataSetError(
+                f"{self.url} is larger than {LARGEST_ARCHIVE >> 30} GiB, which no data set is: "
+                "unpack the data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
+            )
+        if seconds > PATIENCE and self.done < SLOWEST * seconds:
+            raise DataSetError(
+                f"{self.url} comes too slowly to be downloaded: try again later, or unpack the "
+                "data set yourself and set NAPARI_UNET_DATA to the folder that holds it."
+            )
+        if self.report is not None:
+            self.report(min(self.done, self.total or self.done), self.total)
 
     def reset(self) -> None:
         self.done = 0
 
     def close(self) -> None:
         pass
+
+
+@contextmanager
+def shown(
+    progress: bool | Callable[[int, int], None] | None, unit: str
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Yield what progress is told to: a bar in the terminal for True, the function given, None."""
+    if progress is not True:
+        yield progress or None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit=unit, unit_scale=unit == "B") as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        yield report
 
 
 def download(
@@ -66,19 +109,19 @@ def download(
     Raises
     ------
     DataSetError
-        When the server cannot be reached or does not have the file.
+        When the server cannot be reached, does not have the file, or sends without an end.
     OSError
         When there is no room for it, or no right to write it.
     """
     import pooch
     import requests
 
-    bar: Any = _Bar(progress) if callable(progress) else bool(progress)
     part = target.with_name(target.name + ".part")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            fetch = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT)
-            fetch(url, str(part), None)
+            with shown(progress, "B") as report:
+                fetch = pooch.HTTPDownloader(progressbar=_Bar(url, report), timeout=TIMEOUT)
+                fetch(url, str(part), None)
             part.replace(target)
             return
         except (requests.RequestException, OSError) as error:
@@ -162,7 +205,11 @@ def unpack(archive: Path, target: Path, wanted: str) -> int:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as source, file.open("wb") as copy:
                     shutil.copyfileobj(source, copy, 2**20)
-    except (zipfile.BadZipFile, EOFError, zlib.error) as error:
+    except OSError as error:
+        if error.errno is not None:  # the disk, not the archive
+            raise
+        raise BrokenDownloadError(f"the archive is damaged ({error})") from error
+    except DAMAGED as error:
         raise BrokenDownloadError(f"the archive is damaged ({error})") from error
     return len(chosen)
 

@@ -19,6 +19,7 @@ from napari_unet.datasets.download import (
     download,
     folder_sums,
     reason,
+    shown,
     unpack,
 )
 from napari_unet.datasets.isbi2012 import download_isbi, find_volume, open_isbi
@@ -237,7 +238,7 @@ def _fetch_whole(one: DataSet, work: Path, progress: Progress) -> Path:
             return _fetch_archive(one, work, progress)
         ready = work / one.folder
         ready.mkdir()
-        with _slices_bar(progress) as report:
+        with shown(progress, "slice") as report:
             download_isbi(ready, progress=report)
         shutil.rmtree(ready / "pictures", ignore_errors=True)
         return ready
@@ -327,22 +328,6 @@ def _work_folder(parent: Path) -> Iterator[Path]:
         yield work
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-@contextmanager
-def _slices_bar(progress: Progress) -> Iterator[Callable[[int, int], None] | None]:
-    if progress is not True:
-        yield progress or None
-        return
-    from tqdm import tqdm
-
-    with tqdm(unit="slice") as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield report
 
 
 def _fetch_archive(one: DataSet, work: Path, progress: Progress) -> Path:

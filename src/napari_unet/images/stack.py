@@ -96,7 +96,7 @@ class Stack:
                 "name each or none."
             )
         if self.annotated is not None:
-            self._set("annotated", self._checked_slices(self.annotated))
+            self._set("annotated", _ascending(self.annotated, self.n_slices))
         if self.labels is not None:
             self._set("labels", _as_array(self.labels, "labels"))
             shape = tuple(int(n) for n in self.image.shape)
@@ -104,44 +104,11 @@ class Stack:
             self._set("_label_axes", found)
             if self.scheme is None:
                 self._set("scheme", self.propose_scheme()[0])
-        self._check_spacing()
+        for name, values in _spacing(self).items():
+            self._set(name, values)
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
-
-    # -- checks -----------------------------------------------------------------------------
-
-    def _checked_slices(self, slices: Sequence[int]) -> tuple[int, ...]:
-        indices = tuple(int(i) for i in slices)
-        if any(not 0 <= i < self.n_slices for i in indices):
-            raise InputError(
-                f"annotated slices must lie in 0 … {self.n_slices - 1}, got {indices}: give flat "
-                "indices of the stack's slices."
-            )
-        if any(a >= b for a, b in pairwise(indices)):
-            raise InputError(
-                f"annotated slices must ascend without repetition, got {indices}: sort them, "
-                "and their labels with them."
-            )
-        return indices
-
-    def _check_spacing(self) -> None:
-        n = len(self._plane_axes)
-        scale = tuple(float(v) for v in self.scale) or (1.0,) * n
-        translate = tuple(float(v) for v in self.translate) or (0.0,) * n
-        # A unit that nobody knows is no unit: what reads a file says so.
-        units = tuple(canonical_unit(u) or "pixel" for u in self.units) or ("pixel",) * n
-        for what, values in (("scale", scale), ("translate", translate), ("units", units)):
-            if len(values) != n:
-                raise InputError(
-                    f"{what} must have {n} values, one per axis {self._plane_axes!r}, got "
-                    f"{values}: leave out the one of the channels."
-                )
-        if not all(math.isfinite(v) and v > 0 for v in scale):
-            raise InputError(f"scale must be positive, got {scale}: give the size of a pixel.")
-        self._set("scale", scale)
-        self._set("translate", translate)
-        self._set("units", units)
 
     # -- shape ------------------------------------------------------------------------------
 
@@ -354,6 +321,43 @@ class Stack:
     def fingerprint(self) -> dict[str, Any]:
         """Describe the data in plain JSON, with sums that tell it from other data."""
         return fingerprint(self)
+
+
+def _ascending(slices: Sequence[int], n: int) -> tuple[int, ...]:
+    """Flat indices of annotated slices, checked."""
+    indices = tuple(int(i) for i in slices)
+    if any(not 0 <= i < n for i in indices):
+        raise InputError(
+            f"annotated slices must lie in 0 … {n - 1}, got {indices}: give flat indices of the "
+            "stack's slices."
+        )
+    if any(a >= b for a, b in pairwise(indices)):
+        raise InputError(
+            f"annotated slices must ascend without repetition, got {indices}: sort them, and their "
+            "labels with them."
+        )
+    return indices
+
+
+def _spacing(stack: Stack) -> dict[str, tuple[Any, ...]]:
+    """Scale, translation and units of the axes but "c", filled in and checked."""
+    axes = stack.axes.replace("c", "")
+    n = len(axes)
+    found: dict[str, tuple[Any, ...]] = {
+        "scale": tuple(float(v) for v in stack.scale) or (1.0,) * n,
+        "translate": tuple(float(v) for v in stack.translate) or (0.0,) * n,
+        # A unit that nobody knows is no unit: what reads a file says so.
+        "units": tuple(canonical_unit(u) or "pixel" for u in stack.units) or ("pixel",) * n,
+    }
+    for what, values in found.items():
+        if len(values) != n:
+            raise InputError(
+                f"{what} must have {n} values, one per axis {axes!r}, got {values}: leave out the "
+                "one of the channels."
+            )
+    if not all(math.isfinite(v) and v > 0 for v in found["scale"]):
+        raise InputError(f"scale must be positive, got {found['scale']}: give the size of a pixel.")
+    return found
 
 
 def from_multiscale(
