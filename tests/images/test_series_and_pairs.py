@@ -265,6 +265,19 @@ def test_truth_of_several_dtypes_keeps_its_ids(tmp_path):
         assert sorted(np.unique(stack.label_plane(1))) == [0, 256, 300]
 
 
+def test_what_is_said_of_some_files_is_said_once_and_of_those_alone(tmp_path):
+    for k in range(5):
+        grey = noise(20, 18, seed=k)
+        colour = grey[..., None].repeat(3, -1)
+        if k in (1, 3):
+            colour[..., 1] = 0
+        Image.fromarray(colour).save(tmp_path / f"{k}.png")
+    (note,) = open_image(tmp_path).notes
+    assert "is a grey image saved as colour" in note
+    assert "Image › Type › 8-bit" in note
+    assert note.endswith("(and likewise for 2 other files).")
+
+
 # -- names ----------------------------------------------------------------------------------
 
 

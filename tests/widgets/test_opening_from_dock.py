@@ -45,6 +45,17 @@ def some_set(challenge, monkeypatch):  # noqa: F811
     return folder
 
 
+def test_what_there_is_to_say_about_a_file_is_said(dock, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_unet.widgets.common.notices.show_info", said.append)
+    grey = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 1), np.uint8)
+    Picture.fromarray(grey.repeat(3, -1)).save(tmp_path / "a.png")
+    dock.files.image.setText(str(tmp_path / "a.png"))
+    dock.files.open.click()
+    settled(dock)
+    assert any("a grey image saved as colour" in one for one in said)
+
+
 # -- samples --------------------------------------------------------------------------------
 
 

@@ -183,7 +183,14 @@ def _open_series(name: str, files: Sequence[Path], axes: str | None, lazy_above:
     if len(files) == 1:
         return stack_of(first, axes)
     one = stack_of(first)
-    array = read_series(files, lambda file: read_image_file(file).array, lazy_above=lazy_above)
+    notes: list[tuple[str, ...]] = []
+
+    def read(file: Path) -> NDArray[Any]:
+        pixels = read_image_file(file)
+        notes.append(pixels.notes)
+        return np.asarray(pixels.array)
+
+    array = read_series(files, read, lazy_above=lazy_above)
     lead = "z" if "z" not in one.axes else "t" if "t" not in one.axes else "p"
     return stack_of(
         Pixels(
@@ -192,7 +199,7 @@ def _open_series(name: str, files: Sequence[Path], axes: str | None, lazy_above:
             lead + one.axes,
             first.places,
             first.channel_names,
-            notes=_gathered([first.notes] * len(files)),
+            notes=_gathered(notes),
         ),
         axes,
     )

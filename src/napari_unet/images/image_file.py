@@ -42,10 +42,14 @@ def read_image_file(path: Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
         When the file is missing, damaged, no regular file, or of no known kind.
     """
     pixels = _read(path, series, lazy_above)
-    if pixels.palette is None:
-        return pixels
-    coloured = pixels.palette[pixels.array]
-    return replace(pixels, array=coloured, axes="yxc", samples=True, palette=None)
+    if pixels.palette is not None:
+        coloured = pixels.palette[pixels.array]
+        return replace(pixels, array=coloured, axes="yxc", samples=True, palette=None)
+    if pixels.samples and _is_grey(pixels):
+        said = f"{path.name} is a grey image saved as colour, since its channels are equal"
+        note = f"{said}: for a model of grey images save it as grey (Fiji: Image › Type › 8-bit)."
+        return replace(pixels, notes=(*pixels.notes, note))
+    return pixels
 
 
 def read_label_file(
@@ -113,6 +117,14 @@ def stack_of(pixels: Pixels, axes: str | None = None) -> Stack:
         channel_names=pixels.channel_names if named else (),
         notes=pixels.notes,
     )
+
+
+def _is_grey(pixels: Pixels) -> bool:
+    """Tell three equal channels, but for what is transparent."""
+    if not isinstance(pixels.array, np.ndarray) or isinstance(pixels.array, np.memmap):
+        return False
+    colours = np.moveaxis(pixels.array, pixels.axes.index("c"), 0)[:3]
+    return len(colours) == 3 and bool((colours == colours[0]).all())
 
 
 def _read(path: Path, series: int, lazy_above: int) -> Pixels:

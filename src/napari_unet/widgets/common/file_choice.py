@@ -90,11 +90,16 @@ class FileChoice(QWidget):
         self.open.setText("Opening …")
         read = partial(_read, self.image.text().strip(), self.labels.text().strip())
         worker = Worker(once(read))
-        worker.yielded.connect(self.opened.emit)
+        worker.yielded.connect(self._on_read)
         worker.errored.connect(self._on_failed)
         worker.warned.connect(notices.show_warning)
         worker.finished.connect(self._on_over)
         self._dock.run(worker)
+
+    def _on_read(self, stacks: tuple[Stack, ...]) -> None:
+        for note in dict.fromkeys(note for stack in stacks for note in stack.notes):
+            notices.show_info(note)
+        self.opened.emit(stacks)
 
     def _on_failed(self, error: Exception) -> None:
         self.problem.say(notices.sentence(error))
