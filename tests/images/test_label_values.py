@@ -265,3 +265,24 @@ def test_what_is_no_label_is_one_sentence_that_names_the_stack(tmp_path, image, 
         open_image(image, tmp_path / "l.tif")
     assert "labels" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_labels_are_checked_once_on_the_way_to_the_target(tmp_path, image, monkeypatch):
+    """One check and one change of dtype between the file and what the loss compares with."""
+    from napari_unet.annotation import labels as labels_module
+    from napari_unet.images import stack as stack_module
+
+    tifffile.imwrite(tmp_path / "l.tif", discs(1, 2, 3).astype(np.uint16))
+    stack = open_image(image, tmp_path / "l.tif")
+    seen, check = [], labels_module.integer_labels
+
+    def counted(values, *arguments, **options):
+        result = check(values, *arguments, **options)
+        seen.append((values.dtype, result.dtype))
+        return result
+
+    for module in (labels_module, stack_module):
+        monkeypatch.setattr(module, "integer_labels", counted)
+    target = labels_module.read_target(stack.label_plane(0), stack.scheme)
+    assert target.known.all()
+    assert seen == [(np.dtype("u2"), np.dtype("i4"))]

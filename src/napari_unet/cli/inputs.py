@@ -102,10 +102,17 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_image(args: argparse.Namespace) -> Stack:
     """Open the IMAGE of a command line that takes one."""
-    from napari_unet.images import files
+    return _only_one(open_images(args), args.image)
 
-    stacks = open_images(args)
-    return files.only_one(stacks, args.image)
+
+def _only_one(stacks: tuple[Stack, ...], path: str) -> Stack:
+    if len(stacks) > 1:
+        sizes = ", ".join(" × ".join(map(str, one.plane_shape)) for one in stacks)
+        raise InputError(
+            f"{path} holds images of several sizes ({sizes}): name one of them, or, to predict "
+            "each by itself, a folder after -o."
+        )
+    return stacks[0]
 
 
 def open_images(args: argparse.Namespace) -> tuple[Stack, ...]:
@@ -147,7 +154,7 @@ def open_labels(args: argparse.Namespace) -> Stack:
     from napari_unet.images.image_file import stack_of
 
     if is_data_set(args.labels):
-        return files.only_one(_open_all(args, [(args.labels, None)]), args.labels)
+        return _only_one(_open_all(args, [(args.labels, None)]), args.labels)
     stack = stack_of(files.read_labels(args.labels, series=args.series), args.axes)
     _say_notes(stack)
     (asked,) = with_asked_scheme(args, [stack.with_labels(stack.image)])

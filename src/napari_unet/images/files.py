@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_unet.images.ctc_folder import Truth
     from napari_unet.images.stack import Stack
 
-__all__ = ["SUFFIXES", "only_one", "open_image", "open_images", "read_labels", "write_labels"]
+__all__ = ["SUFFIXES", "open_image", "open_images", "read_labels", "write_labels"]
 
 
 def open_image(
@@ -100,11 +100,6 @@ def open_image(
         truth=truth,
         lazy_above=lazy_above,
     )
-    return only_one(stacks, path)
-
-
-def only_one(stacks: tuple[Stack, ...], path: str | Path) -> Stack:
-    """Return the one stack that there is of a path, or say that there are several."""
     if len(stacks) > 1:
         sizes = ", ".join(" × ".join(map(str, one.plane_shape)) for one in stacks)
         raise DataSetError(
