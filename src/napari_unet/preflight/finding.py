@@ -17,6 +17,7 @@ Fix = Literal[
     "zoom",
     "read other axes",
     "give the image's pixel size",
+    "give the file's pixel size",
 ]
 FIXES: dict[Fix, str] = {
     "make gaps": "Make gaps",
@@ -27,6 +28,7 @@ FIXES: dict[Fix, str] = {
     "zoom": "Zoom",
     "read other axes": "Use them",
     "give the image's pixel size": "Give it",
+    "give the file's pixel size": "Take it",
 }
 """What can be put right, and what its button says."""
 
@@ -45,7 +47,7 @@ class Finding:
         One sentence: what was found, what was expected, what to do.
     fix : str or None
         What `apply_fix` can do about it. "zoom" is a setting of the training, the last
-        two are of what was opened.
+        three are of what was opened.
     check : str
         Which check found it, for programs: "saturation", "touching", …
     zoom : float or None

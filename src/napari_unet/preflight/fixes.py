@@ -57,7 +57,7 @@ def apply_fix(stack: Stack, fix: Fix) -> Stack:
         raise InputError(
             "a zoom leaves the stack as it is, it is a setting of the training: choose it there."
         )
-    if fix in ("read other axes", "give the image's pixel size"):
+    if fix in ("read other axes", "give the image's pixel size", "give the file's pixel size"):
         raise InputError(
             "axes and pixel sizes belong to what was opened, not to its labels: give them there."
         )

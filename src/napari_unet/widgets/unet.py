@@ -52,9 +52,9 @@ class UNetDock(QWidget):
         self.tabs.setDocumentMode(True)
         bar = self.tabs.tabBar()
         assert bar is not None
-        bar.setUsesScrollButtons(False)
+        bar.setUsesScrollButtons(True)  # only where large letters need more room
         bar.setExpanding(True)
-        bar.setElideMode(Qt.TextElideMode.ElideRight)
+        bar.setElideMode(Qt.TextElideMode.ElideNone)
         bar.setStyleSheet(TAB_STYLE)
         for k, (text, (_, _, tip)) in enumerate(TABS.items()):
             page = QWidget()

@@ -59,6 +59,7 @@ class AugmentationDock(Dock):
         self.shuffle = button("&Shuffle", tip)
         tip = "The number all randomness starts from; the same seed gives the same tiles and run."
         self.seed = spin_box(0, 2**31 - 1, 0, tip)
+        self.seed.setAccessibleName("seed")
         self.picture = TileGrid()
         self.labels = check_box("l&abels", "Outline what the network shall find.", True)
         self.weights = check_box("w&eights", "Show what counts most, bright.", False)

@@ -146,6 +146,9 @@ class TileGrid(pg.GraphicsView):
             edge = np.zeros(classes.shape, bool)
             edge[:, 1:] |= classes[:, 1:] != classes[:, :-1]
             edge[1:] |= classes[1:] != classes[:-1]
+            known = tile.weights[inner] > 0  # of sparse annotation: background that was painted
+            edge[:, 1:] |= known[:, 1:] != known[:, :-1]
+            edge[1:] |= known[1:] != known[:-1]
             answered[edge] = QColor(LABEL_COLOUR).getRgb()[:3]
         rgb = rgb * (1 - SURROUND / 255)
         rgb[where] = answered

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import (
+    QAbstractButton,
     QAbstractSpinBox,
     QButtonGroup,
     QCheckBox,
@@ -90,6 +91,11 @@ def style_sheet(colours: Colours) -> str:
         background: {colours.foreground}; color: {colours.quiet_text};
         border: 1px solid {colours.foreground}; }}
     QPushButton[role="fix"] {{ padding: 2px 8px; }}
+    #unetColumn QPushButton:focus, #unetColumn QToolButton:focus {{
+        border: 1px solid {colours.text}; }}
+    #unetColumn QRadioButton, #unetColumn QCheckBox {{ border: 1px solid transparent; }}
+    #unetColumn QRadioButton:focus, #unetColumn QCheckBox:focus {{
+        border: 1px dashed {colours.text}; border-radius: 2px; }}
     QPushButton[role="advanced"] {{ border: none; background: transparent;
         color: {colours.text}; padding: 2px 0; text-align: left; }}
     QPushButton[role="advanced"]:hover {{ color: {colours.accent}; }}
@@ -497,6 +503,16 @@ class Row(QWidget):
             layout.addStretch(1)
 
 
+def _name(control: QWidget, label: str) -> None:
+    """Tell screen readers what a control is, also each of the parts it is made of."""
+    name = label.replace("&", "")
+    control.setAccessibleName(name)
+    for part in control.findChildren(QWidget):
+        speaks = part.accessibleName() or (isinstance(part, QAbstractButton) and part.text())
+        if part.focusPolicy() != Qt.FocusPolicy.NoFocus and not speaks:
+            part.setAccessibleName(name)
+
+
 class Form(QWidget):
     """Labels on the left, controls on the right; "&" in a label makes its mnemonic."""
 
@@ -517,6 +533,7 @@ class Form(QWidget):
         text.setMinimumWidth(LABEL_WIDTH)
         if control.sizeHint().height() > 2 * text.sizeHint().height():
             text.setAlignment(Qt.AlignmentFlag.AlignTop)  # beside the first line of several
+        _name(control, label)
         self._layout.addRow(text, control)
         problem = Problem(control)
         self._layout.addRow(problem)

@@ -22,6 +22,11 @@ from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import describe_levels, go_to_slice, shown_slice
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.data.class_panel import ClassPanel, looked_at
+from napari_unet.widgets.data.file_pixel_size import (
+    FilePixelSize,
+    give_pixel_size,
+    with_lost_pixel_size,
+)
 from napari_unet.widgets.data.finding_list import FindingList
 from napari_unet.widgets.data.grey_values import GreyHistogram
 from napari_unet.widgets.data.layer_choice import LayerChoice
@@ -152,7 +157,10 @@ class DataDock(Dock):
             return
         self.status.say("Looking at the stack …")
         known, wishes = self.layers.known_scheme, self.layers.wishes
-        self._start(partial(inspect, stack, known, *wishes, **self._checks()))
+        look = partial(inspect, stack, known, *wishes, **self._checks())
+        image = self.image.value
+        path = image.source.path if str(image.units[-1]) == "pixel" else None
+        self._start(partial(with_lost_pixel_size, look, path, stack.scale))
 
     def _start(self, job: Any) -> None:
         self._looking = Worker(job, period=LOOK_PERIOD)
@@ -235,7 +243,9 @@ class DataDock(Dock):
         stack, fix, labels = self.session.stack, finding.fix, self.labels.value
         if stack is None or fix is None:
             return
-        if fix == "zoom":
+        if isinstance(finding, FilePixelSize):
+            give_pixel_size(self.image.value, stack.axes, finding)  # looks anew
+        elif fix == "zoom":
             self.session.change(zoom=finding.zoom or 1.0)  # looks anew
         elif fix == "make gaps":
             self.layers.gap.setChecked(True)  # looks anew

@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
+from napari_unet.base.units import SYMBOLS
 from napari_unet.training.data import check_alike, pixel_sizes_differ
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.bound import BoundControls
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainingStacks"]
 
-UNIT_SIGNS = {"pixel": "px", "nanometer": "nm", "micrometer": "µm", "millimeter": "mm"}
 TIP = "Learn from more than one stack; sizes and pixel sizes may differ."
 ADD_TIP = (
     "Keep this stack in the training, so that you can choose another image and labels above and "
@@ -143,7 +143,7 @@ def _words(stack: Stack) -> str:
 
 def _say_size(stack: Stack) -> str:
     unit = stack.units[-1]
-    return f"{stack.pixel_size[1]:.3g} {UNIT_SIGNS.get(unit, unit)}"
+    return f"{stack.pixel_size[1]:.3g} {SYMBOLS.get(unit, unit)}"
 
 
 def _misfit(stacks: tuple[Stack, ...]) -> str:

@@ -40,6 +40,7 @@ class ErrorList(QWidget):
         super().__init__()
         self._all: list[tuple[tuple[int, ...], SegmentationError]] = []
         self._listed: list[tuple[tuple[int, ...], SegmentationError]] = []
+        self._pixel: tuple[float, str] | None = None
         self.kinds = ErrorKinds()
         self.kinds.changed.connect(self._fill)
         self.table = QTableWidget(0, 3)
@@ -65,9 +66,21 @@ class ErrorList(QWidget):
             layout.addWidget(widget)
         self.hide()
 
-    def show_errors(self, errors: Sequence[tuple[tuple[int, ...], SegmentationError]]) -> None:
-        """List errors with the leading index of their slices, the gravest first."""
-        self._all = list(errors)
+    def show_errors(
+        self,
+        errors: Sequence[tuple[tuple[int, ...], SegmentationError]],
+        pixel: tuple[float, str] | None = None,
+    ) -> None:
+        """List errors, the gravest first.
+
+        Parameters
+        ----------
+        errors
+            With the leading index of their slices.
+        pixel
+            Area of a pixel and its unit ("µm²"), where they are known.
+        """
+        self._all, self._pixel = list(errors), pixel
         self.kinds.count(Counter(error.kind for _, error in self._all))
         self._fill()
         self.setVisible(bool(errors))
@@ -80,12 +93,19 @@ class ErrorList(QWidget):
         self.table.setRowCount(len(self._listed))
         for row, (index, error) in enumerate(self._listed):
             where = " ".join(map(str, index)) or "–"
-            for column, text in enumerate((error.kind, where, f"{error.severity:,} px")):
+            for column, text in enumerate((error.kind, where, self._area(error.severity))):
                 self.table.setItem(row, column, QTableWidgetItem(text))
         self.table.setCurrentCell(-1, -1)
         self.table.blockSignals(False)
         left = len(wanted) - len(self._listed)
         self.note.say(f"and {count(left, 'smaller one')}" if left else "")
+
+    def _area(self, pixels: int) -> str:
+        if self._pixel is None:
+            return f"{pixels:,} px"
+        size, unit = self._pixel
+        area = pixels * size
+        return f"{area:,.0f} {unit}" if area >= 1000 else f"{area:.3g} {unit}"
 
     def _on_row(self, row: int, _column: int, before: int, *_: int) -> None:
         if row != before:

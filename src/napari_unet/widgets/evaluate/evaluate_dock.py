@@ -44,6 +44,7 @@ from napari_unet.widgets.evaluate.error_list import ErrorList
 from napari_unet.widgets.evaluate.reference_choice import (
     SHOWN,
     annotated_in,
+    pixel_area,
     scheme_of,
     slice_options,
 )
@@ -372,7 +373,7 @@ class EvaluateDock(Dock):
         if self._errors is not None:
             self._show_compared(self._errors)
             self._found.sort(key=lambda found: -found[1].severity)
-            self.errors.show_errors(self._found)
+            self.errors.show_errors(self._found, pixel_area(self._source))
         self._check()
         if self.start.isEnabled():
             self.reason.say("")  # what it took, in place of what it would

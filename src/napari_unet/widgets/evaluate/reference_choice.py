@@ -11,6 +11,7 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import split_stack
 from napari_unet.base.errors import UNetError
 from napari_unet.base.quantities import count
+from napari_unet.base.units import SYMBOLS
 from napari_unet.widgets.common.layer_facts import told
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_unet.app.session import Session
 
-__all__ = ["SHOWN", "annotated_in", "scheme_of", "slice_options"]
+__all__ = ["SHOWN", "annotated_in", "pixel_area", "scheme_of", "slice_options"]
 
 SHOWN = "shown"
 
@@ -44,6 +45,14 @@ def annotated_in(session: Session, layer: Any) -> tuple[int, ...] | None:
         return tuple(session.stack.labelled_slices)
     known = told(layer, "annotated")
     return None if known is None else tuple(known)
+
+
+def pixel_area(layer: Any) -> tuple[float, str] | None:
+    """Return the area of a pixel and its unit ("µm²"); None where it is not known."""
+    y, x = map(str, layer.units[-2:])
+    if y != x or y == "pixel":
+        return None
+    return float(layer.scale[-2] * layer.scale[-1]), f"{SYMBOLS.get(y, y)}²"
 
 
 def slice_options(session: Session, layer: Any) -> list[tuple[str, Slices]]:
