@@ -87,7 +87,7 @@ def test_corrections_survive_the_next_prediction(viewer, layers, predict):
     np.testing.assert_array_equal(first.data, viewer.layers["cells · prediction"].data)
 
 
-def test_a_result_that_was_renamed_goes_on(viewer, predict):
+def test_a_result_that_was_renamed_goes_on(viewer, layers, predict):
     predict.extent.radio("slice").click()
     viewer.dims.set_current_step(0, 0)
     press(predict)
@@ -96,8 +96,9 @@ def test_a_result_that_was_renamed_goes_on(viewer, predict):
     viewer.dims.set_current_step(0, 3)
     press(predict)
     assert "cells · prediction" not in viewer.layers
-    assert layer.data[0].any()
-    assert layer.data[3].any()
+    wanted = expected(viewer, layers[0].data)
+    np.testing.assert_array_equal(layer.data[[0, 3]], wanted[[0, 3]])
+    assert is_result(layer)
 
 
 def test_slices_of_two_models_are_never_in_one_layer(viewer, predict):
