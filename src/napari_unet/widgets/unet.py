@@ -30,7 +30,7 @@ TABS = {
 """Text of each tab: its module, its class, and its tooltip."""
 
 # Six words in 320 px: napari's own tabs are wider.
-TAB_STYLE = "QTabBar::tab { padding: 6px 4px; margin: 0; min-width: 20px; min-height: 1.3em; }"
+TAB_STYLE = "QTabBar::tab { padding: 6px 2px; margin: 0; min-width: 20px; min-height: 1.3em; }"
 
 
 class UNetDock(QWidget):
