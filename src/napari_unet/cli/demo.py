@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_output_folder(args.output, places_read(args))
     from napari_unet.prediction.pieces import collect
     from napari_unet.report.demo import demo_config, open_demo_stack, scores
-    from napari_unet.report.page import Curves, progress_picture, write_report
+    from napari_unet.report.page import Curves, write_report
     from napari_unet.training.run_folder import RunFolder
     from napari_unet.training.trainer import Trainer
 
@@ -97,15 +97,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     planes = dict(zip(validation, collect(kept, stack, slices=validation, channels=channels)))
     found = scores(stack, planes)
     report = _report(stack, remark, trainer, curves, planes, trained, predicted, found)
-    if pictures := folder.pictures.files():
-        caption = (
-            "The first slice that validates, from the first validation to the last: image, "
-            "labels, prediction and errors, orange where too much was found and blue where "
-            "something is missing."
-        )
-        shown = ("progress.png", caption, progress_picture(pictures))
-        report = replace(report, pictures=[*report.pictures, shown])
-    page = write_report(args.output, report)
+    page = write_report(args.output, _with_progress(report, folder))
     show_result(args, report.summary, f"the report is {page}")
     opened = _open_window(args, name)
     return {
@@ -117,6 +109,22 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "validation": {"slices": len(found.slices), **found.to_dict()},
         "window": opened,
     }
+
+
+def _with_progress(report: Report, folder: RunFolder) -> Report:
+    """Add the pictures of the validations, where there are any."""
+    from napari_unet.report.page import progress_picture
+
+    pictures = folder.pictures.files()
+    if not pictures:
+        return report
+    caption = (
+        "The first slice that validates, from the first validation to the last: image, labels, "
+        "prediction and errors, orange where too much was found and blue where something is "
+        "missing."
+    )
+    shown = ("progress.png", caption, progress_picture(pictures))
+    return replace(report, pictures=[*report.pictures, shown])
 
 
 def _begin_anew(folder: RunFolder, output: Path) -> None:

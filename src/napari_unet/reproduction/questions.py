@@ -186,6 +186,16 @@ STATEMENTS = (
         reason=f"{CODE}; but drawn without a seed: every run validates on other images",
     ),
     Statement(
+        "masks are white inside cells and black on membranes",
+        verdict="confirmed",
+        reason="the published labels of EM: 255 and 0",
+    ),
+    Statement(
+        "the network ends in a single channel",
+        verdict="refuted",
+        reason=f"{CODE}: two channels, of which the larger decides, as in the paper",
+    ),
+    Statement(
         "tiles of 512 and 256 px have an output of 324 and 68 px",
         verdict="confirmed",
         reason="counted; the last four rows and columns of the input are never used",
