@@ -117,9 +117,13 @@ def test_the_demo_clears_only_what_a_demo_made(tiny, no_network, tmp_path, capsy
 
 def test_a_demo_that_cannot_begin_leaves_the_last_one(tiny, no_network, tmp_path, capsys):
     run_demo(capsys, "--steps", 2, "-o", tmp_path)
-    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    before = contents(tmp_path / "run")
     assert main(["demo", "--steps", "0", "-o", str(tmp_path)]) == 2
-    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    assert contents(tmp_path / "run") == before
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_the_demo_can_be_repeated_in_the_same_folder(tiny, no_network, tmp_path, capsys):

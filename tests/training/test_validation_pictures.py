@@ -97,7 +97,16 @@ def test_pictures_of_steps_that_a_resumed_run_does_again_are_forgotten(tmp_path)
     assert list(pictures.files()) == [2, 4, 6]
     events.close()
     RunFolder(tmp_path / "run").clear()
-    assert not pictures.files()
+    assert not pictures.folder.exists()
+
+
+def test_pictures_without_a_run_are_not_replaced(tmp_path):
+    pictures = ValidationPictures(tmp_path / "run")
+    pictures.folder.mkdir(parents=True)
+    (pictures.folder / "step-000002.png").write_bytes(b"mine")
+    with pytest.raises(CheckpointError, match=r"step-000002\.png without a run"):
+        list(Trainer(stack(), tiny(), tmp_path / "run").run())
+    assert (pictures.folder / "step-000002.png").read_bytes() == b"mine"
 
 
 def test_a_picture_that_cannot_be_written_ends_no_training(tmp_path, monkeypatch):

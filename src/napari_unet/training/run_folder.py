@@ -174,6 +174,11 @@ class RunFolder:
                 f"The folder {self.path} holds {name} without a run, and training would replace "
                 "it; choose another folder."
             )
+        for file in self.pictures.files().values():
+            raise CheckpointError(
+                f"The folder {self.path} holds {file.relative_to(self.path)} without a run, and "
+                "training would replace it; choose another folder."
+            )
 
     def clear(self) -> None:
         """Remove the run; other files in the folder stay."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -81,6 +82,8 @@ class ValidationPictures:
             for step, file in self.files().items():
                 if step > after:
                     file.unlink(missing_ok=True)
+            with suppress(OSError):  # there is something in it still
+                self.folder.rmdir()
         except OSError as error:
             raise CheckpointError(
                 f"the pictures in {self.folder} cannot be removed ({error}): free that folder."
