@@ -50,6 +50,7 @@ OTHER = {
     ("split", "region"): ("0,8,2,9", (0, 8, 2, 9)),
     ("split", "slices"): ("3,5-6", (3, 5, 6)),
     ("split", "mode"): ("random", "random"),
+    ("split", "axis"): ("t", "t"),
     ("augment", "zoom"): ("0.5,2", (0.5, 2.0)),
 }
 

@@ -118,7 +118,8 @@ def test_the_demo_clears_only_what_a_demo_made(tiny, no_network, tmp_path, capsy
 def test_a_demo_that_cannot_begin_leaves_the_last_one(tiny, no_network, tmp_path, capsys):
     run_demo(capsys, "--steps", 2, "-o", tmp_path)
     before = contents(tmp_path / "run")
-    assert main(["demo", "--steps", "0", "-o", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit):
+        main(["demo", "--steps", "0", "-o", str(tmp_path)])
     assert contents(tmp_path / "run") == before
 
 
