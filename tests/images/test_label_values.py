@@ -130,6 +130,18 @@ def test_blurred_edges_of_a_mask_of_fractions(tmp_path):
     np.testing.assert_array_equal(untouched.array, np.asarray(resized))
 
 
+def test_blurred_edges_of_what_is_not_loaded_are_refused(tmp_path):
+    import zarr
+
+    resized = np.asarray(Image.fromarray(MASK).resize((70, 61)))
+    zarr.save_array(str(tmp_path / "mask.zarr"), resized)
+    tifffile.imwrite(tmp_path / "mask.tif", resized)
+    with pytest.raises(DataSetError, match="mask has edges blurred by interpolation"):
+        read_labels(tmp_path / "mask.zarr")
+    with pytest.raises(DataSetError, match=r"mask\.tif has edges blurred"):
+        read_labels(tmp_path / "mask.tif", lazy_above=0)
+
+
 def test_a_probability_map_is_no_mask(tmp_path, image):
     smooth = np.random.default_rng(0).random(SHAPE).astype(np.float32)
     tifffile.imwrite(tmp_path / "p.tif", smooth)

@@ -360,6 +360,12 @@ def test_the_shape_of_labels_tells_the_axes(tmp_path, shape, labels, axes):
         np.testing.assert_array_equal(stack.label_plane(0), cells(*labels[-2:]))
 
 
+@pytest.mark.parametrize("last", [2, 5, 8])
+def test_channels_last_are_offered_without_labels_too(last):
+    assert "yxc" in guess_axes((40, 36, last), np.uint8)
+    assert "zyxc" in guess_axes((7, 40, 36, last), np.uint8)
+
+
 def test_labels_of_one_time_point_ask_which(tmp_path):
     np.save(tmp_path / "i.npy", noise(7, 40, 36, 2))
     np.save(tmp_path / "l.npy", cells(40, 36))

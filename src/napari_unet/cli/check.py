@@ -96,7 +96,7 @@ def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:
     from napari_unet.images import files
 
     try:
-        places = files.read_labels(args.labels, lazy_above=0).places
+        places = files.read_labels(args.labels, probabilities=True, lazy_above=0).places
         return (places["y"].size, places["x"].size) if {"y", "x"} <= set(places) else ()
     except UNetError:  # read another way, or complained about elsewhere
         return ()

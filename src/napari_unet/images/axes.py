@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_axes", "guess_axes", "lengths_without_channels"]
 
+MOST_CHANNELS = 8  # as last axis; a plane is wider
 SLICES = {0: "", 1: "z", 2: "tz", 3: "ptz"}
 
 
@@ -59,6 +60,8 @@ def guess_axes(
         rest = [*channels, *rest] if few else [*rest, *channels]
         rest = rest or [SLICES[n - 3][:1] + "c" + SLICES[n - 3][1:] + "yx"]
     proposals += rest
+    if n >= 3 and not colour and shape[-1] <= MOST_CHANNELS < min(shape[-3:-1]):
+        proposals.append(SLICES[n - 3] + "yxc")
     if labels_shape is None:
         return tuple(proposals)
     return _fitting_first(proposals, tuple(shape), tuple(labels_shape))

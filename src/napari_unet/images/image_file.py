@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_unet.base.errors import DataSetError
 from napari_unet.images.axes import guess_axes
-from napari_unet.images.label_values import label_values
+from napari_unet.images.label_values import label_values, refuse_blurred
 from napari_unet.images.pictures import PICTURE_SUFFIXES, picture_form, read_picture
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels, check_file, file_errors
 from napari_unet.images.stack import Stack
@@ -72,6 +72,8 @@ def read_label_file(
                 f"{path} is a colour picture, but labels must be one whole number per pixel: save "
                 "them as a grey image."
             )
+        if not probabilities:
+            refuse_blurred(pixels.array, path.name)
         return pixels
     array, notes = label_values(pixels, path.name, probabilities=probabilities)
     axes = pixels.axes.replace("c", "") if pixels.samples else pixels.axes

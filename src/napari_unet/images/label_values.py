@@ -8,19 +8,21 @@ import numpy as np
 from scipy import ndimage
 
 from napari_unet.base.errors import DataSetError
+from napari_unet.images.pixels import reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.images.pixels import Pixels
 
-__all__ = ["joined_masks", "label_values"]
+__all__ = ["joined_masks", "label_values", "refuse_blurred"]
 
 JPEG_NOISE = 64  # of 255; at sharp edges a low quality reaches further than that
 JPEG_BLURRED = 0.05  # share of the pixels beyond it from which on it is no mask
 FLAT_NOISE = 16  # of 255; as far from 0 and 255 no flat part of a mask is
 FLAT = 8  # range of values within 5 × 5 pixels of a flat part
 FEWEST = 9  # pixels of a flat part that are no accident
+LOOKED_AT = 1024  # px a side of a plane that is not loaded
 MASK_TOPS = (1, 255, 65535)  # foreground of masks, depending on the program
 
 NotedLabels = tuple["NDArray[Any]", tuple[str, ...]]
@@ -85,6 +87,28 @@ def joined_masks(labels: NDArray[Any]) -> NDArray[Any]:
         return labels
     joined: NDArray[Any] = np.where(labels != 0, labels.dtype.type(found[-1]), 0)
     return joined.astype(labels.dtype, copy=False)
+
+
+def refuse_blurred(array: Any, name: str) -> None:
+    """Refuse labels that are not loaded where interpolation has invented values.
+
+    Parameters
+    ----------
+    array
+        (..., Y, X), of which a part of the middle plane is read.
+    name
+        Of the file.
+    """
+    middle = tuple(int(n) // 2 for n in array.shape[:-2])
+    try:
+        plane = np.asarray(array[(*middle, slice(0, LOOKED_AT), slice(0, LOOKED_AT))])
+    except Exception as error:  # whatever the file behind it raises
+        raise DataSetError(f"{name} cannot be read ({reason(error)}): copy it again.") from error
+    if _plateaus_of_blurred(plane) is not None:
+        raise DataSetError(
+            f"{name} has edges blurred by interpolation, and is too large to be thresholded on the "
+            "way: threshold it, or resize the labels with nearest neighbours."
+        )
 
 
 def _without_colour(pixels: Pixels, name: str) -> NotedLabels:
