@@ -23,12 +23,14 @@ from napari_unet.cli.train import train_to_end
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from napari_unet.evaluation.scores import Scores
     from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.pieces import Piece
     from napari_unet.report.page import Curves, Report
     from napari_unet.training.events import Event
@@ -64,7 +66,6 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train, predict, report, and open the window."""
     check_output_folder(args.output, places_read(args))
-    from napari_unet.prediction.pieces import collect
     from napari_unet.report.demo import demo_config, open_demo_stack, scores
     from napari_unet.report.page import Curves, write_report
     from napari_unet.training.run_folder import RunFolder
@@ -83,18 +84,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     trained = train_to_end(trainer, "napari-unet demo (it begins anew)", each)
 
-    validation = trainer.data.splits[0].validation
-    kept: list[Piece] = []
     model = folder.read_model()
-    predicted = predict_to_file(
-        args,
-        model,
-        stack,
-        args.output / "prediction.tif",
-        watch=lambda piece: kept.append(piece) if piece.slice_index in validation else None,
-    )
-    channels = (model.scheme.n_classes,)
-    planes = dict(zip(validation, collect(kept, stack, slices=validation, channels=channels)))
+    predicted, planes = _predict(args, model, stack, trainer.data.splits[0].validation)
     found = scores(stack, planes)
     report = _report(stack, remark, trainer, curves, planes, trained, predicted, found)
     page = write_report(args.output, _with_progress(report, folder))
@@ -166,6 +157,25 @@ def _sum_of(folder: RunFolder) -> bytes:
     """SHA-256 of the description of a run, which no other run has."""
     content = read_whole(folder.path / "run.json", "run description")
     return hashlib.sha256(content).hexdigest().encode()
+
+
+def _predict(
+    args: argparse.Namespace, model: TrainedModel, stack: Stack, validation: Sequence[int]
+) -> tuple[dict[str, Any], dict[int, NDArray[np.float32]]]:
+    """Predict the stack into a file; keep the probabilities (K, Y, X) of what validates."""
+    from napari_unet.prediction.pieces import collect
+
+    kept: list[Piece] = []
+    predicted = predict_to_file(
+        args,
+        model,
+        stack,
+        args.output / "prediction.tif",
+        watch=lambda piece: kept.append(piece) if piece.slice_index in validation else None,
+    )
+    given = (model.network.config.outputs,)  # object maps follow the classes
+    planes = collect(kept, stack, slices=validation, channels=given)
+    return predicted, dict(zip(validation, planes[:, : model.scheme.n_classes]))
 
 
 def _report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from napari_unet.cli.progress import (
     say,
     show_result,
 )
+from napari_unet.config.offers import OUTPUTS
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "predict_to_file", "run"]
 
-KINDS = ("labels", "probabilities", "objects")
 OFFERS = {
     "": "",
     "match pixels": "; --pixel-size auto resamples the image for it",
@@ -71,13 +72,59 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         help="a .tif, or a folder for one file per image of a folder",
     )
     parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a file of that name, whoever wrote it",
+    )
+    _add_output(parser)
+    _add_reading(parser)
+    parser.set_defaults(run=run)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Declare what is made of the probabilities."""
+    parser.add_argument(
         "--output",
         type=lambda name: "objects" if name == "instances" else name,  # as it was called
-        choices=KINDS,
+        choices=tuple(OUTPUTS),
         default="labels",
-        help="label values of the training labels (default), probabilities of all classes as "
-        "channels, or separate objects",
+        help=" ".join(f"{name}: {says}" for name, says in OUTPUTS.items()),
     )
+    parser.add_argument(
+        "--threshold",
+        type=bounded("threshold"),
+        metavar="T",
+        help="foreground probability from which a pixel belongs to an object (default: what the "
+        "model was fitted to, else 0.5)",
+    )
+    parser.add_argument(
+        "--seed-height",
+        type=bounded("seed_height"),
+        metavar="H",
+        help="for models that separate touching objects: how sure, 0 to 1, the middle of an "
+        "object must be; higher separates more (default: what the model was fitted to)",
+    )
+    parser.add_argument(
+        "--min-size",
+        type=bounded("min_size"),
+        metavar="N",
+        help="pixels below which an object is left out (default: what the model was fitted to, "
+        "else 0)",
+    )
+    parser.add_argument(
+        "--fill-holes", action="store_true", help="make holes of an object a part of it"
+    )
+    add_link_arguments(parser)
+    parser.add_argument(
+        "--table",
+        metavar="CSV",
+        type=Path,
+        help="measure every object (with --output objects) and write a table",
+    )
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Declare how the image is read and computed."""
     parser.add_argument(
         "--tile", type=bounded("tile"), metavar="N", help="largest side of an input tile, in pixels"
     )
@@ -110,63 +157,16 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument(
-        "--threshold",
-        type=bounded("threshold"),
-        metavar="T",
-        help="foreground probability from which a pixel belongs to an object (default: what the "
-        "model was fitted to, else 0.5)",
-    )
-    parser.add_argument(
-        "--seed-height",
-        type=bounded("seed_height"),
-        metavar="H",
-        help="for models that separate touching objects: how sure, 0 to 1, the middle of an "
-        "object must be; higher separates more (default: what the model was fitted to)",
-    )
-    parser.add_argument(
-        "--min-size",
-        type=bounded("min_size"),
-        metavar="N",
-        help="pixels below which an object is left out (default: what the model was fitted to, "
-        "else 0)",
-    )
-    parser.add_argument(
-        "--fill-holes", action="store_true", help="make holes of an object a part of it"
-    )
-    add_link_arguments(parser)
-    parser.add_argument(
-        "--table",
-        metavar="CSV",
-        type=Path,
-        help="measure every object (with --output objects) and write a table",
-    )
-    parser.add_argument(
         "--mirror-average",
         action="store_true",
         help="average over the eight mirrored and rotated versions of every tile: a little "
         "better, in eight times the time",
     )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace a file of that name, whoever wrote it",
-    )
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predict; return where the result is."""
-    from napari_unet.prediction.object_table import TableMaker
-    from napari_unet.prediction.outputs import Output
-
-    output = Output(
-        args.output,
-        threshold=args.threshold,
-        seed=args.seed_height,
-        min_size=args.min_size,
-        fill_holes=args.fill_holes,
-        link=asked_linking(args),
-    )
+    output = _output(args)
     many = args.output_file.suffix == "" and Path(args.image).is_dir()
     if not many:
         _check_target(args)
@@ -174,42 +174,67 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if output.kind != "objects":
             raise InputError("--table measures objects: add --output objects.")
         check_table(args.table, args)
-    from napari_unet.images.outside import mark_outside, say_outside
-    from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.training.run_folder import load_model
 
     model = load_model(args.model)
-    tile = _tile(args.tile, model)
-    how: dict[str, Any] = {
-        "match_pixels": args.pixel_size is not None, "grey_values": args.intensity
-    }  # fmt: skip
-
-    def one(stack: Stack, file: Path) -> tuple[dict[str, Any], ObjectTable | None]:
-        stack = mark_outside(stack, args.outside, lazy=True)
-        if stack.outside is not None:
-            say(f"{stack.name}: {say_outside(stack)}")
-        for remark in image_remarks(model, stack, **how):
-            say(remark.text + OFFERS[remark.offer])
-        table = None if args.table is None else TableMaker(stack, named_classes(model.scheme))
-        result = predict_to_file(
-            args,
-            model,
-            stack,
-            file,
-            output=output,
-            table=table,
-            region=None if args.region is None else tuple(args.region),
-            tile=tile,
-            device=args.device,
-            mirror_average=args.mirror_average,
-            **how,
-        )
-        return result, None if table is None else table.table()
-
+    options: dict[str, Any] = {
+        "output": output,
+        "region": None if args.region is None else tuple(args.region),
+        "tile": _tile(args.tile, model),
+        "device": args.device,
+        "mirror_average": args.mirror_average,
+    }
     if many:
-        return predict_folder(args, one)
-    result, measured = one(open_image(args), args.output_file)
+        return predict_folder(args, partial(_predict_one, args, model, options))
+    result, measured = _predict_one(args, model, options, open_image(args), args.output_file)
     return result | write_table(args, measured)
+
+
+def _output(args: argparse.Namespace) -> Output:
+    from napari_unet.prediction.outputs import Output
+
+    return Output(
+        args.output,
+        threshold=args.threshold,
+        seed=args.seed_height,
+        min_size=args.min_size,
+        fill_holes=args.fill_holes,
+        link=asked_linking(args),
+    )
+
+
+def _predict_one(
+    args: argparse.Namespace,
+    model: TrainedModel,
+    options: dict[str, Any],
+    stack: Stack,
+    file: Path,
+) -> tuple[dict[str, Any], ObjectTable | None]:
+    """Predict one image into a file; say what is worth knowing about it before."""
+    from napari_unet.images.outside import mark_outside, say_outside
+    from napari_unet.prediction.image_remarks import image_remarks
+    from napari_unet.prediction.object_table import TableMaker
+
+    stack = mark_outside(stack, args.outside, lazy=True)
+    if stack.outside is not None:
+        say(f"{stack.name}: {say_outside(stack)}")
+    match_pixels = args.pixel_size is not None
+    for remark in image_remarks(
+        model, stack, match_pixels=match_pixels, grey_values=args.intensity
+    ):
+        say(remark.text + OFFERS[remark.offer])
+    table = None if args.table is None else TableMaker(stack, named_classes(model.scheme))
+    result = predict_to_file(
+        args,
+        model,
+        stack,
+        file,
+        table=table,
+        match_pixels=match_pixels,
+        grey_values=args.intensity,
+        **options,
+    )
+    return result, None if table is None else table.table()
 
 
 def predict_to_file(

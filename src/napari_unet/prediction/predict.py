@@ -237,17 +237,8 @@ def predict(
     """
     stack = as_stack(image, axes)
     network = _network(model)
-    _check_channels(stack, network)
     chosen = range(stack.n_slices) if slices is None else tuple(slices)
-    for i in chosen:
-        if not 0 <= i < stack.n_slices:
-            msg = f"the stack has slices 0 to {stack.n_slices - 1}, got {i}: choose one of these"
-            raise InputError(msg)
-    if batch < 1:
-        msg = f"a batch needs at least 1 tile, got {batch}: give 1 or more"
-        raise InputError(msg)
-    if tile is not None and tile < 1:
-        raise InputError(f"a tile needs at least 1 pixel a side, got {tile}: give 1 or more")
+    _check_request(stack, network, chosen, tile, batch)
     stack = mark_outside(stack, outside, slices=chosen, lazy=True)
     if grey_values == "image" and isinstance(model, TrainedModel):
         measured = Intensity.measure(stack, model.intensity.percentiles)
@@ -274,6 +265,20 @@ def predict(
         with closing(pieces):
             for piece in pieces:
                 yield _nothing_outside(stack, piece)
+
+
+def _check_request(
+    stack: Stack, network: UNet, slices: Sequence[int], tile: int | None, batch: int
+) -> None:
+    _check_channels(stack, network)
+    for i in slices:
+        if not 0 <= i < stack.n_slices:
+            msg = f"the stack has slices 0 to {stack.n_slices - 1}, got {i}: choose one of these"
+            raise InputError(msg)
+    if batch < 1:
+        raise InputError(f"a batch needs at least 1 tile, got {batch}: give 1 or more")
+    if tile is not None and tile < 1:
+        raise InputError(f"a tile needs at least 1 pixel a side, got {tile}: give 1 or more")
 
 
 def _nothing_outside(stack: Stack, piece: Piece) -> Piece:
