@@ -363,7 +363,7 @@ def test_errors_of_the_user_are_one_sentence(trained, tmp_path, capsys):
         (("train", tmp_path / "no.tif", labels, *new), "does not exist"),
         (("train", image, labels, *new, "--preset", "magic"), "preset"),
         (("train", image, labels, *new, "--steps", "0"), "steps"),
-        (("train", image, labels, *new, "--validate", "a-b"), "--validate must be"),
+        (("train", image, labels, *new, "--validate", "a-b"), "slices must read like"),
         (("train", image, labels, "-o", run), "already holds a run"),
         (("train", image, labels, "-o", tmp_path / "new", "--resume"), "no run"),
         (("predict", tmp_path, image, *out), "run.json"),

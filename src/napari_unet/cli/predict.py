@@ -352,8 +352,6 @@ def _tile(asked: int | None, model: TrainedModel) -> int | None:
     """Return a side that the network can take, and say when it is not the one asked for."""
     if asked is None:
         return None
-    if asked < 1:
-        raise InputError(f"a tile has 1 pixel a side or more, got --tile {asked}; give a size.")
     from napari_unet.config.size_rule import next_valid_size
 
     size = next_valid_size(asked, model.network.config.depth)
