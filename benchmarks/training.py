@@ -119,7 +119,7 @@ def _check(
 
 def _without_dropout(network: UNet) -> UNet:
     still = copy.deepcopy(network).cpu()
-    still.dropout.share = 0.0
+    still.dropout.p = 0.0
     return still
 
 

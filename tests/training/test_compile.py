@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import CheckpointError
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.training import TrainConfig
-from napari_unet.images.stack import Stack
 from napari_unet.training import learner
 from napari_unet.training.events import Adjusted, Finished, Step
 from napari_unet.training.trainer import Trainer
+from tests.stacks import bright_squares
 
 ROUNDING = 1e-4
 
@@ -34,13 +32,6 @@ def compiled_by(monkeypatch):
 
     use("aot_eager")
     return use
-
-
-def stack() -> Stack:
-    rng = np.random.default_rng(0)
-    labels = (rng.random((4, 48, 48)) > 0.5).astype(np.uint8)
-    image = (labels * 100 + rng.normal(60, 20, labels.shape)).clip(0, 255).astype(np.uint8)
-    return Stack("squares", image, "zyx", labels, LabelScheme("classes", values=(0, 1)))
 
 
 def tiny(**changes) -> TrainConfig:
@@ -72,7 +63,7 @@ def test_a_compiled_run_learns_the_same_to_rounding(compiled_by):
     plain, compiled = (
         [
             e.loss
-            for e in run(Trainer(stack(), tiny(network=still, compile=c)))
+            for e in run(Trainer(bright_squares(4, 48), tiny(network=still, compile=c)))
             if isinstance(e, Step)
         ]
         for c in (False, True)
@@ -81,17 +72,17 @@ def test_a_compiled_run_learns_the_same_to_rounding(compiled_by):
 
 
 def test_a_stopped_compiled_run_resumes_to_the_same_weights(compiled_by, tmp_path):
-    through = Trainer(stack(), tiny())
+    through = Trainer(bright_squares(4, 48), tiny())
     run(through)
-    events = Trainer(stack(), tiny(), tmp_path / "r").run()
+    events = Trainer(bright_squares(4, 48), tiny(), tmp_path / "r").run()
     next(e for e in events if isinstance(e, Step) and e.step == 4)
     events.close()
     torch._dynamo.reset()  # as in another process
-    resumed = Trainer(stack(), tiny(), tmp_path / "r", resume=True)
+    resumed = Trainer(bright_squares(4, 48), tiny(), tmp_path / "r", resume=True)
     run(resumed)
     assert_equal(resumed, through)
     with pytest.raises(CheckpointError, match="compile"):
-        Trainer(stack(), tiny(compile=False), tmp_path / "r", resume=True)
+        Trainer(bright_squares(4, 48), tiny(compile=False), tmp_path / "r", resume=True)
 
 
 def test_one_size_of_tiles_is_compiled_once(compiled_by):
@@ -102,7 +93,7 @@ def test_one_size_of_tiles_is_compiled_once(compiled_by):
         return graph.forward
 
     compiled_by(counting)
-    assert isinstance(run(Trainer(stack(), tiny()))[-1], Finished)
+    assert isinstance(run(Trainer(bright_squares(4, 48), tiny()))[-1], Finished)
     assert len(graphs) == 1
 
 
@@ -122,19 +113,19 @@ def failing_backward():
 @pytest.mark.parametrize("backend", [failing_forward, failing_backward()])
 def test_a_failing_compiler_is_one_sentence_and_training_goes_on(compiled_by, backend):
     compiled_by(backend)
-    trainer = Trainer(stack(), tiny())
+    trainer = Trainer(bright_squares(4, 48), tiny())
     said = [e.message for e in trainer.run() if isinstance(e, Adjusted)]
     assert len(said) == 1
     assert "could not be compiled" in said[0]
     assert "C++ compiler" in said[0]
     assert "\n" not in said[0]
-    plain = Trainer(stack(), tiny(compile=False))
+    plain = Trainer(bright_squares(4, 48), tiny(compile=False))
     run(plain)
     assert_equal(trainer, plain)
 
 
 def test_an_error_that_is_no_compilers_is_raised(compiled_by, monkeypatch):
-    trainer = Trainer(stack(), tiny())
+    trainer = Trainer(bright_squares(4, 48), tiny())
     events = trainer.run()
     next(events)
 

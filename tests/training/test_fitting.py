@@ -19,19 +19,14 @@ from napari_unet.network.unet import UNet
 from napari_unet.training.fitting import DecodingFit
 from napari_unet.training.run_folder import load_model
 from napari_unet.training.trainer import Trainer
+from tests.stacks import touching_discs
 
 MAPS = ("distance",)
 
 
-def discs() -> np.ndarray:
-    y, x = np.ogrid[:96, :96]
-    inside = np.hypot(y % 24 - 11.5, x % 24 - 11.5) < 12
-    return np.where(inside, 1 + (y // 24) * 10 + x // 24, 0).astype(np.int32)
-
-
 def test_faint_outputs_get_low_thresholds() -> None:
     """A network that says 0.4 inside and at most 0.3 in the middle has low thresholds."""
-    objects = discs()
+    objects = touching_discs()
     fit = DecodingFit()
     assert fit.best() is None
     foreground = np.where(objects > 0, 0.45, 0.05)
@@ -46,7 +41,7 @@ def test_faint_outputs_get_low_thresholds() -> None:
 
 
 def test_specks_are_left_out() -> None:
-    objects = discs()
+    objects = touching_discs()
     specks = np.zeros(objects.shape, bool)
     specks[::24, ::24] = True
     fit = DecodingFit()
@@ -60,7 +55,7 @@ def test_specks_are_left_out() -> None:
 
 
 def test_what_is_not_annotated_does_not_count() -> None:
-    objects = discs()
+    objects = touching_discs()
     known = np.zeros(objects.shape, bool)
     known[:48] = True
     foreground = np.where(objects > 0, 0.9, 0.1)
@@ -84,7 +79,9 @@ def test_the_thresholds_go_with_the_model(tmp_path) -> None:
 
 
 def test_a_training_fits_them_and_keeps_them_when_resumed(tmp_path) -> None:
-    labels = np.stack([discs(), np.roll(discs(), 7, 0), np.roll(discs(), 5, 1)])
+    labels = np.stack(
+        [touching_discs(), np.roll(touching_discs(), 7, 0), np.roll(touching_discs(), 5, 1)]
+    )
     stack = Stack("discs", (labels > 0) * 1.0, "zyx", labels, LabelScheme("objects"))
     config = TrainConfig(
         network=UNetConfig(depth=1, width=4, dropout=0.0, norm="batch", object_maps=MAPS),

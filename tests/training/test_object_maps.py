@@ -24,6 +24,7 @@ from napari_unet.training.data import TrainingData
 from napari_unet.training.learner import Learner
 from napari_unet.training.plane_tensors import PlaneTensors
 from napari_unet.training.trainer import Finished, Step, Validated, train
+from tests.stacks import touching_discs
 
 if TYPE_CHECKING:
     from napari_unet.training.sampling import Batch, TileSampler
@@ -32,13 +33,6 @@ DEPTH, TILE = 1, 44
 UNIT = Intensity((0.0,), (1.0,))
 MAPS = ("distance",)
 LEARNT = UNetConfig(depth=DEPTH, width=4, dropout=0.0, norm="batch", object_maps=MAPS)
-
-
-def discs(side: int = 96) -> np.ndarray:
-    """Touching discs on a lattice."""
-    y, x = np.ogrid[:side, :side]
-    inside = np.hypot(y % 24 - 11.5, x % 24 - 11.5) < 12
-    return np.where(inside, 1 + (y // 24) * 10 + x // 24, 0).astype(np.int32)
 
 
 def stack_of(labels: np.ndarray, annotation: str = "dense") -> Stack:
@@ -74,7 +68,7 @@ def where(tile, side: int) -> tuple[slice, slice]:
 def test_an_object_cut_by_a_tile_keeps_its_distances(monkeypatch, windowed) -> None:
     if windowed:
         monkeypatch.setattr(PlaneTensors, "_prepares_whole", lambda self, tile: False)
-    labels = discs()
+    labels = touching_discs()
     whole = distance_share(labels)
     mirrored = np.pad(whole, 60, mode="reflect")
     sampler = sampler_of(stack_of(labels))
@@ -86,7 +80,7 @@ def test_an_object_cut_by_a_tile_keeps_its_distances(monkeypatch, windowed) -> N
 
 def test_distances_follow_the_deformation() -> None:
     # A tile twice as large shows the same shares, not half of them.
-    labels = discs()
+    labels = touching_discs()
     zoomed = replace(AugmentConfig.none(), zoom=(2.0, 2.0))
     tiles = [sampler_of(stack_of(labels), zoomed).tile(0, k) for k in range(6)]
     assert max(float(tile.maps.max()) for tile in tiles) > 0.95
@@ -95,7 +89,7 @@ def test_distances_follow_the_deformation() -> None:
 
 
 def test_objects_not_painted_teach_nothing() -> None:
-    labels = discs() + 1  # 1 is background, and every disc but some is painted
+    labels = touching_discs() + 1  # 1 is background, and every disc but some is painted
     unpainted = np.isin(labels, [2, 13, 24]) | (labels == 1)
     sparse = np.where(unpainted, 0, labels)
     sparse[40:56, 0:8][labels[40:56, 0:8] == 1] = 1  # some background
@@ -119,7 +113,7 @@ def gradients(batch: Batch, micro: int = 4) -> dict[str, torch.Tensor]:
 
 
 def test_what_is_not_painted_changes_no_gradient() -> None:
-    labels = discs() + 1
+    labels = touching_discs() + 1
     sparse = np.where(labels % 3 == 0, labels, 0)
     sparse[:2] = 1
     batch = sampler_of(stack_of(sparse, "sparse")).batch(0)
@@ -131,14 +125,14 @@ def test_what_is_not_painted_changes_no_gradient() -> None:
 
 
 def test_a_batch_in_parts_is_the_batch() -> None:
-    batch = sampler_of(stack_of(discs())).batch(0)
+    batch = sampler_of(stack_of(touching_discs())).batch(0)
     whole, parts = gradients(batch), gradients(batch, micro=1)
     for name, gradient in whole.items():
         torch.testing.assert_close(parts[name], gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_validation_has_the_same_distances() -> None:
-    labels = discs()
+    labels = touching_discs()
     (plane,) = data_of(stack_of(labels), validation=(0,)).validation()
     np.testing.assert_array_equal(plane.maps[0], distance_share(labels))
     (bare,) = data_of(stack_of(labels), maps=(), validation=(0,)).validation()
@@ -146,7 +140,7 @@ def test_validation_has_the_same_distances() -> None:
 
 
 def test_objects_cut_by_the_validation_region_are_not_known() -> None:
-    labels = discs()
+    labels = touching_discs()
     sampler = sampler_of(stack_of(labels), region=(36, 60, 36, 60))
     cut = np.unique(labels[36:60, 36:60])
     for index in range(8):
@@ -159,7 +153,9 @@ def test_objects_cut_by_the_validation_region_are_not_known() -> None:
 
 
 def test_it_learns_distances(tmp_path) -> None:
-    labels = np.stack([discs(), np.roll(discs(), 7, 0), np.roll(discs(), 5, 1)])
+    labels = np.stack(
+        [touching_discs(), np.roll(touching_discs(), 7, 0), np.roll(touching_discs(), 5, 1)]
+    )
     stack = Stack("discs", labels.astype(np.float32) % 5, "zyx", labels, LabelScheme("objects"))
     config = TrainConfig(
         network=LEARNT, tile=TILE, batch=4, steps=40, optimiser="adam", learning_rate=1e-2,

@@ -1,6 +1,5 @@
 """The trainer: learns, stops, resumes to the same bit, and survives what goes wrong."""
 
-import copy
 import json
 import signal
 import subprocess
@@ -23,7 +22,7 @@ from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.datasets.synthetic import synthetic_stack
 from napari_unet.images.stack import Stack
-from napari_unet.network.unet import Dropout, UNet
+from napari_unet.network.unet import UNet
 from napari_unet.prediction.arrays import predict_labels
 from napari_unet.training.measuring import Measurement
 from napari_unet.training.run_folder import RunFolder, load_model
@@ -40,19 +39,7 @@ from napari_unet.training.trainer import (
     Validated,
     train,
 )
-
-MASK = LabelScheme(kind="classes", values=(0, 1))
-
-
-def blobs(n=5, side=64, seed=0):
-    """Bright squares on a noisy ground: learnt in a few dozen steps."""
-    rng = np.random.default_rng(seed)
-    labels = np.zeros((n, side, side), np.uint8)
-    for plane in labels:
-        for y, x in rng.integers(0, side - 16, (4, 2)):
-            plane[y : y + 14, x : x + 14] = 1
-    image = (60 + 120 * labels + rng.normal(0, 25, labels.shape)).clip(0, 255).astype(np.uint8)
-    return Stack("blobs", image, "zyx", labels=labels, scheme=MASK)
+from tests.stacks import MASK, bright_squares
 
 
 def tiny(**changes):
@@ -90,7 +77,7 @@ def test_where_no_object_validates_the_loss_chooses_the_best_model(monkeypatch, 
         "napari_unet.training.trainer.measure",
         lambda *args: Measurement(next(losses), nothing),
     )
-    events = list(Trainer(blobs(), tiny(validate_every=2), tmp_path / "run").run())
+    events = list(Trainer(bright_squares(), tiny(validate_every=2), tmp_path / "run").run())
     validated = [event for event in events if isinstance(event, Validated)]
     assert [event.best for event in validated] == [True, True, False, False]
     assert all(np.isnan(event.iou) for event in validated)
@@ -110,7 +97,7 @@ def test_the_best_is_the_last_of_those_that_are_as_good_as_the_greatest(monkeypa
             loss=1.0, iou=next(ious), pixel_accuracy=0.5, f_score=0.5, fitted=None, first=None
         ),
     )
-    events = list(train(blobs(), tiny(steps=6, validate_every=1), tmp_path / "run"))
+    events = list(train(bright_squares(), tiny(steps=6, validate_every=1), tmp_path / "run"))
     flags = [e.best for e in events if isinstance(e, Validated)]
     # within 0.01 of the greatest so far: steps 3 and 4, but they do not move the mark
     assert flags == [True, True, True, True, False, False]
@@ -119,7 +106,7 @@ def test_the_best_is_the_last_of_those_that_are_as_good_as_the_greatest(monkeypa
 
 
 def test_events_come_in_order():
-    events = list(train(blobs(), tiny()))
+    events = list(train(bright_squares(), tiny()))
     kinds = [type(event) for event in events]
     assert kinds[0] is Prepared
     assert kinds[-1] is Finished
@@ -133,7 +120,7 @@ def test_events_come_in_order():
 
 def test_it_learns_squares():
     config = tiny(steps=60, validate_every=60, augment=AugmentConfig.none())
-    *_, validated, finished = train(blobs(), config)
+    *_, validated, finished = train(bright_squares(), config)
     assert validated.iou > 0.85
     assert finished.best_iou == validated.iou
 
@@ -155,12 +142,12 @@ def test_it_learns_the_synthetic_stack():
 
 def test_sgd_with_momentum_lowers_the_loss():
     config = tiny(optimiser="sgd", learning_rate=2e-2, momentum=0.9, steps=40, batch=4)
-    losses = [e.loss for e in train(blobs(), config) if isinstance(e, Step)]
+    losses = [e.loss for e in train(bright_squares(), config) if isinstance(e, Step)]
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not():
-    trainers = [Trainer(blobs(), tiny(seed=seed)) for seed in (3, 3, 4)]
+    trainers = [Trainer(bright_squares(), tiny(seed=seed)) for seed in (3, 3, 4)]
     for trainer in trainers:
         torch.rand(7)  # whatever else draws random numbers in between
         list(trainer.run())
@@ -187,7 +174,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch():
         optimiser="sgd",
         steps=1,
     )
-    whole, parts = Trainer(blobs(), config), Trainer(blobs(), config)
+    whole, parts = Trainer(bright_squares(), config), Trainer(bright_squares(), config)
     list(whole.run())
     events = parts.run()
     next(events)
@@ -201,7 +188,7 @@ def test_gradients_of_parts_add_up_to_those_of_the_batch():
 
 
 def test_a_run_leaves_everything_in_its_folder(tmp_path):
-    trainer = Trainer(blobs(), tiny(), tmp_path / "run")
+    trainer = Trainer(bright_squares(), tiny(), tmp_path / "run")
     events = list(trainer.run())
     assert {p.name for p in (tmp_path / "run").iterdir()} == {
         "run.json",
@@ -221,15 +208,15 @@ def test_a_run_leaves_everything_in_its_folder(tmp_path):
 
 
 def test_a_stopped_run_resumes_to_the_same_weights(tmp_path):
-    through = Trainer(blobs(), tiny(steps=12), tmp_path / "through")
+    through = Trainer(bright_squares(), tiny(steps=12), tmp_path / "through")
     list(through.run())
-    stopped = Trainer(blobs(), tiny(steps=12), tmp_path / "stopped").run()
+    stopped = Trainer(bright_squares(), tiny(steps=12), tmp_path / "stopped").run()
     for event in stopped:
         if isinstance(event, Step) and event.step == 6:  # between two checkpoints
             break
     stopped.close()
     assert RunFolder(tmp_path / "stopped").read_state()["step"] == 6
-    resumed = Trainer(blobs(), tiny(steps=12), tmp_path / "stopped", resume=True)
+    resumed = Trainer(bright_squares(), tiny(steps=12), tmp_path / "stopped", resume=True)
     events = list(resumed.run())
     assert events[0].start_step == 6
     assert_same_weights(resumed.model, through.model)
@@ -238,12 +225,13 @@ def test_a_stopped_run_resumes_to_the_same_weights(tmp_path):
 
 KILLED = """
     import sys
-    sys.path.insert(0, {tests!r})
-    from test_trainer import blobs, tiny
+    sys.path[:0] = {places!r}
+    from test_trainer import tiny
+    from tests.stacks import bright_squares
     from napari_unet.training.trainer import Step, Trainer
     import torch
     torch.set_num_threads(1)
-    for event in Trainer(blobs(), tiny(steps=12), {run!r}).run():
+    for event in Trainer(bright_squares(), tiny(steps=12), {run!r}).run():
         if isinstance(event, Step) and event.step == 6:
             print("now", flush=True)
             import time
@@ -253,47 +241,48 @@ KILLED = """
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path):
-    through = Trainer(blobs(), tiny(steps=12))
+    through = Trainer(bright_squares(), tiny(steps=12))
     list(through.run())
-    script = textwrap.dedent(
-        KILLED.format(tests=str(Path(__file__).parent), run=str(tmp_path / "r"))
-    )
+    places = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+    script = textwrap.dedent(KILLED.format(places=places, run=str(tmp_path / "r")))
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
     assert process.stdout.readline() == b"now\n"
     process.kill()
     process.wait()
     process.stdout.close()
     assert RunFolder(tmp_path / "r").read_state()["step"] == 4
-    resumed = Trainer(blobs(), tiny(steps=12), tmp_path / "r", resume=True)
+    resumed = Trainer(bright_squares(), tiny(steps=12), tmp_path / "r", resume=True)
     list(resumed.run())
     assert_same_weights(resumed.model, through.model)
 
 
 def test_a_finished_run_can_be_given_more_steps(tmp_path):
-    list(train(blobs(), tiny(steps=4), tmp_path / "r"))
-    events = list(train(blobs(), tiny(steps=6), tmp_path / "r", resume=True))
+    list(train(bright_squares(), tiny(steps=4), tmp_path / "r"))
+    events = list(train(bright_squares(), tiny(steps=6), tmp_path / "r", resume=True))
     assert [e.step for e in events if isinstance(e, Step)] == [5, 6]
 
 
 def test_another_run_is_never_overwritten(tmp_path):
-    list(train(blobs(), tiny(steps=1), tmp_path / "r"))
+    list(train(bright_squares(), tiny(steps=1), tmp_path / "r"))
     with pytest.raises(CheckpointError, match="already holds a run"):
-        train(blobs(), tiny(), tmp_path / "r")
+        train(bright_squares(), tiny(), tmp_path / "r")
     with pytest.raises(CheckpointError, match=r"other settings .*seed"):
-        train(blobs(), tiny(seed=1), tmp_path / "r", resume=True)
+        train(bright_squares(), tiny(seed=1), tmp_path / "r", resume=True)
     with pytest.raises(CheckpointError, match="other images or labels"):
-        train(blobs(seed=1), tiny(), tmp_path / "r", resume=True)
+        train(bright_squares(seed=1), tiny(), tmp_path / "r", resume=True)
 
 
 def test_training_on_from_a_model():
-    first = Trainer(blobs(), tiny(steps=30))
+    first = Trainer(bright_squares(), tiny(steps=30))
     list(first.run())
-    second = Trainer(blobs(), tiny(steps=1, learning_rate=1e-9), start_from=first.snapshot())
+    second = Trainer(
+        bright_squares(), tiny(steps=1, learning_rate=1e-9), start_from=first.snapshot()
+    )
     events = list(second.run())
     assert events[2].iou == pytest.approx(first.model.run["best"]["iou"], abs=0.1)
     wrong = replace(first.snapshot(), network=UNet(UNetConfig(in_channels=2, width=1, depth=0)))
     with pytest.raises(InputError, match="2 channels and 2 classes, the stack 1 and 2"):
-        Trainer(blobs(), tiny(), start_from=wrong)
+        Trainer(bright_squares(), tiny(), start_from=wrong)
 
 
 # -- what goes wrong -----------------------------------------------------------
@@ -303,7 +292,7 @@ def test_closing_stops_at_once_and_leaves_no_thread():
     import threading
 
     before = threading.active_count()
-    events = Trainer(blobs(), tiny(steps=10_000)).run()
+    events = Trainer(bright_squares(), tiny(steps=10_000)).run()
     for event in events:
         if isinstance(event, Step):
             break
@@ -312,7 +301,7 @@ def test_closing_stops_at_once_and_leaves_no_thread():
 
 
 def test_nan_stops_training_and_the_last_good_model_stays(tmp_path, monkeypatch):
-    trainer = Trainer(blobs(), tiny(), tmp_path / "r")
+    trainer = Trainer(bright_squares(), tiny(), tmp_path / "r")
     events = trainer.run()
     seen = []
     for event in events:
@@ -329,7 +318,7 @@ def test_nan_stops_training_and_the_last_good_model_stays(tmp_path, monkeypatch)
 
 def test_without_validation_the_last_checkpoint_is_the_last_good_model(tmp_path):
     config = tiny(split=SplitConfig(mode="none"), checkpoint_every=2)
-    trainer = Trainer(blobs(), config, tmp_path / "r")
+    trainer = Trainer(bright_squares(), config, tmp_path / "r")
     for event in trainer.run():
         if isinstance(event, Checkpointed) and event.step == 6:
             good = weights_of(trainer.model)
@@ -344,23 +333,23 @@ def test_without_validation_the_last_checkpoint_is_the_last_good_model(tmp_path)
 
 
 def test_a_run_from_before_a_setting_existed_is_resumed(tmp_path):
-    list(train(blobs(), tiny(steps=4), tmp_path / "r"))
+    list(train(bright_squares(), tiny(steps=4), tmp_path / "r"))
     file = tmp_path / "r" / "run.json"
     description = json.loads(file.read_text())
     for part in ("augment", "weights", "split"):
         kept = description["config"][part]
         kept.pop(list(kept)[-1])  # the newest, at its default
     file.write_text(json.dumps(description))
-    *_, finished = train(blobs(), tiny(steps=6), tmp_path / "r", resume=True)
+    *_, finished = train(bright_squares(), tiny(steps=6), tmp_path / "r", resume=True)
     assert finished.step == 6
     with pytest.raises(CheckpointError, match="augment"):
-        train(blobs(), tiny(augment=AugmentConfig.none()), tmp_path / "r", resume=True)
+        train(bright_squares(), tiny(augment=AugmentConfig.none()), tmp_path / "r", resume=True)
 
 
 def test_a_resumed_run_keeps_the_grey_values_it_was_begun_with(tmp_path):
-    first = Trainer(blobs(), tiny(steps=1))
+    first = Trainer(bright_squares(), tiny(steps=1))
     list(first.run())
-    brighter = blobs(seed=1)
+    brighter = bright_squares(seed=1)
     brighter = replace(brighter, image=(brighter.image // 2 + 100).astype(np.uint8))
     run = Trainer(brighter, tiny(), tmp_path / "r", start_from=first.snapshot()).run()
     for event in run:
@@ -384,17 +373,17 @@ def test_no_memory_for_making_tiles_is_handled_too(monkeypatch):
         return make(self, step, index)
 
     monkeypatch.setattr(TileSampler, "tile", short)
-    events = list(train(blobs(), tiny()))
+    events = list(train(bright_squares(), tiny()))
     assert "at a time" in next(e.message for e in events if isinstance(e, Adjusted))
     assert [e.step for e in events if isinstance(e, Step)] == list(range(1, 9))
 
 
 def test_validation_tries_the_smallest_tile_when_little_memory_is_free(monkeypatch):
-    expected = [e for e in train(blobs(), tiny()) if isinstance(e, Validated)]
+    expected = [e for e in train(bright_squares(), tiny()) if isinstance(e, Validated)]
     monkeypatch.setattr("napari_unet.training.measuring.available_memory", lambda device: 1000)
     freed = []
     monkeypatch.setattr("napari_unet.training.measuring.free_memory", freed.append)
-    found = [e for e in train(blobs(), tiny()) if isinstance(e, Validated)]
+    found = [e for e in train(bright_squares(), tiny()) if isinstance(e, Validated)]
     assert [e.iou for e in found] == pytest.approx([e.iou for e in expected])
     assert freed
 
@@ -402,17 +391,17 @@ def test_validation_tries_the_smallest_tile_when_little_memory_is_free(monkeypat
 def memory_for(limit, monkeypatch):
     forward = UNet.forward
 
-    def short(self, x):
+    def short(self, x, dropped=None):
         if self.training and x.numel() > limit:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return forward(self, x)
+        return forward(self, x, dropped)
 
     monkeypatch.setattr(UNet, "forward", short)
 
 
 def test_out_of_memory_computes_fewer_tiles_at_once(monkeypatch):
     memory_for(36 * 36, monkeypatch)
-    events = list(train(blobs(), tiny(batch=4)))
+    events = list(train(bright_squares(), tiny(batch=4)))
     adjusted = [e.message for e in events if isinstance(e, Adjusted)]
     assert [m[-30:] for m in adjusted] == [
         "time, and their gradients added"[-30:],
@@ -425,7 +414,7 @@ def test_out_of_memory_computes_fewer_tiles_at_once(monkeypatch):
 
 def test_out_of_memory_then_takes_smaller_tiles(monkeypatch):
     memory_for(30 * 30, monkeypatch)
-    events = list(train(blobs(), tiny(batch=1)))
+    events = list(train(bright_squares(), tiny(batch=1)))
     assert "tiles are 26 now" in next(e.message for e in events if isinstance(e, Adjusted))
     assert isinstance(events[-1], Finished)
 
@@ -433,7 +422,7 @@ def test_out_of_memory_then_takes_smaller_tiles(monkeypatch):
 def test_no_memory_for_any_tile_is_an_error_with_advice(monkeypatch):
     memory_for(0, monkeypatch)
     with pytest.raises(DeviceError, match="use fewer channels"):
-        list(train(blobs(), tiny(batch=1)))
+        list(train(bright_squares(), tiny(batch=1)))
 
 
 class Disk:
@@ -458,7 +447,7 @@ class Disk:
 
 def test_a_full_disk_loses_nothing_before_it(tmp_path, monkeypatch):
     disk = Disk(monkeypatch)
-    events = Trainer(blobs(), tiny(), tmp_path / "r").run()
+    events = Trainer(bright_squares(), tiny(), tmp_path / "r").run()
     for event in events:
         if isinstance(event, Checkpointed):
             break
@@ -471,9 +460,9 @@ def test_a_full_disk_loses_nothing_before_it(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_is_full_for_a_while_does_not_end_the_run(tmp_path, monkeypatch):
-    usual = list(train(blobs(), tiny(steps=12), tmp_path / "usual"))
+    usual = list(train(bright_squares(), tiny(steps=12), tmp_path / "usual"))
     disk = Disk(monkeypatch)
-    trainer = Trainer(blobs(), tiny(steps=12), tmp_path / "r")
+    trainer = Trainer(bright_squares(), tiny(steps=12), tmp_path / "r")
     said = []
     for event in trainer.run():
         if isinstance(event, Step):
@@ -502,7 +491,7 @@ def test_the_best_model_waits_for_room(tmp_path, monkeypatch):
         return Measurement(1.0, np.array([[0, 0], [10 - right, right]]))
 
     monkeypatch.setattr("napari_unet.training.trainer.measure", measure)
-    trainer = Trainer(blobs(), config, tmp_path / "r")
+    trainer = Trainer(bright_squares(), config, tmp_path / "r")
     for event in trainer.run():
         if isinstance(event, Step):
             disk.full = event.step in (4, 5, 6, 7)
@@ -516,12 +505,12 @@ def test_the_best_model_waits_for_room(tmp_path, monkeypatch):
 def test_labels_of_a_single_class_are_refused(value):
     labels = np.full((5, 64, 64), value, np.uint8)
     with pytest.raises(InputError):
-        Trainer(blobs().with_labels(labels, MASK), tiny())
+        Trainer(bright_squares().with_labels(labels, MASK), tiny())
 
 
 def test_a_stack_without_labels_is_refused():
     with pytest.raises(InputError, match="has no labels"):
-        Trainer(blobs().with_labels(None), tiny())
+        Trainer(bright_squares().with_labels(None), tiny())
 
 
 @pytest.mark.parametrize(
@@ -539,7 +528,7 @@ def test_a_stack_without_labels_is_refused():
 def test_wrong_settings_are_refused(wrong, text):
     if text is None:
         with pytest.raises(InputError, match="device must be auto, cpu"):
-            list(train(blobs(), tiny(**wrong)))
+            list(train(bright_squares(), tiny(**wrong)))
     else:
         with pytest.raises(InputError, match=text):
             tiny(**wrong)
@@ -553,27 +542,27 @@ def test_config_survives_json():
 
 
 def test_images_smaller_than_a_tile_are_trained_on():
-    stack = blobs(side=20)
+    stack = bright_squares(side=20)
     *_, finished = train(stack, tiny(steps=2))
     assert finished.step == 2
 
 
 def test_the_network_can_be_used_between_two_events():
-    trainer = Trainer(blobs(), tiny())
+    trainer = Trainer(bright_squares(), tiny())
     for event in trainer.run():
         if isinstance(event, Step) and event.step == 2:
             stack = trainer.data.stacks[0]
             labels = predict_labels(trainer.model, stack, slices=(0,), device="cpu")
             assert labels.shape == (1, 64, 64)
             trainer.release()
-    other = Trainer(blobs(), tiny())
+    other = Trainer(bright_squares(), tiny())
     list(other.run())
     assert_same_weights(trainer.model, other.model)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.uint16, np.int32, np.float16, np.float64])
 def test_images_of_every_dtype_are_trained_on_and_predicted(dtype):
-    stack = blobs(n=2)
+    stack = bright_squares(n=2)
     image = (stack.image > 120) if dtype is bool else (stack.image // 2).astype(dtype)
     trainer = Trainer(Stack("s", image, "zyx", labels=stack.labels, scheme=MASK), tiny(steps=2))
     events = list(trainer.run())
@@ -582,7 +571,7 @@ def test_images_of_every_dtype_are_trained_on_and_predicted(dtype):
 
 
 def test_colour_images_are_trained_on_as_three_channels():
-    grey = blobs(n=2)
+    grey = bright_squares(n=2)
     colour = np.stack([grey.image, 255 - grey.image, grey.image // 2], axis=-1)
     stack = Stack("s", colour, "zyxc", labels=grey.labels, scheme=MASK)
     trainer = Trainer(stack, tiny(steps=2))
@@ -597,13 +586,13 @@ def test_colour_images_are_trained_on_as_three_channels():
     ids=["constant", "NaN"],
 )
 def test_images_without_information_are_refused(image, text):
-    stack = Stack("s", image, "zyx", labels=blobs(n=2).labels, scheme=MASK)
+    stack = Stack("s", image, "zyx", labels=bright_squares(n=2).labels, scheme=MASK)
     with pytest.raises(InputError, match=text):
         list(train(stack, tiny()))
 
 
 def test_three_classes_are_learnt_and_come_back_with_their_label_values():
-    stack = blobs()
+    stack = bright_squares()
     labels = stack.labels.copy()
     labels[:, :, 32:][labels[:, :, 32:] == 1] = 7
     image = stack.image // 2 + 100 * (labels == 7).astype(np.uint8)
@@ -619,7 +608,7 @@ def test_three_classes_are_learnt_and_come_back_with_their_label_values():
 
 
 def test_sparse_annotation_trains_on_annotated_pixels_only():
-    stack = blobs()
+    stack = bright_squares()
     labels = np.zeros_like(stack.labels)
     labels[:, 8:40, 8:40] = stack.labels[:, 8:40, 8:40] + 1
     scheme = LabelScheme(kind="classes", annotation="sparse", values=(1, 2))
@@ -634,7 +623,7 @@ def test_sparse_annotation_trains_on_annotated_pixels_only():
 
 def test_trainings_at_once_do_not_disturb_one_another():
     """Dropout has random numbers of its own: as many trainings as there are, each as if alone."""
-    stack = blobs()
+    stack = bright_squares()
     settings = [tiny(seed=seed, steps=12, validate_every=12) for seed in range(3)]
 
     def train_one(config):
@@ -651,9 +640,15 @@ def test_trainings_at_once_do_not_disturb_one_another():
 
 
 def test_dropout_is_that_of_torch():
-    x = torch.randn(2, 16, 9, 9).contiguous(memory_format=torch.channels_last)
-    ours = Dropout(0.3)
-    ours.generator = torch.Generator().manual_seed(5)
-    torch.manual_seed(5)
-    assert torch.equal(ours(x), torch.nn.functional.dropout(x, 0.3))
-    assert copy.deepcopy(ours).generator is None
+    """Bit by bit, so that runs of earlier versions are resumed as they would have gone on."""
+    network = UNet(UNetConfig(depth=1, width=4, dropout=0.3)).train()
+    x = torch.randn(2, 1, 44, 44)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x = x.contiguous(memory_format=layout)
+        drawn = network.draw_dropout(
+            x.shape, torch.Generator().manual_seed(5), memory_format=layout
+        )
+        torch.manual_seed(5)
+        assert torch.equal(network(x, drawn), network(x))
+    network.dropout.p = 0.0
+    assert network.draw_dropout(x.shape, torch.Generator()) is None

@@ -6,7 +6,6 @@ Legend: B tiles, C channels, K classes, M object maps, (H, W) input, (h, w) outp
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
@@ -48,14 +47,27 @@ class UNet(nn.Module):
             for before, after in zip([config.in_channels, *widths[:-1]], widths)
         )
         self.pool = nn.MaxPool2d(2)
-        self.dropout = Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2) for w in widths[:-1])
         self.merge = nn.ModuleList(_double_convolution(2 * w, w, config.norm) for w in widths[:-1])
         self.classify = nn.Conv2d(config.width, config.outputs, 1)
         self._draw_weights(generator)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> (B, K + M, h, w)
-        """Logits, and after them object maps, of every output pixel."""
+    def forward(self, x: Tensor, dropped: Tensor | None = None) -> Tensor:
+        """Logits, and after them object maps, of every output pixel.
+
+        Parameters
+        ----------
+        x : Tensor (B, C, H, W)
+            Normalised image.
+        dropped : Tensor, optional
+            From `draw_dropout`, in training; torch draws it from numbers that all of a process
+            share when it is omitted.
+
+        Returns
+        -------
+        Tensor (B, K + M, h, w)
+        """
         for side in x.shape[-2:]:
             output_size(int(side), self.config.depth)
         skips = []
@@ -63,12 +75,45 @@ class UNet(nn.Module):
             x = contract(x)
             skips.append(x)
             x = self.pool(x)
-        x = self.dropout(self.down[-1](x))
+        x = self.down[-1](x)
+        x = self.dropout(x) if dropped is None else x * dropped.to(x.dtype)
         for up, merge, skip in zip(self.up[::-1], self.merge[::-1], skips[::-1]):
             x = up(x)
             x = merge(torch.cat([_centre_crop(skip, x), x], dim=1))
         logits: Tensor = self.classify(x)
         return logits
+
+    def draw_dropout(
+        self,
+        shape: torch.Size,
+        generator: torch.Generator,
+        dtype: torch.dtype = torch.float32,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> Tensor | None:
+        """Draw what dropout multiplies by: 0, or what keeps the mean; None without dropout.
+
+        Values are those that ``torch.nn.Dropout`` draws on a CPU, bit by bit.
+
+        Parameters
+        ----------
+        shape
+            (B, C, H, W) of the network's input.
+        generator
+            Source of the random numbers, on the device of the input.
+        dtype, memory_format
+            Of the features.
+        """
+        kept = 1 - self.dropout.p
+        if kept == 1:
+            return None
+        sides = list(shape[-2:])
+        for _ in range(self.config.depth):
+            sides = [(side - 4) // 2 for side in sides]
+        drawn = torch.empty(
+            (shape[0], self.config.width * 2**self.config.depth, *(side - 4 for side in sides)),
+            dtype=dtype, device=generator.device, memory_format=memory_format,
+        )  # fmt: skip
+        return drawn.bernoulli_(kept, generator=generator).div_(kept)
 
     def _draw_weights(self, generator: torch.Generator | None) -> None:
         for module in self.modules():
@@ -88,40 +133,6 @@ class UNet(nn.Module):
     def parameter_count(self) -> int:
         """Number of trained values; 31,030,658 at the paper's setting."""
         return sum(p.numel() for p in self.parameters())
-
-
-class Dropout(nn.Module):
-    """Sets values to 0 at random in training, with a source of random numbers of its own.
-
-    That of torch draws from one source that all of a process share, so that two trainings at once
-    would change each other. Values are those of ``torch.nn.Dropout`` on a CPU, bit by bit.
-
-    Parameters
-    ----------
-    share : float
-        Of the values.
-
-    Attributes
-    ----------
-    generator : torch.Generator or None
-        Source of the random numbers; None: the one that all share.
-    """
-
-    def __init__(self, share: float) -> None:
-        super().__init__()
-        self.share = share
-        self.generator: torch.Generator | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy of the network has no part in the random numbers of the training."""
-        return {**self.__dict__, "generator": None}
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Drop values, and enlarge the others so that the mean stays."""
-        if not self.training or self.share == 0:
-            return x
-        kept = 1 - self.share
-        return x * torch.empty_like(x).bernoulli_(kept, generator=self.generator).div_(kept)
 
 
 def _double_convolution(before: int, after: int, norm: str) -> nn.Sequential:

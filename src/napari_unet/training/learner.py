@@ -75,7 +75,6 @@ class Learner:
         self._average = _average(self.network, config.average) if config.average else None
         self._released = False
         self._random = torch.Generator(torch.device(compute.device))
-        self.network.dropout.generator = self._random
         # All tiles of a run have one size, so it is compiled for that size alone, and once.
         self._compiled = (
             torch.compile(self.network, dynamic=False, backend=BACKEND) if config.compile else None
@@ -163,11 +162,14 @@ class Learner:
 
     def _output(self, image: Tensor) -> Tensor:
         device = self.compute.device
-        x = image.to(device).contiguous(memory_format=self.compute.memory_format)
+        layout = self.compute.memory_format
+        x = image.to(device).contiguous(memory_format=layout)
         half = self.compute.dtype == "bfloat16"
+        dtype = torch.bfloat16 if half else torch.float32
+        dropped = self.network.draw_dropout(x.shape, self._random, dtype, layout)
         with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
             network = self.network if self._compiled is None else self._compiled
-            output: Tensor = network(x)
+            output: Tensor = network(x, dropped)
         return output
 
     def _seed_dropout(self) -> None:
