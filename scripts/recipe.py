@@ -115,6 +115,8 @@ def _em_variants() -> Iterator[Named]:
 def _cell_variants() -> Iterator[Named]:
     yield from _common(CELLS, 0.5)
     yield "full-size", Variant("full resolution", CELLS)
+    fiji = replace(CELLS, steps=1000, weights=WeightConfig(preset="fiji"))
+    yield "fiji-1000", Variant("Fiji's weight map, 1,000 steps", fiji, 0.5)
     wide = replace(CELLS, network=replace(CELLS.network, width=32), steps=1000, loss="dice")
     yield "wide-dice", Variant("32 channels, 1,000 steps, Dice term", wide, 0.5)
     shallow = replace(CELLS, network=replace(CELLS.network, depth=3), tile=284)
