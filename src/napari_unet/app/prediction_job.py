@@ -19,9 +19,14 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.image_remarks import ImageRemark
+    from napari_unet.prediction.outputs import ObjectPlane
     from napari_unet.prediction.pieces import Piece
 
 __all__ = ["ModelRead", "PredictionRequest", "Remarked", "prediction_job"]
+
+
+KEPT_PIXELS = 2**26
+"""Pixels up to which a prediction of objects can be told apart anew; about 1 GB for two classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +80,9 @@ class Remarked:
     remarks: tuple[ImageRemark, ...]
 
 
-def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Remarked | Piece]:
+def prediction_job(
+    request: PredictionRequest,
+) -> Iterator[ModelRead | Remarked | Piece | ObjectPlane]:
     """Predict tile by tile.
 
     Parameters
@@ -85,9 +92,10 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Remarked 
 
     Yields
     ------
-    ModelRead, Remarked or Piece
+    ModelRead, Remarked, Piece or ObjectPlane
         The model first, so that the result layer can be made to fit; then, where the image
-        differs from those that the model learnt from, in which way; then the pieces of the output.
+        differs from those that the model learnt from, in which way; then the pieces of the output,
+        and after each whole plane of objects what they were made of, where memory holds it.
     """
     from napari_unet.network.choice import choose
     from napari_unet.prediction.image_remarks import image_remarks
@@ -123,8 +131,14 @@ def prediction_job(request: PredictionRequest) -> Iterator[ModelRead | Remarked 
         grey_values=request.grey_values,
     )
     clock = _Clock()
+    planes: list[ObjectPlane] = []
+    watch = planes.append if request.output.kind == "objects" and _can_keep(request) else None
     with closing(prediction) as pieces:
-        yield from request.output.finished(clock.watched(pieces), model, extent_of(request.stack))
+        extent = extent_of(request.stack)
+        for piece in request.output.finished(clock.watched(pieces), model, extent, watch):
+            yield piece
+            while planes:
+                yield planes.pop(0)
     if clock.seconds is not None:
         cost = prediction_cost(request, model)
         MeasuredTimes().remember(cost.task, clock.seconds / cost.slices)
@@ -142,6 +156,13 @@ class _Clock:
             yield piece
             if n and piece.done == piece.total:
                 self.seconds = (time.perf_counter() - begun) * (n + 1) / n
+
+
+def _can_keep(request: PredictionRequest) -> bool:
+    """Whether what objects are made of may stay in memory, to be measured and told apart anew."""
+    height, width = request.stack.plane_shape
+    slices = request.stack.n_slices if request.slices is None else len(request.slices)
+    return slices * height * width <= KEPT_PIXELS
 
 
 def _read(model: TrainedModel | Path) -> TrainedModel:

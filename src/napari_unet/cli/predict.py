@@ -293,9 +293,9 @@ def predict_to_file(
     prediction = predict(model, stack, region=region, **options)
     with StopOnInterrupt() as stop, closed_after(prediction) as pieces:
         shown = _Shown(stack.name, stop, watch)
-        y0, y1, x0, x1 = extent_of(stack, region)
-        measured = None if table is None else table.of_pieces((y0, x0))
-        finished = output.finished(shown.pieces(pieces), model, (y0, y1, x0, x1), measured)
+        extent = extent_of(stack, region)
+        measured = None if table is None else table.add_plane
+        finished = output.finished(shown.pieces(pieces), model, extent, measured)
         shape, dtype = write_tiff(file, finished, output, model.scheme, stack, region=region)
     seconds = time.perf_counter() - start
     show_result(

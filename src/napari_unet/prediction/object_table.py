@@ -21,12 +21,12 @@ from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_unet.images.stack import Stack
-    from napari_unet.prediction.pieces import Piece
+    from napari_unet.prediction.outputs import ObjectPlane
 
 __all__ = ["BEGINS", "ObjectTable", "TableMaker", "measure"]
 
@@ -142,13 +142,11 @@ class TableMaker:
             columns |= _sureness(number, len(ids), pixels, probabilities)
         self._slices.append(columns)
 
-    def of_pieces(
-        self, corner: tuple[int, int] = (0, 0)
-    ) -> Callable[[Piece, NDArray[Any], NDArray[Any]], None]:
-        """Return what `Output.finished` calls with every complete plane."""
-        return lambda piece, objects, probabilities: self.add(
-            piece.slice_index, objects, probabilities, corner
-        )
+    def add_plane(self, plane: ObjectPlane) -> None:
+        """Measure a plane that `Output.finished` hands out."""
+        piece = plane.piece
+        corner = piece.rows.start, piece.cols.start
+        self.add(piece.slice_index, plane.objects, plane.probabilities, corner)
 
     def table(self) -> ObjectTable:
         """Return the table of all slices that were added."""

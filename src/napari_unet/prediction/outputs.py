@@ -36,9 +36,38 @@ if TYPE_CHECKING:
     from napari_unet.prediction.linking import Linking
     from napari_unet.prediction.pieces import Piece
 
-    Watch = Callable[[Piece, NDArray[np.int32], NDArray[Any]], object]
+__all__ = ["OUTPUTS", "ObjectPlane", "Output"]
 
-__all__ = ["OUTPUTS", "Output"]
+
+@dataclass(frozen=True, eq=False)
+class ObjectPlane:
+    """The objects of a plane, and what they were made of.
+
+    Attributes
+    ----------
+    piece
+        Where it lies.
+    objects
+        (Y, X) ids, 0 = none.
+    probabilities
+        (K, Y, X) of all classes.
+    height
+        (Y, X) from `napari_unet.network.decoder.heights`; None without object maps.
+    """
+
+    piece: Piece
+    objects: NDArray[np.int32]
+    probabilities: NDArray[Any]
+    height: NDArray[Any] | None
+
+    def decoded(self, decoding: Decoding) -> ObjectPlane:
+        """Return the objects that other thresholds make of the same."""
+        inside = foreground_probability(self.probabilities)
+        if self.height is None:
+            objects = instances(inside, threshold=decoding.threshold, min_size=decoding.min_size)
+        else:
+            objects = decode(inside, self.height, decoding)
+        return replace(self, objects=objects)
 
 
 @dataclass(frozen=True)
@@ -115,7 +144,7 @@ class Output:
         pieces: Iterable[Piece],
         model: TrainedModel,
         extent: Region,
-        watch: Watch | None = None,
+        watch: Callable[[ObjectPlane], object] | None = None,
     ) -> Iterator[Piece]:
         """Make pieces of this output from what the network gives.
 
@@ -128,8 +157,7 @@ class Output:
         extent
             y0, y1, x0, x1 of what is predicted of every slice.
         watch
-            Objects: called with every complete plane, its ids (Y, X) and the probabilities of
-            all classes (K, Y, X), to measure them.
+            Objects: called with every complete plane, to measure it.
 
         Yields
         ------
@@ -153,7 +181,11 @@ class Output:
         return values[1:] if len(values) > 2 else values[1]
 
     def _objects(
-        self, pieces: Iterable[Piece], model: TrainedModel, extent: Region, watch: Watch | None
+        self,
+        pieces: Iterable[Piece],
+        model: TrainedModel,
+        extent: Region,
+        watch: Callable[[ObjectPlane], object] | None,
     ) -> Iterator[Piece]:
         """Objects cross the edges of tiles: they are told apart in whole planes."""
         classes, kinds = model.scheme.n_classes, model.network.config.object_maps
@@ -184,7 +216,8 @@ class Output:
                     linker, leading = Linker(self.link), plane.index[:-1]
                 found = linker.next(found)
             if watch:
-                watch(plane, found, plane.values[:classes])
+                probabilities, height = plane.values[:classes], plane.values[classes:]
+                watch(ObjectPlane(plane, found, probabilities, height[0] if kinds else None))
             # Window and disk are faster with 16 bits.
             yield plane.with_values(found, np.uint16 if found.max(initial=0) < 2**16 else np.uint32)
 

@@ -21,7 +21,7 @@ from napari_unet.app.run_places import recent_runs
 from napari_unet.base.errors import InputError, UNetError
 from napari_unet.base.quantities import about, count, duration, size
 from napari_unet.images.zoom import zoom_for
-from napari_unet.prediction.outputs import OUTPUTS, Output
+from napari_unet.prediction.outputs import OUTPUTS, ObjectPlane, Output
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.devices import AUTOMATIC, device_options, present_devices
 from napari_unet.widgets.common.dock import Dock
@@ -44,6 +44,7 @@ from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import shown_slice, stack_from_layers
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
+from napari_unet.widgets.predict.object_panel import ObjectPanel
 from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
 if TYPE_CHECKING:
@@ -181,8 +182,9 @@ class PredictDock(Dock):
         self.running = Row(self.bar, self.cancel, stretch=0)
         self.running.hide()
         self.notes = Note(role="warning")
+        self.objects = ObjectPanel(self)
         for widget in (
-            self.start, self.problem, self.cost, self.running, self.line, self.notes
+            self.start, self.problem, self.cost, self.running, self.line, self.notes, self.objects
         ):  # fmt: skip
             self.column.addWidget(widget)
 
@@ -204,6 +206,9 @@ class PredictDock(Dock):
         self._offer_models()
         if model is not None:
             self.model.value = "current"
+            if model.network.config.object_maps:  # type: ignore[attr-defined]
+                self.output.value = "objects"
+                self._on_output()
         self._check()
 
     def _on_stack(self, _stack: object = None) -> None:
@@ -324,6 +329,7 @@ class PredictDock(Dock):
         if stack is None:
             return
         request = self._request = self._make_request(stack)
+        self.objects.begin()
         self._source = self.image.value
         self._slices = stack.n_slices if request.slices is None else len(request.slices)
         self._begun, self._done, self._total = monotonic(), 0, 0
@@ -374,6 +380,8 @@ class PredictDock(Dock):
             self.notes.say(" ".join(text[0].upper() + text[1:] for text in offers))
         elif isinstance(event, Piece):
             self._on_piece(event)
+        elif isinstance(event, ObjectPlane):
+            self.objects.take(event)
 
     def _make_layer(self, model: Any) -> None:
         request = self._request
@@ -424,6 +432,7 @@ class PredictDock(Dock):
         seconds = monotonic() - self._begun
         complete = self._total > 0 and self._done == self._total
         if complete:
+            self._offer_objects()
             slices, tiles = count(self._slices, "slice"), count(self._total, "tile")
             self.line.say(f"{slices} in {duration(seconds)}, {tiles}")
         elif self._done:
@@ -438,6 +447,11 @@ class PredictDock(Dock):
         self._offer_models()
         self._check()
         self.problem.say(failed)
+
+    def _offer_objects(self) -> None:
+        model, request, result = self.session.model, self._request, self._result
+        if model is not None and request is not None and result is not None:
+            self.objects.finish(model, request.stack, request.output.decoding(model), result)
 
 
 def _check_channels(stack: Stack, model: Any) -> None:
