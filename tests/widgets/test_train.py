@@ -439,6 +439,21 @@ def test_closing_the_dock_ends_no_training_and_a_new_dock_shows_it(viewer, cells
     assert again.session.model is not None
 
 
+def test_a_training_that_is_over_holds_no_trainer(dock):
+    import gc
+    import weakref
+
+    dock.form.steps.setValue(10_000)
+    click(dock.control.start)
+    until(lambda: dock.progress.bar.value() > 2)
+    trainer = weakref.ref(dock.session.training.job._trainer)
+    click(dock.control.stop)
+    finish(dock)
+    gc.collect()
+    assert trainer() is None  # nor the memory of a graphics card
+    assert dock.session.training.job.losses
+
+
 def test_settings_are_folded_away_while_a_training_runs(dock):
     assert not dock.form.isHidden()
     dock.form.steps.setValue(10_000)

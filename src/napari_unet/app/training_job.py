@@ -184,6 +184,10 @@ class TrainingJob:
         if failure is not None:
             raise failure
 
+    def forget(self) -> None:
+        """Let go of network, optimiser and data once it is over; what was told stays."""
+        self._trainer = None
+
     def _remember(self, event: Event) -> None:
         """Keep what curves are drawn from; of a resumed run also what came before."""
         if isinstance(event, told.Step):

@@ -270,6 +270,7 @@ class Training(QObject):
         if self._watch is not None:
             self._watch.stop()
         self._live.finish()
+        self.job.forget()
         self._viewer.dims.events.current_step.disconnect(self._follow_slice)
         self._enter("over")
         self.over.emit()
