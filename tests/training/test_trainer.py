@@ -645,6 +645,7 @@ def test_dropout_is_that_of_torch():
     x = torch.randn(2, 1, 44, 44)
     for layout in (torch.contiguous_format, torch.channels_last):
         x = x.contiguous(memory_format=layout)
+        network.to(memory_format=layout)  # as the learner places it
         drawn = network.draw_dropout(
             x.shape, torch.Generator().manual_seed(5), memory_format=layout
         )
