@@ -68,13 +68,19 @@ def test_runs_are_done_once(tiny, tmp_path, capsys):
     [
         (["em-adma"], "--list"),
         ([], "--list"),
-        (["em-adam", "--steps", "0"], "--steps must be 1 or more"),
-        (["em-adam", "--seeds", "-1"], "--seeds must be 1 or more"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence(arguments, said, tmp_path, capsys):
     assert main(["reproduce", *arguments, "-o", str(tmp_path)]) == 2
     assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("option", "value"), [("steps", "0"), ("seeds", "-1"), ("width", "x")])
+def test_numbers_have_bounds(option, value, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["reproduce", "em-adam", f"--{option}", value, "-o", str(tmp_path)])
+    assert f"--{option}: must be a whole number from 1" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

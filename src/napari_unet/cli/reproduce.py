@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_folder
 from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
@@ -155,10 +154,6 @@ def _reproduce(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.reproduction.attempt import Attempt, Effort
     from napari_unet.reproduction.table import NARROW, choose
 
-    for name in ("steps", "width", "seeds"):
-        value = getattr(args, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name} must be 1 or more, got {value}.")
     width = args.width or (NARROW if args.scale == "narrow" else None)
     effort = Effort(args.steps, width, args.device, args.data)
     attempts = [
