@@ -22,6 +22,7 @@ JPEG_BLURRED = 0.05  # share of the pixels beyond it from which on it is no mask
 FLAT_NOISE = 16  # of 255; as far from 0 and 255 no flat part of a mask is
 FLAT = 8  # range of values within 5 × 5 pixels of a flat part
 FEWEST = 9  # pixels of a flat part that are no accident
+OWN_INDEX = 2**20  # greatest value up to which it is not looked up
 LOOKED_AT = 1024  # px a side of a plane that is not loaded
 MASK_TOPS = (1, 255, 65535)  # foreground of masks, depending on the program
 
@@ -186,19 +187,18 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
             return None
         # Interpolation leaves rounding errors on the areas.
         steps = np.rint(array * (255 / np.abs(array).max()))
-    values, where = np.unique(steps, return_inverse=True)
-    if len(values) < 5:
-        return None
-    where = where.reshape(array.shape)
+    values, where = _indexed(steps)
     counts = np.bincount(where.ravel(), minlength=len(values))
+    if np.count_nonzero(counts) < 5:
+        return None
     here = where[..., 1:, 1:]
     flat = (here == where[..., :-1, 1:]) & (here == where[..., 1:, :-1])
     flats = np.bincount(here[flat], minlength=len(values))
     filling = (flats > 0.2 * counts) | (values == 0)  # the background, whatever is left of it
-    lining = ~filling & (flats <= 0.05 * counts)
+    lining = ~filling & (flats <= 0.05 * counts) & (counts > 0)
     full, marked = filling & (values > 0), values != 0
     enough = counts[full].sum() >= 0.25 * counts[marked].sum()
-    if not enough or lining.sum() < max(3, 0.5 * (len(values) - 1)):
+    if not enough or lining.sum() < max(3, 0.5 * (np.count_nonzero(counts) - 1)):
         return None
     beyond = lining & (np.abs(values) > 1.2 * values[full].max())  # more than cubics overshoot
     if counts[beyond].sum() > 0.1 * counts[lining].sum():
@@ -212,3 +212,11 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
     if stray > 0.4 * np.count_nonzero(edges) or lined < 0.5 * np.count_nonzero(rim):
         return None
     return [float(np.median(array[where == k])) for k in np.flatnonzero(full)]
+
+
+def _indexed(steps: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Values, and the index of each pixel's among them; small whole numbers are their own."""
+    if steps.dtype.kind in "ui" and steps.size and steps.min() >= 0 and steps.max() < OWN_INDEX:
+        return np.arange(int(steps.max()) + 1), steps
+    values, where = np.unique(steps, return_inverse=True)
+    return values, where.reshape(steps.shape)

@@ -41,6 +41,7 @@ LOST = (
     *("invalid page offset", "failed to reshape", "corrupted", "invalid value offset"),
     *("Missing data are zeroed", "contains index out of range", "is missing files"),
 )
+LARGE = 2**26  # bytes
 LOSSY = (6, 7, 34892)  # JPEG
 
 
@@ -75,7 +76,8 @@ def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
                 array = _lazy(path, tif, chosen)
                 keep_open = not isinstance(array, np.ndarray)
             else:
-                array = chosen.asarray(maxworkers=None)
+                # Of small files several are read at a time, each by one thread.
+                array = chosen.asarray(maxworkers=1 if chosen.nbytes < LARGE else None)
         finally:
             if keep_open:
                 weakref.finalize(array, tif.close)
