@@ -19,7 +19,7 @@ from napari_unet.network.unet import UNet
 
 @pytest.fixture(autouse=True)
 def nothing_measured_yet(tmp_path, monkeypatch):
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_: tmp_path)
+    monkeypatch.setattr("napari_unet.base.measured_times.cache_folder", lambda: tmp_path)
 
 
 def model(width=2, **changes):
