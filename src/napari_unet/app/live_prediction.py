@@ -7,7 +7,7 @@ takes at most a stated share of the time.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import UNetError
 from napari_unet.prediction.outputs import Output
@@ -17,6 +17,7 @@ from napari_unet.training.events import Adjusted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
     from napari_unet.network.compute import Compute
     from napari_unet.network.trained_model import TrainedModel
@@ -83,10 +84,22 @@ class LivePrediction:
         Returns the flat index of the slice being shown, or None for no prediction.
     share : float
         Part of all time that it may take, 0 to 1.
+    config : TrainConfig, optional
+        Of the training, whose pixel size and outside a prediction has too.
     """
 
-    def __init__(self, stack: Stack, wanted: Callable[[], int | None], share: float = 0.12) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        wanted: Callable[[], int | None],
+        share: float = 0.12,
+        config: TrainConfig | None = None,
+    ) -> None:
         self._stack = stack
+        self._as_trained: dict[str, Any] = {}
+        if config is not None:
+            same_pixels = config.pixel_size is not None
+            self._as_trained = {"match_pixels": same_pixels, "outside": config.outside}
         self._wanted = wanted
         self._time = TimeShare(share)
         self._slice: int | None = None
@@ -160,8 +173,9 @@ class LivePrediction:
             self._slice = i
             # Nothing is computed beside the training's own steps.
             tiles = predict(
-                model, self._stack, slices=(i,), tile=TILE, compute=compute, lookahead=False
-            )
+                model, self._stack, slices=(i,), tile=TILE, compute=compute, lookahead=False,
+                **self._as_trained,
+            )  # fmt: skip
             self._tiles = Output().finished(tiles, model, extent_of(self._stack))
         tile = next(self._tiles)
         if tile.done == tile.total:

@@ -147,7 +147,11 @@ class TrainingJob:
             spare_cores=1,
             painting=request.painting,
         )
-        live = LivePrediction(stacks[0], lambda: None if self._stop.is_set() else self.live_slice)
+        live = LivePrediction(
+            stacks[0],
+            lambda: None if self._stop.is_set() else self.live_slice,
+            config=trainer.config,
+        )
         events = trainer.run()
         started = False
         closing = False
