@@ -154,7 +154,8 @@ grey values as they are. For the cell sets it has 4 poolings, tiles of 316² and
 size. Every other line changes what it names. All is measured on what no training saw, at its last
 step: EM on slices 24 to 29 of a training on 0 to 23; the cell sets on the gold truth of sequence 02
 after a training on sequence 01 with silver truth, objects being the 4-connected parts of
-probability above 0.5, filled, without those below 500 pixels. EM scores are at the best threshold,
+probability above 0.5, filled, without those below 500 pixels, or, of a network with object maps,
+those of its decoder with thresholds fitted on slices of 01. EM scores are at the best threshold,
 as the challenge has them. "Mirrored" averages the prediction over the eight mirrored and rotated
 versions of every tile.
 {computed}
