@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,3 +66,19 @@ def test_numpy_modules_import_no_torch():
         "    importlib.import_module(f'napari_unet.{name}')\n"
         "    assert 'torch' not in sys.modules, name\n"
     )
+
+
+def test_the_page_about_the_structure_names_every_room_and_existing_modules():
+    page = (PACKAGE.parent.parent / "docs" / "architecture.md").read_text()
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == rooms
+    assert len(rooms) <= 16
+    for name in re.findall(r"`((?:\w+\.)+\w+)`", page):
+        parts = list(name.split("."))
+        if parts[0] not in rooms:
+            continue
+        path = PACKAGE.joinpath(*[part for part in parts if part.islower()])
+        assert path.with_suffix(".py").exists() or path.is_dir() or (
+            path.parent.with_suffix(".py").exists()
+            and f" {path.name}" in path.parent.with_suffix(".py").read_text()
+        ), name  # fmt: skip
