@@ -137,6 +137,8 @@ def _whole_labels(stack: Stack) -> NDArray[Any]:
 def _asked(text: str, labels: NDArray[Any]) -> tuple[int, ...]:
     import numpy as np
 
+    from napari_unet.annotation.splits import parse_slices
+
     planes = labels.reshape(-1, *labels.shape[-2:])
     if text == LABELLED:
         found = tuple(np.flatnonzero(planes.any((1, 2))).tolist())
@@ -144,13 +146,12 @@ def _asked(text: str, labels: NDArray[Any]) -> tuple[int, ...]:
             raise InputError("the reference has no slice with a label; give another reference.")
         return found
     try:
-        ranges = [[int(n) for n in part.split("-")] for part in text.split(",")]
-        chosen = tuple(i for part in ranges for i in range(part[0], part[-1] + 1))
-    except ValueError:
-        chosen = ()
-    if not chosen or min(chosen) < 0 or max(chosen) >= len(planes):
+        found = parse_slices(text)
+    except InputError:
+        found = ()
+    if not found or found[-1] >= len(planes):
         raise InputError(
             f"--slices must be {LABELLED}, or numbers from 0 to {len(planes) - 1} such as 0,4-6, "
             f"got {text!r}."
         )
-    return chosen
+    return found

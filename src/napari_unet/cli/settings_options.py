@@ -18,7 +18,8 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_unet.base.errors import InputError
+from napari_unet.base.errors import CheckpointError, InputError
+from napari_unet.base.regular_files import read_whole
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Option", "add_settings", "given_settings", "options", "parse", "read_settings", "with_"]
 
+LARGEST_FILE = 1_000_000  # bytes; real ones have a few hundred
 OF_THE_DATA = ("network.in_channels", "network.classes")
 OWN_FLAG = ("preset",)  # declared by the command, since it is more than a field
 GROUPS = {
@@ -195,9 +197,9 @@ def read_settings(file: Path) -> dict[str, Any]:
         If it cannot be read, or holds anything but a table of settings.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_whole(file, "file of settings", LARGEST_FILE).decode()
         found = tomllib.loads(text) if file.suffix.lower() == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
+    except (CheckpointError, ValueError, RecursionError) as error:
         raise InputError(
             f"expected a TOML or JSON file of settings, but {file} cannot be read ({error}): "
             "napari-unet info RUN --config prints one."

@@ -338,10 +338,12 @@ def _base(args: argparse.Namespace, named: Any, scheme: LabelScheme | None) -> T
 
 def _tile(content: dict[str, Any]) -> dict[str, Any]:
     """Return a side that the network can take, and say when it is not the one asked for."""
+    from napari_unet.config.bounds import BOUNDS
     from napari_unet.config.size_rule import next_valid_size
 
     asked, depth = content["tile"], content["network"]["depth"]
-    if not (isinstance(asked, int) and isinstance(depth, int) and 0 <= depth <= 6):
+    bound = BOUNDS["tile"]
+    if not (bound.allows(asked) and isinstance(depth, int) and 0 <= depth <= 6):
         return {}  # said by the settings themselves
     size = next_valid_size(asked, depth)
     if size != asked:

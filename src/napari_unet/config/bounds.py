@@ -127,7 +127,7 @@ def check_number(name: str, value: object, described: str = "") -> None:
 
 
 def check_bounds(settings: object, *names: str) -> None:
-    """Refuse settings of which one of these fields is out of its bounds; None is allowed.
+    """Refuse settings of which one of these fields is out of its bounds.
 
     Raises
     ------
@@ -135,6 +135,4 @@ def check_bounds(settings: object, *names: str) -> None:
         Names the field.
     """
     for name in names:
-        value = getattr(settings, name)
-        if value is not None:
-            check_number(name, value, name)
+        check_number(name, getattr(settings, name), name)

@@ -25,7 +25,7 @@ VALIDATIONS = 10
 
 
 NUMBERS = (
-    "steps", "batch", "patience", "validate_every", "checkpoint_every", "tile", "learning_rate",
+    "steps", "batch", "patience", "checkpoint_every", "tile", "learning_rate",
     "momentum", "weight_decay", "average", "stroke_share", "seed",
 )  # fmt: skip
 """Fields of `TrainConfig` with bounds of `napari_unet.config.bounds`."""
@@ -139,6 +139,8 @@ class TrainConfig(Settings):
 
     def __post_init__(self) -> None:
         check_bounds(self, *NUMBERS)
+        if self.validate_every is not None:
+            check_bounds(self, "validate_every")
         if not isinstance(self.compile, bool):
             raise InputError(f"compile must be true or false, got {self.compile!r}: choose one.")
         _one_of("optimiser", self.optimiser, ("adam", "sgd"))

@@ -279,7 +279,7 @@ def to_json(content: object, indent: int | None = None) -> str:
 def _plain(value: Any) -> Any:
     """Return a value as JSON has it; what is not finite becomes null, as JSON has no NaN."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {_plain(str(key)): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     if isinstance(value, np.generic):
@@ -287,7 +287,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Path):
-        return str(value)
+        return _plain(str(value))
+    if isinstance(value, str):  # the name of a file need not be text
+        return value.encode("utf-8", "backslashreplace").decode()
     return value
 
 

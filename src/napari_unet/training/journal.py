@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.base.errors import CheckpointError
+from napari_unet.base.regular_files import read_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +37,9 @@ __all__ = ["FILE_NAME", "Edit", "Effect", "Journal"]
 
 FILE_NAME = "journal.jsonl"
 DTYPES = ("uint8", "uint16", "int32")
+WRONG = (
+    ValueError, KeyError, TypeError, OverflowError, RecursionError, zlib.error, binascii.Error,
+)  # fmt: skip
 MOST_PIXELS = 2**28  # of one box; a damaged line must not ask for all memory
 
 
@@ -180,17 +184,14 @@ class Journal:
             ) from error
 
     def _read(self, file: Path) -> None:
-        try:
-            content = file.read_bytes()
-        except OSError as error:
-            raise CheckpointError(f"{file} cannot be read: {error.strerror}.") from error
+        content = read_whole(file, "journal")
         whole, torn = content.rsplit(b"\n", 1) if b"\n" in content else (b"", content)
         if torn:  # the line that was being written when everything stopped
             os.truncate(file, len(content) - len(torn))
         for number, line in enumerate(filter(None, whole.split(b"\n")), start=1):
             try:
                 self._take(json.loads(line))
-            except (ValueError, KeyError, TypeError, zlib.error, binascii.Error) as error:
+            except WRONG as error:
                 raise CheckpointError(
                     f"line {number} of {file} is damaged ({error}): restore the file, or remove "
                     "that line and those after it."

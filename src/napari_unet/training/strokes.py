@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.base.errors import InputError
+from napari_unet.base.errors import CheckpointError, InputError
+from napari_unet.base.regular_files import read_whole
 from napari_unet.training.journal import Edit
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Stroke", "draw_stroke", "read_strokes"]
 
+LARGEST = 100_000_000  # bytes of a script
 NEEDED = {"step", "slice", "class", "points"}
 WIDEST = 1000.0  # px
 
@@ -112,8 +114,8 @@ def read_strokes(path: Path, scheme: LabelScheme) -> tuple[Stroke, ...]:
         In one sentence that names the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as error:
+        lines = read_whole(path, "script of strokes", LARGEST).decode().splitlines()
+    except (CheckpointError, UnicodeError) as error:
         raise InputError(
             f"the strokes {path} cannot be read ({error}): name a text file."
         ) from error
