@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,15 @@ def in_shell(line: str, **environment: str):
         timeout=120,
         env={**os.environ, "UNET": " ".join(PROGRAM), **environment},
     )
+
+
+@contextmanager
+def killed_at_last(process):
+    """Leave no process behind, whatever a test found."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 # ------------------------------------------------------------------------------------- streams
@@ -108,7 +118,11 @@ def test_ctrl_c_at_any_moment_is_no_traceback(tmp_path, module):
     """The interpreter says which module it has just imported; that is the moment."""
     command = [sys.executable, "-X", "importtime", "-m", "napari_unet"]
     command += ["train", "synthetic", "-o", str(tmp_path / "run"), "--steps", "9999"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # What runs in the background of a shell ignores Ctrl-C, and so would this.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    with process, killed_at_last(process):
         assert process.stderr is not None
         for line in process.stderr:
             if line.rstrip().endswith(f" {module}"):
@@ -125,7 +139,10 @@ def test_ctrl_c_at_any_moment_is_no_traceback(tmp_path, module):
 def test_a_closed_terminal_saves_and_the_run_goes_on(tmp_path):
     run_folder = tmp_path / "run"
     command = [*PROGRAM, "train", "synthetic", "-o", run_folder, "--steps", "9999", "--tile", "44"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGHUP, before)
+    with process, killed_at_last(process):
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("step 1/"):
