@@ -331,7 +331,8 @@ class LayerChoice(QWidget):
         if annotated is not None:
             stack = stack_from_layers(image, axes=self.axes.value)
             shown = shown_slice(self._viewer, stack, image)
-            tell(labels, annotated=sorted({*annotated, shown}))
+            if shown not in annotated:
+                tell(labels, annotated=sorted({*annotated, shown}))
         self.painted.emit()
 
     def _on_look(self, _: object = None) -> None:
