@@ -151,7 +151,7 @@ def watch_prediction(viewer: napari.Viewer, seconds: float) -> dict[str, float]:
     viewer.window.add_dock_widget(dock, name="Predict")
     dock.image.value = image
     dock.mirrored.setChecked(True)
-    dock.tile.setValue(572)
+    dock.form.tile.setValue(572)
     wait(5, lambda: dock.start.isEnabled())
     dock.start.click()
     # As in training, the layer that is made first is the viewer's own work.

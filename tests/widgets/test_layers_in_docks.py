@@ -88,7 +88,7 @@ def test_corrections_survive_the_next_prediction(viewer, layers, predict):
 
 
 def test_a_result_that_was_renamed_goes_on(viewer, layers, predict):
-    predict.extent.radio("slice").click()
+    predict.form.extent.radio("slice").click()
     viewer.dims.set_current_step(0, 0)
     press(predict)
     layer = viewer.layers["cells · prediction"]
@@ -102,7 +102,7 @@ def test_a_result_that_was_renamed_goes_on(viewer, layers, predict):
 
 
 def test_slices_of_two_models_are_never_in_one_layer(viewer, predict):
-    predict.extent.radio("slice").click()
+    predict.form.extent.radio("slice").click()
     viewer.dims.set_current_step(0, 0)
     press(predict)
     first = viewer.layers["cells · prediction"]

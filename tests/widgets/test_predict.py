@@ -14,7 +14,8 @@ from napari_unet.images.stack import Intensity, Stack
 from napari_unet.prediction.outputs import Output
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.layer_stack import LayerStack
-from napari_unet.widgets.predict.predict_dock import BUSY, FILL, NO_IMAGE, NO_MODEL, PredictDock
+from napari_unet.widgets.predict.predict_dock import BUSY, NO_IMAGE, NO_MODEL, PredictDock
+from napari_unet.widgets.predict.predict_form import FILL
 
 from .conftest import until
 
@@ -62,7 +63,7 @@ def click(button):
 
 
 def finish(dock, seconds=60):
-    until(lambda: dock._worker is None, seconds)
+    until(lambda: not dock.is_busy, seconds)
 
 
 def expected_labels(dock):
@@ -79,7 +80,7 @@ def test_it_says_what_is_missing(viewer, cells, qtbot):
     viewer.window.add_dock_widget(dock)
     assert one_line(dock.start.toolTip()) == NO_IMAGE
     viewer.add_image(cells[0], name="cells")
-    dock.image.reset()
+    dock.form.image.reset()
     dock._check()
     assert not dock.start.isEnabled()
     assert one_line(dock.start.toolTip()) == NO_MODEL
@@ -89,7 +90,7 @@ def test_the_button_says_what_it_will_do_and_cost(dock):
     assert dock.start.text() == "Predict 6 slices"
     assert "6 slices of 112 × 96 px" in dock.cost.text()
     assert "6 tiles" in dock.cost.text()
-    dock.extent.radio("slice").click()
+    dock.form.extent.radio("slice").click()
     assert dock.start.text() == "Predict this slice"
     assert "1 slice of" in dock.cost.text()
 
@@ -97,12 +98,12 @@ def test_the_button_says_what_it_will_do_and_cost(dock):
 def test_an_image_of_other_channels_is_refused_at_the_field(dock):
     dock.session.model = make_model(channels=2)
     assert not dock.start.isEnabled()
-    assert "2 channels" in dock.image_problem.text()
-    assert one_line(dock.start.toolTip()) == dock.image_problem.text()
+    assert "2 channels" in dock.form.image_problem.text()
+    assert one_line(dock.start.toolTip()) == dock.form.image_problem.text()
 
 
 def test_it_fits_into_320_pixels(dock):
-    dock.advanced.toggle.click()
+    dock.form.advanced.toggle.click()
     assert dock.column.parentWidget().minimumSizeHint().width() <= 320
 
 
@@ -111,21 +112,21 @@ def test_only_devices_that_are_there_are_offered(dock, monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert dock.device.count() == 1  # nobody has looked yet
-    dock.advanced.toggle.click()
-    until(lambda: dock.device.count() > 1, 60)
-    offered = [dock.device.itemText(k) for k in range(dock.device.count())]
+    assert dock.form.device.count() == 1  # nobody has looked yet
+    dock.form.advanced.toggle.click()
+    until(lambda: dock.form.device.count() > 1, 60)
+    offered = [dock.form.device.itemText(k) for k in range(dock.form.device.count())]
     assert offered == ["Automatic", "Processor (CPU)", "Apple graphics (MPS)"]
-    assert dock.device.value == "auto"
+    assert dock.form.device.value == "auto"
 
 
 def test_what_belongs_to_objects_is_offered_only_for_them(dock):
-    assert not dock.smallest.isEnabled()
-    assert one_line(dock.fill.toolTip()).startswith("Only for objects")
-    dock.output.value = "objects"
-    dock._on_output()
-    assert dock.smallest.isEnabled()
-    assert one_line(dock.fill.toolTip()) == FILL
+    assert not dock.form.smallest.isEnabled()
+    assert one_line(dock.form.fill.toolTip()).startswith("Only for objects")
+    dock.form.output.value = "objects"
+    dock.form.output.chosen.emit(dock.form.output.value)
+    assert dock.form.smallest.isEnabled()
+    assert one_line(dock.form.fill.toolTip()) == FILL
 
 
 # -- a prediction -------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ def test_the_stack_becomes_a_labels_layer_where_the_image_lies(dock):
 
 def test_only_the_slice_shown(dock):
     dock.viewer.dims.set_point(0, 12)  # slice 3
-    dock.extent.radio("slice").click()
+    dock.form.extent.radio("slice").click()
     click(dock.start)
     finish(dock)
     data = dock.viewer.layers["cells · prediction"].data
@@ -167,7 +168,7 @@ def test_only_the_slice_shown(dock):
 
 
 def test_small_tiles_give_the_same(dock):
-    dock.tile.setValue(60)
+    dock.form.tile.setValue(60)
     assert "6 tiles" not in dock.cost.text()
     click(dock.start)
     finish(dock)
@@ -178,7 +179,7 @@ def test_small_tiles_give_the_same(dock):
 def test_probabilities(dock):
     from napari_unet.prediction.arrays import predict_probabilities
 
-    dock.output.value = "probabilities"
+    dock.form.output.value = "probabilities"
     click(dock.start)
     finish(dock)
     layer = dock.viewer.layers["cells · probabilities"]
@@ -188,7 +189,7 @@ def test_probabilities(dock):
 
 def test_probabilities_of_several_classes(dock):
     dock.session.model = make_model(classes=3)
-    dock.output.value = "probabilities"
+    dock.form.output.value = "probabilities"
     click(dock.start)
     finish(dock)
     assert dock.problem.text() == ""
@@ -200,8 +201,8 @@ def test_probabilities_of_several_classes(dock):
 def test_objects_are_numbered_slice_by_slice(dock):
     from scipy import ndimage
 
-    dock.output.value = "objects"
-    dock.tile.setValue(60)
+    dock.form.output.value = "objects"
+    dock.form.tile.setValue(60)
     click(dock.start)
     finish(dock)
     layer = dock.viewer.layers["cells · objects"]
@@ -216,8 +217,8 @@ def test_a_saved_model_becomes_the_current_one(dock, tmp_path):
 
     save_model(tmp_path / "run" / "best.safetensors", make_model())
     dock.session.model = None
-    dock.use_file(tmp_path / "run" / "best.safetensors")
-    assert dock.model.currentText() == "run"
+    dock.form.use_file(tmp_path / "run" / "best.safetensors")
+    assert dock.form.model.currentText() == "run"
     click(dock.start)
     finish(dock)
     assert dock.session.model is not None
@@ -250,7 +251,7 @@ def slow_tiles(monkeypatch, seconds=0.05, fail_after=None, error=None):
 def test_cancel_keeps_the_finished_tiles_and_says_so(dock, monkeypatch):
     expected = expected_labels(dock)
     slow_tiles(monkeypatch)
-    dock.tile.setValue(60)
+    dock.form.tile.setValue(60)
     click(dock.start)
     until(lambda: dock._done >= 8)
     click(dock.cancel)
@@ -266,7 +267,7 @@ def test_cancel_keeps_the_finished_tiles_and_says_so(dock, monkeypatch):
 
 def test_deleting_the_result_cancels(dock, monkeypatch):
     slow_tiles(monkeypatch)
-    dock.tile.setValue(60)
+    dock.form.tile.setValue(60)
     click(dock.start)
     until(lambda: dock._done >= 2)
     dock.viewer.layers.remove("cells · prediction")
@@ -277,7 +278,7 @@ def test_deleting_the_result_cancels(dock, monkeypatch):
 
 def test_closing_the_window_cancels(dock, monkeypatch):
     slow_tiles(monkeypatch)
-    dock.tile.setValue(60)
+    dock.form.tile.setValue(60)
     click(dock.start)
     until(lambda: dock._done >= 1)
     worker = dock._worker
@@ -289,7 +290,7 @@ def test_an_error_keeps_the_finished_tiles_and_is_one_sentence(dock, monkeypatch
     monkeypatch.setattr("napari_unet.widgets.predict.predict_dock.show_error", lambda error: None)
     error = RuntimeError("Sizes of tensors must match\nand a long trace")
     slow_tiles(monkeypatch, 0.0, 3, error)
-    dock.tile.setValue(60)
+    dock.form.tile.setValue(60)
     click(dock.start)
     finish(dock)
     assert "Sizes of tensors must match" in dock.problem.text()
@@ -303,7 +304,7 @@ def test_an_error_keeps_the_finished_tiles_and_is_one_sentence(dock, monkeypatch
 def test_a_file_that_is_no_model_is_one_sentence(dock, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_unet.widgets.predict.predict_dock.show_error", lambda error: None)
     (tmp_path / "no.safetensors").write_bytes(b"hello")
-    dock.use_file(tmp_path / "no.safetensors")
+    dock.form.use_file(tmp_path / "no.safetensors")
     click(dock.start)
     finish(dock)
     assert "not a file of napari-unet" in dock.problem.text()
@@ -332,8 +333,8 @@ def test_the_job_yields_the_model_then_every_pixel_once():
 def test_mirrored_views_are_averaged(dock):
     from napari_unet.prediction.arrays import predict_probabilities
 
-    dock.mirrored.setChecked(True)
-    dock.output.value = "probabilities"
+    dock.form.mirrored.setChecked(True)
+    dock.form.output.value = "probabilities"
     click(dock.start)
     finish(dock)
     model, stack = dock.session.model, dock.session.stack
@@ -373,8 +374,8 @@ def test_pixels_are_matched_to_those_of_the_model(dock):
 
     # the image has pixels of 0.5, the model learnt from pixels of 1
     dock.session.model = replace(make_model(), pixel_size=(1.0, 1.0), run={"unit": "pixel"})
-    dock.match.setChecked(True)
-    dock.output.value = "probabilities"
+    dock.form.match.setChecked(True)
+    dock.form.output.value = "probabilities"
     click(dock.start)
     finish(dock)
     found = dock.viewer.layers["cells · probabilities"].data
@@ -391,10 +392,10 @@ def test_pixels_that_cannot_be_compared_are_said_at_the_field(dock):
     from dataclasses import replace
 
     dock.session.model = replace(make_model(), pixel_size=(1.0, 1.0), run={"unit": "micrometer"})
-    dock.match.setChecked(True)
+    dock.form.match.setChecked(True)
     assert not dock.start.isEnabled()
-    assert "the model in micrometer" in dock.match_problem.text()
-    dock.match.setChecked(False)
+    assert "the model in micrometer" in dock.form.match_problem.text()
+    dock.form.match.setChecked(False)
     assert dock.start.isEnabled()
 
 
@@ -416,13 +417,13 @@ def test_an_image_of_other_grey_values_is_said_and_mended(dock):
     expected = expected_labels(dock)
     layer = dock.viewer.layers["cells"]
     bright = dock.viewer.add_image(layer.data.astype(np.uint16) * 257, name="bright")
-    dock.image.value = bright
+    dock.form.image.value = bright
     dock._check()
     click(dock.start)
     finish(dock)
     assert "grey values of bright run from" in dock.notes.text()
     assert "Grey values under Advanced" in dock.notes.text()
-    dock.grey.setChecked(True)
+    dock.form.grey.setChecked(True)
     click(dock.start)
     finish(dock)
     assert dock.notes.text() == ""
