@@ -149,8 +149,8 @@ def watch_prediction(viewer: napari.Viewer, seconds: float) -> dict[str, float]:
     image = viewer.add_image(np.tile(plane, (count, count))[:LARGE, :LARGE], name="large")
     dock = PredictDock(viewer)
     viewer.window.add_dock_widget(dock, name="Predict")
-    dock.image.value = image
-    dock.mirrored.setChecked(True)
+    dock.form.image.value = image
+    dock.form.mirrored.setChecked(True)
     dock.form.tile.setValue(572)
     wait(5, lambda: dock.start.isEnabled())
     dock.start.click()
