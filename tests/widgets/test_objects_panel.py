@@ -77,14 +77,14 @@ def result(dock):
 
 
 def test_objects_are_offered_first_where_the_model_separates_them(dock):
-    assert dock.output.value == "objects"
+    assert dock.form.output.value == "objects"
     assert not dock.objects.isVisibleTo(dock)
 
 
 def test_labels_stay_where_it_does_not(dock):
-    dock.output.value = "labels"
+    dock.form.output.value = "labels"
     dock.session.model = grey_model(())
-    assert dock.output.value == "labels"
+    assert dock.form.output.value == "labels"
 
 
 def test_number_and_table(predicted):
@@ -127,7 +127,7 @@ def test_it_sorts_by_numbers(predicted):
 
 
 def test_features_where_an_id_is_one_object(viewer, dock):
-    dock.extent.value = "slice"
+    dock.form.extent.value = "slice"
     dock.start.click()
     until(lambda: dock.objects.note.text() != "", 60)
     assert dock.objects.note.text() == "3 objects"

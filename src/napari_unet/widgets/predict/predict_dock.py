@@ -18,21 +18,14 @@ from napari_unet.app.prediction_job import (
 from napari_unet.base.errors import InputError, UNetError
 from napari_unet.base.quantities import about, count, duration, size
 from napari_unet.images.zoom import zoom_for
-<<<<<<< HEAD
-from napari_unet.prediction.outputs import OUTPUTS, ObjectPlane, Output
-=======
->>>>>>> 722e0a3 (The Predict dock in two parts: what is asked for, and the prediction)
+from napari_unet.prediction.outputs import ObjectPlane
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import Note, PrimaryButton, Problem, Row, button
 from napari_unet.widgets.common.notices import sentence, show_error
-<<<<<<< HEAD
-from napari_unet.widgets.common.worker import Worker, once
-from napari_unet.widgets.predict.object_panel import ObjectPanel
-=======
 from napari_unet.widgets.common.worker import Worker
+from napari_unet.widgets.predict.object_panel import ObjectPanel
 from napari_unet.widgets.predict.predict_form import PredictForm
->>>>>>> 722e0a3 (The Predict dock in two parts: what is asked for, and the prediction)
 from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
 if TYPE_CHECKING:
@@ -112,14 +105,9 @@ class PredictDock(Dock):
     def _on_model(self, model: object) -> None:
         self.form.offer_models()
         if model is not None:
-<<<<<<< HEAD
-            self.model.value = "current"
-            if model.network.config.object_maps:  # type: ignore[attr-defined]
-                self.output.value = "objects"
-                self._on_output()
-=======
             self.form.model.value = "current"
->>>>>>> 722e0a3 (The Predict dock in two parts: what is asked for, and the prediction)
+            if model.network.config.object_maps:  # type: ignore[attr-defined]
+                self.form.choose_output("objects")
         self._check()
 
     def _on_stack(self, _stack: object = None) -> None:
@@ -191,14 +179,9 @@ class PredictDock(Dock):
         stack, _ = self._ready()
         if stack is None:
             return
-<<<<<<< HEAD
-        request = self._request = self._make_request(stack)
-        self.objects.begin()
-        self._source = self.image.value
-=======
         request = self._request = self.form.request(stack)
+        self.objects.begin()
         self._source = self.form.image.value
->>>>>>> 722e0a3 (The Predict dock in two parts: what is asked for, and the prediction)
         self._slices = stack.n_slices if request.slices is None else len(request.slices)
         self._begun, self._done, self._total = monotonic(), 0, 0
         self._worker = Worker(lambda: prediction_job(request))

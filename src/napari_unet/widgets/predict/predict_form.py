@@ -203,6 +203,11 @@ class PredictForm(QWidget):
         self.model.setToolTip(str(path))
         self.changed.emit()
 
+    def choose_output(self, kind: str) -> None:
+        """Ask for another output."""
+        self.output.value = kind
+        self._on_output()
+
     def _on_output(self, _output: object = None) -> None:
         """Offer what belongs to objects only while these are asked for."""
         wanted = self.output.value == "objects"
