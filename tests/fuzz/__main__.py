@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from napari_unet.base.atomic_files import write_atomically
 from tests.fuzz.hunt import hunt
 from tests.fuzz.kills import kill_and_resume
 from tests.fuzz.report import FIGURES, write_report
@@ -51,7 +52,7 @@ def _hunt(args: argparse.Namespace) -> None:
     def keep(kind: str, found: Any) -> None:
         figures[kind] = asdict(found)
         figures["seconds"] = round(time.monotonic() - begun)
-        args.figures.write_text(json.dumps(figures, indent=1) + "\n")
+        write_atomically(args.figures, (json.dumps(figures, indent=1) + "\n").encode())
         bad = len(getattr(found, "bad", []))
         print(f"\r{kind}: {_tried(found)} tried, {bad} badly", end="", file=sys.stderr)
 
