@@ -7,6 +7,10 @@ import math
 __all__ = ["about", "count", "duration", "rate", "score", "size"]
 
 
+MOST_BYTES = 10**30
+"""What a size is shown as at most: a header may claim more than a float holds."""
+
+
 def duration(seconds: float) -> str:
     """Return a time span in at most two units.
 
@@ -60,7 +64,7 @@ def size(n_bytes: float) -> str:
     >>> size(512), size(8_200_000), size(2.14e9)
     ('512 B', '8.2 MB', '2.1 GB')
     """
-    value = float(n_bytes)
+    value = float(min(n_bytes, MOST_BYTES))
     for unit in ("B", "kB", "MB", "GB"):
         # 999.6 kB would print as "1000 kB"
         if value < 999.5:
