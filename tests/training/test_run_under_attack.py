@@ -20,8 +20,9 @@ from napari_unet.network.compute import Compute
 from napari_unet.network.model_file import save_model
 from napari_unet.training.run_folder import RUN_FILES, RunFolder, load_model
 from napari_unet.training.trainer import Adjusted, Checkpointed, Step, Trainer
+from tests.stacks import bright_squares
 
-from .test_trainer import assert_same_weights, blobs, tiny, weights_of
+from .test_trainer import assert_same_weights, tiny, weights_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,9 @@ HOSTILE = st.one_of(
 def finished(tmp_path_factory):
     """A run of a few steps, which is only read."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    list(Trainer(blobs(), tiny(steps=2, checkpoint_every=2, validate_every=2), folder).run())
+    list(
+        Trainer(bright_squares(), tiny(steps=2, checkpoint_every=2, validate_every=2), folder).run()
+    )
     return folder
 
 
@@ -98,7 +101,7 @@ def put(value, path, new):
 def test_any_file_of_a_run_counts_as_a_run(tmp_path, name):
     (tmp_path / name).write_bytes(b"precious")
     with pytest.raises(CheckpointError, match=rf"{name}|already holds a run"):
-        Trainer(blobs(), tiny(), tmp_path)
+        Trainer(bright_squares(), tiny(), tmp_path)
     with pytest.raises(CheckpointError, match=rf"{name}|already holds a run"):
         RunFolder(tmp_path).create({})
     assert (tmp_path / name).read_bytes() == b"precious"
@@ -116,7 +119,7 @@ def test_of_many_trainings_begun_at_once_in_one_folder_one_goes_on(tmp_path):
     together = threading.Barrier(6)
 
     def begin() -> None:
-        trainer = Trainer(blobs(), tiny(), tmp_path / "run")
+        trainer = Trainer(bright_squares(), tiny(), tmp_path / "run")
         events = trainer.run()
         together.wait()
         try:
@@ -137,13 +140,13 @@ def test_of_many_trainings_begun_at_once_in_one_folder_one_goes_on(tmp_path):
 
 
 def test_two_resumes_of_a_run_do_not_interleave(tmp_path):
-    events = Trainer(blobs(), tiny(), tmp_path / "run").run()
+    events = Trainer(bright_squares(), tiny(), tmp_path / "run").run()
     next(event for event in events if isinstance(event, Checkpointed))
     events.close()
-    first = Trainer(blobs(), tiny(), tmp_path / "run", resume=True).run()
+    first = Trainer(bright_squares(), tiny(), tmp_path / "run", resume=True).run()
     next(first)
     with pytest.raises(CheckpointError, match="is being written by another training"):
-        next(Trainer(blobs(), tiny(), tmp_path / "run", resume=True).run())
+        next(Trainer(bright_squares(), tiny(), tmp_path / "run", resume=True).run())
     list(first)
     steps = [e["step"] for e in RunFolder(tmp_path / "run").history() if e["event"] == "Step"]
     assert steps == list(range(1, 9))
@@ -154,41 +157,41 @@ def test_two_resumes_of_a_run_do_not_interleave(tmp_path):
 
 
 def test_a_run_begun_from_a_model_and_killed_at_once_goes_on_from_its_weights(tmp_path):
-    list(Trainer(blobs(), tiny(steps=4), tmp_path / "first").run())
+    list(Trainer(bright_squares(), tiny(steps=4), tmp_path / "first").run())
     model = load_model(tmp_path / "first")
-    whole = Trainer(blobs(seed=1), tiny(), tmp_path / "whole", start_from=model)
+    whole = Trainer(bright_squares(seed=1), tiny(), tmp_path / "whole", start_from=model)
     list(whole.run())
 
-    events = Trainer(blobs(seed=1), tiny(), tmp_path / "killed", start_from=model).run()
+    events = Trainer(bright_squares(seed=1), tiny(), tmp_path / "killed", start_from=model).run()
     next(events)  # the run is described, and nothing was trained
     files = {n: (tmp_path / "killed" / n).read_bytes() for n in ("run.json", "state.pt")}
     events.close()
     (tmp_path / "again").mkdir()
     for name, content in files.items():
         (tmp_path / "again" / name).write_bytes(content)
-    again = Trainer(blobs(seed=1), tiny(), tmp_path / "again", resume=True)
+    again = Trainer(bright_squares(seed=1), tiny(), tmp_path / "again", resume=True)
     list(again.run())
     assert_same_weights(again.model, whole.model)
 
 
 def test_a_run_begun_from_a_model_whose_weights_were_not_saved_is_refused(tmp_path):
-    list(Trainer(blobs(), tiny(steps=4), tmp_path / "first").run())
+    list(Trainer(bright_squares(), tiny(steps=4), tmp_path / "first").run())
     events = Trainer(
-        blobs(), tiny(), tmp_path / "run", start_from=load_model(tmp_path / "first")
+        bright_squares(), tiny(), tmp_path / "run", start_from=load_model(tmp_path / "first")
     ).run()
     next(events)
     events.close()
     (tmp_path / "run" / "state.pt").unlink()
     with pytest.raises(CheckpointError, match="begun with the weights of a model"):
-        next(Trainer(blobs(), tiny(), tmp_path / "run", resume=True).run())
+        next(Trainer(bright_squares(), tiny(), tmp_path / "run", resume=True).run())
 
 
 # ----------------------------------------------------------------------------- the arithmetic
 
 
 def begun_and_stopped(folder: Path, monkeypatch, compute: Compute):
-    monkeypatch.setattr("napari_unet.training.trainer.choose", lambda *a, **k: compute)
-    events = Trainer(blobs(), tiny(), folder).run()
+    monkeypatch.setattr("napari_unet.training.resuming.choose", lambda *a, **k: compute)
+    events = Trainer(bright_squares(), tiny(), folder).run()
     next(event for event in events if isinstance(event, Checkpointed))
     events.close()
 
@@ -197,9 +200,9 @@ def test_a_resumed_run_computes_as_it_did_before(tmp_path, monkeypatch):
     before = Compute("cpu", "bfloat16", channels_last=True, threads=1, pace=((100, 0.5),))
     begun_and_stopped(tmp_path / "run", monkeypatch, before)
     monkeypatch.setattr(
-        "napari_unet.training.trainer.choose", lambda *a, **k: Compute("cpu", threads=1)
+        "napari_unet.training.resuming.choose", lambda *a, **k: Compute("cpu", threads=1)
     )
-    trainer = Trainer(blobs(), tiny(), tmp_path / "run", resume=True)
+    trainer = Trainer(bright_squares(), tiny(), tmp_path / "run", resume=True)
     events = trainer.run()
     said = [e.message for e in events if isinstance(e, Adjusted)]
     assert trainer.learner.compute == before
@@ -209,7 +212,7 @@ def test_a_resumed_run_computes_as_it_did_before(tmp_path, monkeypatch):
 def test_other_threads_than_recorded_are_said(tmp_path, monkeypatch):
     begun_and_stopped(tmp_path / "run", monkeypatch, Compute("cpu", threads=64))
     monkeypatch.setattr("napari_unet.network.choice._cores", lambda: 1)
-    trainer = Trainer(blobs(), tiny(), tmp_path / "run", resume=True)
+    trainer = Trainer(bright_squares(), tiny(), tmp_path / "run", resume=True)
     first = next(trainer.run())
     assert isinstance(first, Adjusted)
     assert "64 threads" in first.message
@@ -225,7 +228,7 @@ def test_an_absent_device_is_said(tmp_path, monkeypatch):
     description["config"]["device"] = "auto"
     file.write_text(json.dumps(description))
     config = tiny(device="auto")
-    first = next(Trainer(blobs(), config, tmp_path / "run", resume=True).run())
+    first = next(Trainer(bright_squares(), config, tmp_path / "run", resume=True).run())
     assert isinstance(first, Adjusted)
     assert "there is no cuda:7 here" in first.message
 
@@ -319,7 +322,7 @@ def test_a_state_with_one_wrong_value_is_named(finished, tmp_path, change, said)
     run = altered_state(finished, tmp_path, change)
     config = tiny(steps=3, checkpoint_every=2, validate_every=2)
     with pytest.raises(CheckpointError, match=said) as caught:
-        list(Trainer(blobs(), config, run.path, resume=True).run())
+        list(Trainer(bright_squares(), config, run.path, resume=True).run())
     assert "state.pt" in str(caught.value)
 
 
@@ -332,7 +335,7 @@ def test_settings_of_the_optimiser_are_those_of_the_run(finished, tmp_path):
     models = []
     for change in (lambda state: None, spoil):
         run = altered_state(finished, tmp_path, change)
-        trainer = Trainer(blobs(), config, run.path, resume=True)
+        trainer = Trainer(bright_squares(), config, run.path, resume=True)
         list(trainer.run())
         models.append(weights_of(trainer.model))
     assert all(torch.equal(value, models[1][name]) for name, value in models[0].items())
@@ -388,7 +391,7 @@ def test_special_files_in_a_run_are_refused_at_once(finished, tmp_path, name, ki
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_a_model_of_no_numbers_is_refused(tmp_path, wrong):
-    list(Trainer(blobs(), tiny(steps=1), tmp_path / "run").run())
+    list(Trainer(bright_squares(), tiny(steps=1), tmp_path / "run").run())
     model = load_model(tmp_path / "run")
     name, values = next(iter(model.network.named_parameters()))
     with torch.no_grad():
@@ -404,7 +407,7 @@ def test_wider_settings_than_any_memory_are_no_problem_to_refuse(finished, tmp_p
     plain["config"]["network"] |= {"width": 1024, "depth": 6}
     (run.path / "run.json").write_text(json.dumps(plain))
     with pytest.raises(CheckpointError, match=r"tile|network"):
-        Trainer(blobs(), tiny(network=UNetConfig(depth=1, width=4)), run.path, resume=True)
+        Trainer(bright_squares(), tiny(network=UNetConfig(depth=1, width=4)), run.path, resume=True)
 
 
 def test_steps_go_on_in_a_run_whose_history_is_long(finished, tmp_path):
@@ -412,7 +415,7 @@ def test_steps_go_on_in_a_run_whose_history_is_long(finished, tmp_path):
     with (run.path / "history.jsonl").open("a") as stream:
         stream.write(json.dumps({"event": "Step", "step": 3, "text": "x" * 5000}) + "\n")
     config = tiny(steps=3, checkpoint_every=2, validate_every=2)
-    events = list(Trainer(blobs(), config, run.path, resume=True).run())
+    events = list(Trainer(bright_squares(), config, run.path, resume=True).run())
     assert [e.step for e in events if isinstance(e, Step)] == [3]
 
 
@@ -438,3 +441,29 @@ def test_a_diverged_training_exits_with_2_and_looks_at_the_batch_first(
     said = capsys.readouterr().err
     assert "pixels that are not numbers" in said
     assert "learning rate" not in said
+
+
+def test_info_of_a_run_with_gaps_is_no_traceback(finished, tmp_path, capsys):
+    """A finished run without its seconds, a best validation without its step."""
+    from napari_unet.cli import main
+
+    run = copy_of(finished, tmp_path / "run")
+    lines = [json.loads(line) for line in (run.path / "history.jsonl").read_text().splitlines()]
+    for line in lines:
+        for name in ("seconds", "best_step", "step"):
+            line.pop(name, None)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (run.path / "history.jsonl").write_text(text)
+    assert main(["info", str(run.path)]) == 0
+    assert "finished" in capsys.readouterr().out
+    plain = json.loads((run.path / "run.json").read_text())
+    plain["config"]["steps"] = "many"
+    (run.path / "run.json").write_text(json.dumps(plain))
+    assert main(["info", str(run.path)]) == 2
+    assert "steps should be a valid integer, got 'many'" in capsys.readouterr().err
+
+
+def test_a_size_that_no_disk_has_is_shown():
+    from napari_unet.base.quantities import size
+
+    assert size(10**400) == size(10**30)

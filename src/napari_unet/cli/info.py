@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     path = args.run_folder.parent if args.run_folder.is_file() else args.run_folder
     folder = RunFolder(path)
     description = folder.description()
+    if "config" in description:
+        folder.config()  # says which setting is wrong
     if args.config:
         if not args.json:
             show_result(args, json.dumps(description["config"], indent=2))
@@ -113,7 +115,8 @@ def _network_line(network: dict[str, Any]) -> str:
 def _training_line(config: dict[str, Any], result: dict[str, Any]) -> str:
     state = "not finished: train --resume goes on"
     if result["finished"]:
-        state = f"finished in {duration(result['seconds'])}"
+        seconds = result["seconds"]
+        state = "finished" if seconds is None else f"finished in {duration(seconds)}"
     elif result["diverged"]:
         state = result["diverged"]
     return (
@@ -132,7 +135,7 @@ def _best_line(best: dict[str, Any] | None) -> str:
     if best is None:
         return "not validated"
     return (
-        f"step {best['step']:,}: IoU {_score(best.get('iou'))}, pixel accuracy "
+        f"step {best.get('step') or 0:,}: IoU {_score(best.get('iou'))}, pixel accuracy "
         f"{_score(best.get('pixel_accuracy'))}, validation loss {_score(best.get('loss'))}"
     )
 
