@@ -102,7 +102,7 @@ class EditSteps:
         self.latest = [(edit.stack_index, edit.slice_index) for edit in edits]
         known = not any(self._data.is_resampled(edit.stack_index) for edit in edits)
         self.ready = sampler.edited(self._spots(edits, right), known=known)
-        return Painted(step, len(edits), self._recent(), problem)
+        return Painted(step, len(edits), self.recent, problem)
 
     @property
     def is_over(self) -> bool:
@@ -122,7 +122,8 @@ class EditSteps:
             for edit, share in zip(edits, right, strict=True)
         ]
 
-    def _recent(self) -> float:
+    @property
+    def recent(self) -> float:
         """Mean score of the latest strokes; NaN while there is none."""
         every = [share for effect in self.painting.journal.effects for share in effect.right]
         known = [share for share in every if not math.isnan(share)][-RECENT:]

@@ -208,6 +208,11 @@ class Painting:
         done = self.journal.in_effect + len(edits)
         self.journal.take_effect(Effect(step, done, right, self._strokes))
 
+    def drawn(self, stack_index: int, slice_index: int) -> NDArray[Any]:
+        """Return a slice with all that was painted so far, in effect or not: (Y, X)."""
+        labels: NDArray[Any] = self._drawn[stack_index][slice_index].copy()
+        return labels
+
     def labels_before(self, edit: Edit) -> NDArray[Any]:
         """Return the labels of an edit's box as they are in effect: (h, w)."""
         window: NDArray[Any] = self._labels[edit.stack_index][edit.slice_index][edit.window]
