@@ -132,23 +132,9 @@ class TrainingJob:
             it closes the trainer, which keeps its best and its last model. Where the run folder
             takes nothing at the end, the model is in `Ended`, and the error follows.
         """
-        from napari_unet.training.trainer import Trainer
-
-        request = self._request
-        stacks = request.stacks
-        if request.painting is None:
-            stacks = tuple(map(snapshot, stacks))
-        self._trainer = trainer = Trainer(
-            stacks,
-            _stored_config(request) if request.resume else request.config,
-            request.run,
-            resume=request.resume,
-            start_from=request.start_from,
-            spare_cores=1,
-            painting=request.painting,
-        )
+        self._trainer = trainer = self._make_trainer()
         live = LivePrediction(
-            stacks[0],
+            trainer.data.given[0],
             lambda: None if self._stop.is_set() else self.live_slice,
             config=trainer.config,
         )
@@ -164,12 +150,7 @@ class TrainingJob:
                     yield event
                     if self._stop.is_set():
                         break
-                    if isinstance(event, told.Step):
-                        tile = live.next_tile(trainer.model, trainer.learner.compute)
-                        if tile is not None:
-                            yield tile
-                    elif isinstance(event, told.Waiting) and event.settled:
-                        yield from live.turned_to(trainer.model, trainer.learner.compute)
+                    yield from self._live_pieces(event, trainer, live)
             except GeneratorExit:
                 closing = True
                 raise
@@ -187,6 +168,34 @@ class TrainingJob:
             yield Ended(None, self._stop.is_set(), 0, float("nan"))
         if failure is not None:
             raise failure
+
+    def _make_trainer(self) -> Trainer:
+        from napari_unet.training.trainer import Trainer
+
+        request = self._request
+        stacks = request.stacks
+        if request.painting is None:
+            stacks = tuple(map(snapshot, stacks))
+        return Trainer(
+            stacks,
+            _stored_config(request) if request.resume else request.config,
+            request.run,
+            resume=request.resume,
+            start_from=request.start_from,
+            spare_cores=1,
+            painting=request.painting,
+        )
+
+    def _live_pieces(
+        self, event: Event, trainer: Trainer, live: LivePrediction
+    ) -> Iterator[Event | Piece]:
+        """Predict a tile after a step, or the slice that was turned to while nothing is learnt."""
+        if isinstance(event, told.Step):
+            tile = live.next_tile(trainer.model, trainer.learner.compute)
+            if tile is not None:
+                yield tile
+        elif isinstance(event, told.Waiting) and event.settled:
+            yield from live.turned_to(trainer.model, trainer.learner.compute)
 
     def forget(self) -> None:
         """Let go of network, optimiser and data once it is over; what was told stays."""
