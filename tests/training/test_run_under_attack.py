@@ -467,3 +467,25 @@ def test_a_size_that_no_disk_has_is_shown():
     from napari_unet.base.quantities import size
 
     assert size(10**400) == size(10**30)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("zoom", 10**400),
+        ("pixel_size", [10**400, 1.0]),
+        ("intensity", {"low": [0.0], "high": [10**400]}),
+        ("network", {"dropout": 10**400}),
+    ],
+)
+def test_numbers_beyond_any_in_a_model_are_named(finished, tmp_path, field, value):
+    content = (finished / "best.safetensors").read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    described = {**json.loads(header["__metadata__"]["napari_unet"]), field: value}
+    header["__metadata__"]["napari_unet"] = json.dumps(described)
+    text = json.dumps(header).encode()
+    file = tmp_path / "m.safetensors"
+    file.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
+    with pytest.raises(CheckpointError, match=r"m\.safetensors is truncated or damaged"):
+        load_model(file)

@@ -48,6 +48,8 @@ def record_of(kind: type[T], content: bytes | str) -> T:
         value: T = _adapter(cast("Any", kind)).validate_json(content, strict=True)
     except ValidationError as error:
         raise RecordError(_first_fault(error)) from None
+    except OverflowError as error:  # a whole number that is no number with a fraction any more
+        raise RecordError(str(error)) from None
     return value
 
 
@@ -73,6 +75,8 @@ def record_of_objects(kind: type[T], value: object) -> T:
         result: T = _adapter(cast("Any", kind)).validate_python(value, strict=True)
     except ValidationError as error:
         raise RecordError(_first_fault(error)) from None
+    except OverflowError as error:  # a whole number that is no number with a fraction any more
+        raise RecordError(str(error)) from None
     return result
 
 

@@ -64,6 +64,13 @@ METADATA_KEY = "napari_unet"  # one key only: safetensors keeps no order, and fi
 WHAT = "model file"
 
 
+WRONG = (
+    safetensors.SafetensorError, KeyError, TypeError, ValueError, OverflowError, RuntimeError,
+    UNetError,
+)  # fmt: skip
+"""All that building a model from a damaged description can come to."""
+
+
 LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors format itself
 
 
@@ -144,9 +151,7 @@ def read_model_file(path: str | os.PathLike[str]) -> TrainedModel:
     try:
         tensors = safetensors.torch.load(content)
         model = _build_model(description, tensors)
-    except (safetensors.SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise damaged(path, WHAT, error) from error
-    except UNetError as error:
+    except WRONG as error:
         raise damaged(path, WHAT, error) from error
     _check_weights(path, model)
     return model
@@ -192,7 +197,7 @@ def _build_model(description: Description, tensors: dict[str, torch.Tensor]) -> 
     zoom = description.get("zoom", 1.0)
     check_zoom(zoom)
     size = description["pixel_size"]
-    if size is not None and not all(0 < side < math.inf for side in size):
+    if size is not None and not all(0 < float(side) < math.inf for side in size):
         raise ValueError(f"pixel_size is {size}")
     return TrainedModel(
         network=network.eval(),
@@ -201,7 +206,7 @@ def _build_model(description: Description, tensors: dict[str, torch.Tensor]) -> 
         name=description["name"],
         pixel_size=size,
         run=dict(description["run"]),
-        zoom=zoom,
+        zoom=float(zoom),
         decoding=description.get("decoding"),
     )
 
@@ -225,7 +230,14 @@ def _read_description(path: Path, content: bytes) -> Description:
         text = (metadata or {}).get(METADATA_KEY, "null")
         plain = check_format(path, WHAT, text, MODEL_FORMAT)
         return record_from(Description, plain)
-    except (ValueError, AttributeError, TypeError, RecursionError, UNetError) as error:
+    except (
+        ValueError,
+        AttributeError,
+        TypeError,
+        OverflowError,
+        RecursionError,
+        UNetError,
+    ) as error:
         if isinstance(error, CheckpointError):
             raise
         raise damaged(path, WHAT, error) from error
