@@ -59,7 +59,7 @@ def test_the_distribution_has_its_names_and_version():
     distribution = importlib.metadata.distribution("napari-unet-trainer")
     assert distribution.version == napari_unet.__version__
     entry_points = {(e.group, e.name): e.value for e in distribution.entry_points}
-    assert entry_points["console_scripts", "napari-unet"] == "napari_unet.cli:main"
+    assert entry_points["console_scripts", "napari-unet"] == "napari_unet.__main__:main"
     manifest = entry_points["napari.manifest", "napari-unet-trainer"]
     assert manifest == "napari_unet:napari.yaml"
 

@@ -213,7 +213,8 @@ def test_check_lists_findings_and_ends_with_a_step(files, capsys, monkeypatch):
     assert result["step"]["steps"] == 50
     assert result["findings"][-1]["check"] == "step"
     assert {one["severity"] for one in result["findings"]} == {"info"}
-    assert said.count("\n") == len(result["findings"])
+    assert said.count("\n") == 1 + len(result["findings"])
+    assert said.splitlines()[0].startswith("labels: ")
     assert "4 slices, 64 × 64 pixels" in said
 
 

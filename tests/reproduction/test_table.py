@@ -89,9 +89,10 @@ def test_what_the_code_does_differs_in_weights_and_augmentation_alone():
 
 
 @pytest.mark.data
-def test_the_weight_map_of_the_code_all_but_switches_cells_off():
+@pytest.mark.data
+def test_the_weight_map_of_the_code_all_but_switches_cells_off(data_dir):
     """Of slice 0, as counted by hand from what that code computes."""
-    stack = open_data(EXPERIMENTS["em-as-run"]).stack
+    stack = open_data(EXPERIMENTS["em-as-run"], data_dir).stack
     target = read_target(stack.label_plane(0), stack.scheme)
     cell = target.classes > 0
     as_run = target_weights(target, WEIGHTS_AS_RUN)

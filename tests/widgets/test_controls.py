@@ -59,8 +59,9 @@ def test_background_that_was_painted_is_outlined(qtbot):
     qtbot.addWidget(grid)
     grid.show_mesh = grid.show_weights = False
     picture = grid._compose(tile, 40)
-    assert picture.pixelColor(15, 10).name() == LABEL_COLOUR.lower()
-    assert picture.pixelColor(15, 15).name() != LABEL_COLOUR.lower()
+    outline = [int(LABEL_COLOUR[k : k + 2], 16) for k in (1, 3, 5)]
+    assert picture[10, 15].tolist() == outline
+    assert picture[15, 15].tolist() != outline
 
 
 def test_areas_of_errors_have_the_unit_of_the_layer(model, qtbot):

@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer
+from qtpy.QtWidgets import QWidget
 
 from napari_unet.app.run_places import new_run
 from napari_unet.app.training_job import TrainingRequest
@@ -14,11 +15,9 @@ from napari_unet.config.presets import choose_preset
 from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.notices import show_error
-from napari_unet.widgets.train.running import Training
+from napari_unet.widgets.train.running import Training, outermost
 
 if TYPE_CHECKING:
-    from qtpy.QtWidgets import QWidget
-
     from napari_unet.app.session import Session
 
 __all__ = ["PaintMode", "paint_mode_of"]
@@ -39,7 +38,6 @@ class PaintMode(QObject):
     def __init__(self, viewer: Any, session: Session) -> None:
         super().__init__()
         self._viewer, self._session = viewer, session
-        self._window: QWidget | None = None
         self._layer: Any = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -62,7 +60,8 @@ class PaintMode(QObject):
             Any widget in the viewer's window, with which a training ends.
         """
         self.rest()
-        self._window, self._layer = window, self._session.labels_layer
+        self.setParent(outermost(window))  # nothing begins in a window that is gone
+        self._layer = self._session.labels_layer
         if self._layer is not None:
             self._layer.events.paint.connect(self._on_paint)
             self._look()
@@ -87,7 +86,8 @@ class PaintMode(QObject):
         """Begin a training that is painted into, on the current stack."""
         session = self._session
         stacks = session.stacks[:1]
-        if not stacks or self._window is None:
+        window = self.parent()
+        if not stacks or not isinstance(window, QWidget):
             return
         config = choose_preset(session.config, "paint")
         folder = new_run(stacks[0].name, "paint")
@@ -99,7 +99,7 @@ class PaintMode(QObject):
         request = TrainingRequest(painting.stacks, config, folder, painting=painting)
         training = Training(self._viewer, session, request, "Training while you paint")
         session.training = training
-        training.start(self._window)
+        training.start(window)
 
     def _hide_or_show(self, _: object = None) -> None:
         training = self._session.training

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_unet.app.training_job import TrainingRequest
     from napari_unet.config.training import TrainConfig
 
-__all__ = ["Training"]
+__all__ = ["Training", "outermost"]
 
 SHARE = 0.02
 """Part of the window's time that showing a training may take. Whatever changes in a window with a
@@ -116,7 +116,7 @@ class Training(QObject):
         """
         self._viewer.dims.events.current_step.connect(self._follow_slice)
         self._follow_slice()
-        stop_with_window(self._worker, _outermost(widget))
+        stop_with_window(self._worker, outermost(widget))
         self._worker.start()
 
     # -- switches -----------------------------------------------------------------------------
@@ -323,7 +323,7 @@ class Training(QObject):
             self.job.live_slice = None
 
 
-def _outermost(widget: QWidget) -> QWidget:
+def outermost(widget: QWidget) -> QWidget:
     """The main window, also of a widget in a dock that floats."""
     window = widget.window()
     while window.parentWidget() is not None:
