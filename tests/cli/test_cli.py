@@ -441,16 +441,18 @@ def test_an_interrupted_run_is_kept_and_goes_on(trained, tmp_path, capsys):
     """Ctrl-C after the first steps, then --resume: the weights are those of an unbroken run."""
     files = [str(trained / "image.tif"), str(trained / "labels.tif")]
     run, unbroken = tmp_path / "run", tmp_path / "unbroken"
-    options = ["--steps", "150", *TINY]
+    options = ["--steps", "800", *TINY]
     process = subprocess.Popen(
         [sys.executable, "-m", "napari_unet", "train", *files, "-o", str(run), *options],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        # a shell that runs this in the background has told it to ignore the key
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     seen = ""
-    while "step 1/150" not in seen:  # the first step is done
+    while "step 1/800" not in seen:  # the first step is done
         character = process.stderr.read(1)
         assert character, seen
         seen += character
@@ -458,9 +460,9 @@ def test_an_interrupted_run_is_kept_and_goes_on(trained, tmp_path, capsys):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert f"-o {run} --resume" in err
-    assert 1 <= steps_of(run) < 150
+    assert 1 <= steps_of(run) < 800
 
-    assert call(capsys, "train", *files, "-o", run, "--resume")["steps"] == 150
+    assert call(capsys, "train", *files, "-o", run, "--resume")["steps"] == 800
     call(capsys, "train", *files, "-o", unbroken, *options)
     first, second = (load_weights(path) for path in (run, unbroken))
     assert all(bool((first[name] == second[name]).all()) for name in first)

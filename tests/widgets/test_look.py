@@ -49,7 +49,7 @@ def dock(request, shown_viewer, cells, tmp_path, monkeypatch):
             row.show()
     viewer.window._qt_window.resize(1300, 700)
     dock.setFixedWidth(320)
-    advanced = dock.advanced if request.param == "Predict" else dock.form.advanced
+    advanced = dock.form.advanced
     advanced.toggle.click()
     pump(0.2)
     return dock

@@ -9,8 +9,8 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -561,9 +561,12 @@ class Expander(QCollapsible):
     """
 
     def __init__(self, title: str, content: QWidget) -> None:
-        super().__init__(expandedIcon=QIcon(), collapsedIcon=QIcon())
+        nothing = QPixmap(1, 1)  # an icon without a picture is none at all for PySide6
+        nothing.fill(Qt.GlobalColor.transparent)
+        super().__init__(expandedIcon=QIcon(nothing), collapsedIcon=QIcon(nothing))
         self._title = title
         self.toggle = self.toggleButton()
+        self.toggle.setIconSize(QSize(0, 0))
         self.toggle.setStyleSheet("")  # the docks' own, which shows where the focus is
         self.toggle.setProperty("role", "advanced")
         column = self.layout()
