@@ -71,7 +71,8 @@ def answer(command: list[str]) -> dict[str, Any]:
     except SystemExit as left:
         code = left.code
     except BaseException:
-        trace = traceback.format_exc()
+        root = f"{Path(__file__).resolve().parents[2]}{os.sep}"  # figures name no computer
+        trace = traceback.format_exc().replace(root, "")
         return {"good": False, "why": trace.strip().splitlines()[-1], "command": command,
                 "trace": trace}  # fmt: skip
     said = err.getvalue()
