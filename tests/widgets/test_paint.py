@@ -9,7 +9,9 @@ from napari_unet.app.session import session_of
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.presets import PRESETS
 from napari_unet.training.journal import Journal
+from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.layer_stack import LayerStack
+from napari_unet.widgets.train.labels_watch import LabelsWatch
 from napari_unet.widgets.train.new_labels import new_labels
 from napari_unet.widgets.train.paint_mode import paint_mode_of
 from napari_unet.widgets.train.train_dock import TrainDock
@@ -137,6 +139,54 @@ def test_a_value_that_is_no_class_is_said_and_the_training_goes_on(dock, monkeyp
     assert "label value 9 was painted" in str(said[0])
     step = training.step.step
     until(lambda: training.step.step > step, 30)
+
+
+def test_after_stop_a_stroke_begins_nothing_and_the_switch_goes_on(dock):
+    labels, training = begun(dock)
+    until(lambda: training.step.step > 2, 60)
+    training.stop()
+    until(lambda: not training.is_running, 60)
+    assert not dock.paint.switch.isChecked()
+    labels.data_setitem((np.full(9, 2), np.full(9, 70), np.arange(9)), 2)
+    pump(0.5)
+    assert dock.session.training is training
+    dock.paint.switch.click()
+    until(lambda: dock.session.training is not training)
+    again = dock.session.training
+    assert again.request.run == training.request.run
+    until(lambda: again.step is not None, 60)
+    assert again.step.step > training.ended.step
+    # what was painted meanwhile has come along
+    until(lambda: np.array_equal(again.request.stacks[0].label_plane(2), labels.data[2]))
+
+
+def test_a_stroke_is_looked_at_in_its_box_alone(model, cells, monkeypatch, qapp):
+    image = model.add_image(cells[0])
+    session = session_of(model)
+    session.use(LayerStack(image))
+    labels = new_labels(model, session, session.stack, image)
+    painting, seen = Painting([session.stack], live=True), []
+    watch = LabelsWatch(model, session.source, painting)
+    until(lambda: not watch.is_looking)
+    difference = painting.difference
+
+    def watched(stack_index, i, values, corner=(0, 0)):
+        seen.append((i, values.shape))
+        return difference(stack_index, i, values, corner)
+
+    monkeypatch.setattr(painting, "difference", watched)
+    model.dims.set_point(0, 2)
+    labels.paint((2, 70, 30), 2)
+    side = labels.brush_size
+    until(lambda: seen and not watch.is_looking)
+    (looked,) = seen
+    assert looked[0] == 2
+    assert max(looked[1]) <= side + 1
+    assert len(painting.journal.edits) == 1
+    labels.undo()
+    until(lambda: len(painting.journal.edits) == 2)
+    assert not painting.drawn(0, 2).any()
+    watch.stop()
 
 
 def test_the_layer_may_be_deleted(dock):

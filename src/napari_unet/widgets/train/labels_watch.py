@@ -12,10 +12,13 @@ from napari_unet.base.errors import UNetError
 from napari_unet.widgets.common.layers import shown_slice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_unet.app.session import StackSource
+    from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
     from napari_unet.training.painting import Painting
 
@@ -47,7 +50,7 @@ class LabelsWatch(QObject):
     def __init__(self, viewer: Any, source: StackSource, painting: Painting) -> None:
         super().__init__()
         self._viewer, self._source, self._painting = viewer, source, painting
-        self._slices: dict[int, tuple[int, int, int, int] | None] = {}  # where to look
+        self._slices: dict[int, Region | None] = {}  # where to look
         self._everywhere = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -56,20 +59,30 @@ class LabelsWatch(QObject):
         layer = source.labels_layer
         assert layer is not None  # somebody paints in it
         self._layer: Labels = layer
-        events = self._layer.events
-        events.paint.connect(self._on_paint)
-        events.labels_update.connect(self._on_changed)
-        events.set_data.connect(self._on_changed)
-        events.data.connect(self._on_data)
+        for event, react in self._reactions().items():
+            getattr(layer.events, event).connect(react)
+        self._on_data()  # what was painted while nobody watched
+
+    def _reactions(self) -> dict[str, Callable[[Any], None]]:
+        return {
+            "paint": self._on_paint,
+            "labels_update": self._on_update,
+            "set_data": self._on_undo,
+            "data": self._on_data,
+        }
+
+    @property
+    def is_looking(self) -> bool:
+        """Whether there is something left to compare."""
+        return self._everywhere or bool(self._slices)
 
     def stop(self) -> None:
-        """Look a last time, and listen no more."""
-        self.look()
-        events = self._layer.events
-        events.paint.disconnect(self._on_paint)
-        events.labels_update.disconnect(self._on_changed)
-        events.set_data.disconnect(self._on_changed)
-        events.data.disconnect(self._on_data)
+        """Look at what is left, and listen no more."""
+        while self.is_looking and self._source.stack() is not None:
+            self.look()
+        self._timer.stop()
+        for event, react in self._reactions().items():
+            getattr(self._layer.events, event).disconnect(react)
 
     def _on_paint(self, event: Any) -> None:
         """A stroke, a fill or an erasure: which pixels."""
@@ -91,39 +104,61 @@ class LabelsWatch(QObject):
         leading = [np.unique(where[axis]).tolist() for axis in stack.leading_axes]
         for index in itertools.product(*leading):
             i = int(np.ravel_multi_index(index, stack.leading_shape)) if index else 0
-            former = self._slices.get(i, box)
-            self._slices[i] = None if former is None else _around(former, box)
+            self._note(i, box)
 
-    def _on_changed(self, _: object = None) -> None:
-        """Undo and redo tell of nothing else; turning to another slice does as well."""
+    def _on_update(self, event: Any) -> None:
+        """A part of the slice that is shown, while the mouse is still down."""
+        offset, size = tuple(event.offset), np.shape(event.data)
+        if len(offset) == len(size) == 2:
+            (y, x), (h, w) = offset, size
+            self._look_at_shown((int(y), int(y + h), int(x), int(x + w)))
+        else:
+            self._look_at_shown(None)
+
+    def _on_undo(self, _: Any) -> None:
+        """Undo and redo tell of nothing else; turning to another slice may as well."""
+        self._look_at_shown(None)
+
+    def _look_at_shown(self, box: Region | None) -> None:
         stack = self._source.stack()
         if stack is not None and self._source.image_layer is not None:
-            shown = shown_slice(self._viewer, stack, self._source.image_layer)
-            self._slices.setdefault(shown, None)
+            self._note(shown_slice(self._viewer, stack, self._source.image_layer), box)
             self._timer.start()
+
+    def _note(self, i: int, box: Region | None) -> None:
+        """Look at a slice soon, in a box or everywhere."""
+        former = self._slices.get(i, box)
+        self._slices[i] = None if box is None or former is None else _around(former, box)
 
     def _on_data(self, _: object = None) -> None:
         self._everywhere = True
         self._timer.start()
 
     def look(self) -> None:
-        """Compare, and hand over what differs."""
+        """Compare, and hand over what differs: all boxes, and one whole slice at a time."""
         stack = self._source.stack()
         if stack is None or stack.labels is None:
             return
         if self._everywhere:
             self._slices = dict.fromkeys(range(stack.n_slices))
-        slices, self._slices, self._everywhere = self._slices, {}, False
-        Y, X = stack.plane_shape
-        for i, box in slices.items():
-            y0, y1, x0, x1 = box or (0, Y, 0, X)
-            try:
-                labels = stack.label_crop(i, slice(y0, y1), slice(x0, x1))
-                edit = self._painting.difference(0, i, labels, (y0, x0))
-                if edit is not None:
-                    self._painting.add(edit)
-            except UNetError as error:
-                self.failed.emit(error)
+            self._everywhere = False
+        whole = [i for i, box in self._slices.items() if box is None]
+        due = {i: box for i, box in self._slices.items() if box is not None or i in whole[:1]}
+        self._slices = {i: box for i, box in self._slices.items() if i not in due}
+        for i, box in due.items():
+            self._compare(stack, i, box or (0, stack.plane_shape[0], 0, stack.plane_shape[1]))
+        if self._slices:
+            self._timer.start()
+
+    def _compare(self, stack: Stack, i: int, box: Region) -> None:
+        y0, y1, x0, x1 = box
+        try:
+            labels = stack.label_crop(i, slice(y0, y1), slice(x0, x1))
+            edit = self._painting.difference(0, i, labels, (y0, x0))
+            if edit is not None:
+                self._painting.add(edit)
+        except UNetError as error:
+            self.failed.emit(error)
 
 
 def _places(index: Any) -> NDArray[np.int64]:
@@ -133,9 +168,7 @@ def _places(index: Any) -> NDArray[np.int64]:
     return np.atleast_1d(index)
 
 
-def _around(
-    one: tuple[int, int, int, int], other: tuple[int, int, int, int]
-) -> tuple[int, int, int, int]:
+def _around(one: Region, other: Region) -> Region:
     """The smallest box around both."""
     return (
         min(one[0], other[0]), max(one[1], other[1]), min(one[2], other[2]), max(one[3], other[3])

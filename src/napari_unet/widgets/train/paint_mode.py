@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_unet.app.run_places import new_run
 from napari_unet.app.training_job import TrainingRequest
+from napari_unet.base.errors import UNetError
 from napari_unet.config.presets import choose_preset
 from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
@@ -18,6 +19,8 @@ from napari_unet.widgets.common.notices import show_error
 from napari_unet.widgets.train.running import Training, outermost
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_unet.app.session import Session
 
 __all__ = ["PaintMode", "paint_mode_of"]
@@ -35,14 +38,20 @@ class PaintMode(QObject):
         Where.
     """
 
+    changed = Signal()
+    """It rests from now on, or not any more."""
+
     def __init__(self, viewer: Any, session: Session) -> None:
         super().__init__()
         self._viewer, self._session = viewer, session
         self._layer: Any = None
+        self._painted: set[int] = set()
+        self._begun: Training | None = None
+        self._begun_in: Callable[[], Any] = lambda: None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(SOON)
-        self._timer.timeout.connect(self._look)
+        self._timer.timeout.connect(self.begin)
         if hasattr(viewer, "bind_key"):
             viewer.bind_key(HIDE_KEY, self._hide_or_show, overwrite=True)
 
@@ -54,6 +63,8 @@ class PaintMode(QObject):
     def watch(self, window: QWidget) -> None:
         """Begin a training as soon as two classes are painted in the current labels.
 
+        Where these labels were trained on before, that training goes on.
+
         Parameters
         ----------
         window
@@ -61,45 +72,70 @@ class PaintMode(QObject):
         """
         self.rest()
         self.setParent(outermost(window))  # nothing begins in a window that is gone
-        self._layer = self._session.labels_layer
-        if self._layer is not None:
-            self._layer.events.paint.connect(self._on_paint)
-            self._look()
+        self._layer = layer = self._session.labels_layer
+        if layer is None:
+            return
+        layer.events.paint.connect(self._on_paint)
+        self._painted = _two_values(layer.data)
+        if len(self._painted) >= 2 or self._stopped_here() is not None:
+            self._begin_soon()
 
     def rest(self) -> None:
         """Begin nothing by itself any more; a training that runs goes on."""
+        self._timer.stop()
         if self._layer is not None:
             self._layer.events.paint.disconnect(self._on_paint)
-        self._layer = None
+        self._layer, self._painted = None, set()
 
-    def _on_paint(self, _: object = None) -> None:
-        self._timer.start()
+    def _on_paint(self, event: Any) -> None:
+        """A stroke: what was painted, as napari tells it, so that no array is searched."""
+        strokes = event.value if isinstance(event.value, list) else [event.value]
+        self._painted |= {int(value) for *_, new in strokes for value in np.unique(new)} - {0}
+        if len(self._painted) >= 2:
+            self._begin_soon()
 
-    def _look(self) -> None:
+    def _begin_soon(self) -> None:
         training = self._session.training
-        if self._layer is None or (training is not None and training.is_running):
-            return
-        if len(_classes(self._layer.data)) >= 2:
-            self.begin()
+        if training is None or not training.is_running:
+            self._timer.start()
+
+    def _stopped_here(self) -> Training | None:
+        """The latest training, if it was painted into these labels and then stopped."""
+        former = self._begun
+        if former is None or former.is_running or former.ended is None or not former.ended.step:
+            return None
+        is_here = self._session.training is former and self._begun_in() is self._layer
+        return former if is_here else None
 
     def begin(self) -> None:
-        """Begin a training that is painted into, on the current stack."""
-        session = self._session
-        stacks = session.stacks[:1]
-        window = self.parent()
-        if not stacks or not isinstance(window, QWidget):
+        """Begin a training that is painted into, on the current stack, or go on with it."""
+        session, window = self._session, self.parent()
+        stacks, running = session.stacks[:1], session.training
+        if not stacks or not isinstance(window, QWidget) or self._layer is None:
             return
-        config = choose_preset(session.config, "paint")
-        folder = new_run(stacks[0].name, "paint")
+        if running is not None and running.is_running:
+            return
+        former = self._stopped_here()
+        folder = new_run(stacks[0].name, "paint") if former is None else former.request.run
         try:
             painting = Painting(stacks, Journal(folder), live=True)
-        except Exception as error:  # said, whatever it is: painting goes on
+        except UNetError as error:
             show_error(error)
             return
-        request = TrainingRequest(painting.stacks, config, folder, painting=painting)
+        config = choose_preset(session.config, "paint")
+        request = TrainingRequest(
+            painting.stacks, config, folder, former is not None, painting=painting
+        )
         training = Training(self._viewer, session, request, "Training while you paint")
+        self._begun, self._begun_in = training, ref(self._layer)
+        training.over.connect(self._on_over)
         session.training = training
         training.start(window)
+
+    def _on_over(self) -> None:
+        """It was stopped: the next stroke begins nothing, the switch does."""
+        self.rest()
+        self.changed.emit()
 
     def _hide_or_show(self, _: object = None) -> None:
         training = self._session.training
@@ -108,9 +144,16 @@ class PaintMode(QObject):
             layer.visible = not layer.visible
 
 
-def _classes(labels: Any) -> set[int]:
-    """Label values that are painted anywhere."""
-    return set(np.unique(np.asarray(labels)).tolist()) - {0}
+def _two_values(labels: Any) -> set[int]:
+    """Two label values that are painted already, or fewer; an empty slice costs next to nothing."""
+    found: set[int] = set()
+    for index in np.ndindex(labels.shape[:-2]):
+        plane = np.asarray(labels[index])
+        if np.any(plane):
+            found |= set(np.unique(plane).tolist()) - {0}
+        if len(found) >= 2:
+            break
+    return found
 
 
 _modes: WeakKeyDictionary[Any, PaintMode] = WeakKeyDictionary()

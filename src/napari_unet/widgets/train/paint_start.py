@@ -55,6 +55,7 @@ class PaintStart(QWidget):
             column.addWidget(widget)
         dock.listen(self._session.stack_changed, self._look)
         dock.listen(self._session.training_changed, self._look)
+        self._mode.changed.connect(self._look)
         self._look()
 
     def _look(self, _: object = None) -> None:
