@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QWidget
 
 from napari_unet.app import training_job
 from napari_unet.app.live_prediction import TimeShare
 from napari_unet.app.run_places import interrupted_runs, new_run, recent_runs, short_path
 from napari_unet.app.session import session_of
+from napari_unet.app.training_job import TrainingRequest
 from napari_unet.base.errors import CheckpointError
 from napari_unet.base.quantities import about
 from napari_unet.config.network import UNetConfig
@@ -27,6 +32,7 @@ from napari_unet.training.cost import (
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.train.run_control import BUSY
+from napari_unet.widgets.train.running import Training
 from napari_unet.widgets.train.train_dock import NO_LABELS, NO_STACK, TrainDock
 
 from .conftest import pump, until
@@ -762,3 +768,27 @@ def test_going_on_with_a_model_says_that_its_network_stays(dock):
     assert dock.kept.text().startswith("The network stays the model's: 2 channels, depth 1")
     choose_start(dock, None)
     assert dock.kept.text() == ""
+
+
+def trained_viewer(cells, widget):
+    """A weak reference to a viewer in which a training has ended."""
+    model = ViewerModel()
+    choose_layers(model, *cells)
+    session = session_of(model)
+    network = UNetConfig(depth=1, width=2)
+    session.change(network=network, tile=60, batch=1, steps=3, device="cpu")
+    training = Training(model, session, TrainingRequest(session.stacks, session.config, None), "")
+    session.training = training
+    training.start(widget)
+    until(lambda: not training.is_running, 60)
+    pump(0.1)
+    return weakref.ref(model)
+
+
+def test_a_viewer_that_trained_can_go(cells, qtbot, runs):
+    """What the session of a viewer keeps of a training does not keep the viewer."""
+    widget = QWidget()
+    qtbot.addWidget(widget)
+    gone = trained_viewer(cells, widget)
+    gc.collect()
+    assert gone() is None

@@ -43,7 +43,7 @@ class PaintMode(QObject):
 
     def __init__(self, viewer: Any, session: Session) -> None:
         super().__init__()
-        self._viewer, self._session = viewer, session
+        self._viewer, self._session = ref(viewer), session
         self._layer: Any = None
         self._painted: set[int] = set()
         self._begun: Training | None = None
@@ -110,8 +110,8 @@ class PaintMode(QObject):
     def begin(self) -> None:
         """Begin a training that is painted into, on the current stack, or go on with it."""
         session, window = self._session, self.parent()
-        stacks, running = session.stacks[:1], session.training
-        if not stacks or not isinstance(window, QWidget) or self._layer is None:
+        stacks, running, viewer = session.stacks[:1], session.training, self._viewer()
+        if not stacks or not isinstance(window, QWidget) or None in (self._layer, viewer):
             return
         if running is not None and running.is_running:
             return
@@ -126,7 +126,7 @@ class PaintMode(QObject):
         request = TrainingRequest(
             painting.stacks, config, folder, former is not None, painting=painting
         )
-        training = Training(self._viewer, session, request, "Training while you paint")
+        training = Training(viewer, session, request, "Training while you paint")
         self._begun, self._begun_in = training, ref(self._layer)
         training.over.connect(self._on_over)
         session.training = training

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import proxy
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -74,7 +76,8 @@ class Training(QObject):
 
     def __init__(self, viewer: Any, session: Session, request: TrainingRequest, title: str) -> None:
         super().__init__()
-        self._viewer, self._session = viewer, session
+        # The session, which belongs to the viewer, keeps this: it must not keep the viewer.
+        self._viewer, self._session = proxy(viewer), session
         self.request, self.title = request, title
         self.config: TrainConfig | None = None
         self.job = TrainingJob(request)
@@ -103,7 +106,7 @@ class Training(QObject):
         self.is_waiting = False
         self._watch: LabelsWatch | None = None
         if request.painting is not None and session.source is not None:
-            self._watch = LabelsWatch(viewer, session.source, request.painting)
+            self._watch = LabelsWatch(self._viewer, session.source, request.painting)
             self._watch.failed.connect(show_error)
 
     def start(self, widget: QWidget) -> None:
@@ -269,9 +272,10 @@ class Training(QObject):
         self._look()
         if self._watch is not None:
             self._watch.stop()
-        self._live.finish()
+        with suppress(ReferenceError):  # the viewer is gone
+            self._live.finish()
+            self._viewer.dims.events.current_step.disconnect(self._follow_slice)
         self.job.forget()
-        self._viewer.dims.events.current_step.disconnect(self._follow_slice)
         self._enter("over")
         self.over.emit()
 
