@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.app.session import session_of
 from napari_unet.evaluation import comparison as evaluation
+from napari_unet.widgets.common.layer_facts import mark_made
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.evaluate.evaluate_dock import (
     NO_PREDICTION,
@@ -55,6 +56,16 @@ def test_it_says_what_is_missing(viewer, cells, qtbot):
     viewer.add_labels(cells[1], name="truth")
     assert not dock.start.isEnabled()
     assert one_line(dock.start.toolTip()) == SAME
+
+
+def test_of_our_layers_only_predictions_can_be_compared(dock):
+    image = dock.viewer.layers[0]
+    for kind in ("weights", "errors", "objects"):
+        layer = dock.viewer.add_image(np.zeros((96, 112)), name=kind)
+        mark_made(layer, kind, image)
+    offered = [dock.prediction.itemText(k) for k in range(dock.prediction.count())]
+    assert "objects" in offered
+    assert not {"weights", "errors"} & set(offered)
 
 
 def test_validation_slices_are_compared_first(dock):

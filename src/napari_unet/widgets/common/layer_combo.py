@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSignalBlocker, Signal
 
 from napari_unet.widgets.common.form import Combo
-from napari_unet.widgets.common.layer_facts import is_result
+from napari_unet.widgets.common.layer_facts import is_result, made_of
 from napari_unet.widgets.common.layer_stack import LAYER_EVENTS
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+
+    from napari_unet.widgets.common.layer_facts import Kind
 
 __all__ = ["LayerCombo"]
 
@@ -31,8 +33,8 @@ class LayerCombo(Combo):
     none
         Text of the entry for no layer; None: there is no such entry.
     results
-        Whether layers made by this plugin are offered too; those that the user changed always
-        are.
+        Which kinds of layers made by this plugin are offered too; those that the user changed
+        always are.
     """
 
     altered = Signal(str)
@@ -45,7 +47,7 @@ class LayerCombo(Combo):
         tip: str,
         *,
         none: str | None = None,
-        results: bool = False,
+        results: tuple[Kind, ...] = (),
     ) -> None:
         self._viewer, self._kind, self._none, self._results = dock.viewer, kind, none, results
         super().__init__((), tip)
@@ -59,7 +61,7 @@ class LayerCombo(Combo):
     def reset(self, _event: Any = None) -> None:
         """Offer the layers that the viewer has now."""
         present = [one for one in reversed(self._viewer.layers) if isinstance(one, self._kind)]
-        layers = [one for one in present if self._results or not is_result(one)]
+        layers = [one for one in present if not is_result(one) or self._offers(one)]
         before = self.value
         options: list[tuple[str, Any]] = [(layer.name, layer) for layer in layers]
         if self._none is not None or not options:
@@ -72,6 +74,10 @@ class LayerCombo(Combo):
         self._watched = present
         if self.value is not before:
             self.chosen.emit(self.value)
+
+    def _offers(self, layer: Layer) -> bool:
+        made = made_of(layer)
+        return made is not None and made.kind in self._results
 
     def _watch(self, layer: Layer) -> None:
         self._dock.listen(layer.events.name, self.reset)

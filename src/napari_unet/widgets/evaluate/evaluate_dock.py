@@ -54,8 +54,11 @@ from napari_unet.widgets.evaluate.score_table import ScoreTable
 if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.evaluation.metrics import SegmentationError
+    from napari_unet.widgets.common.layer_facts import Kind
 
 __all__ = ["EvaluateDock"]
+
+PREDICTED: tuple[Kind, ...] = ("prediction", "objects", "probabilities", "live prediction")
 
 NO_PREDICTION = "Choose a prediction: a layer that Predict made, or any labels layer."
 NO_REFERENCE = "Choose the reference: a labels layer that was drawn or checked by a person."
@@ -102,7 +105,7 @@ class EvaluateDock(Dock):
     def _build_choices(self) -> None:
         self.prediction = LayerCombo(
             self, (Labels, Image), "What the network said: labels, objects or probabilities.",
-            results=True,
+            results=PREDICTED,
         )  # fmt: skip
         self.reference = LayerCombo(self, Labels, "What is right: labels drawn by a person.")
         self.zero = Choice(ZERO_MEANS)
