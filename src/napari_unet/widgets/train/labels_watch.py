@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 __all__ = ["LabelsWatch"]
 
 SOON = 30
-"""ms from the first event to the look: a stroke of the mouse tells of every move."""
+"""ms from an event to the look: a stroke of the mouse tells of every move."""
+
+LATEST = 600
+"""ms from the first event to the look: a long stroke is learnt and saved while it is painted."""
 
 
 class LabelsWatch(QObject):
@@ -54,8 +58,8 @@ class LabelsWatch(QObject):
         self._everywhere = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.setInterval(SOON)
         self._timer.timeout.connect(self.look)
+        self._since = 0.0
         layer = source.labels_layer
         assert layer is not None  # somebody paints in it
         self._layer: Labels = layer
@@ -94,7 +98,7 @@ class LabelsWatch(QObject):
         for indices, *_ in strokes:
             if len(indices) == len(axes):
                 self._add(stack, dict(zip(axes, map(_places, indices))))
-        self._timer.start()
+        self._look_soon()
 
     def _add(self, stack: Stack, where: dict[str, NDArray[np.int64]]) -> None:
         y, x = where["y"], where["x"]
@@ -123,7 +127,7 @@ class LabelsWatch(QObject):
         stack = self._source.stack()
         if stack is not None and self._source.image_layer is not None:
             self._note(shown_slice(self._viewer, stack, self._source.image_layer), box)
-            self._timer.start()
+            self._look_soon()
 
     def _note(self, i: int, box: Region | None) -> None:
         """Look at a slice soon, in a box or everywhere."""
@@ -132,7 +136,14 @@ class LabelsWatch(QObject):
 
     def _on_data(self, _: object = None) -> None:
         self._everywhere = True
-        self._timer.start()
+        self._look_soon()
+
+    def _look_soon(self) -> None:
+        """Look when nothing more comes, or when it has come for too long."""
+        if not self._timer.isActive():
+            self._since = monotonic()
+        left = LATEST - round(1000 * (monotonic() - self._since))
+        self._timer.start(max(0, min(SOON, left)))
 
     def look(self) -> None:
         """Compare, and hand over what differs: all boxes, and one whole slice at a time."""
@@ -148,7 +159,7 @@ class LabelsWatch(QObject):
         for i, box in due.items():
             self._compare(stack, i, box or (0, stack.plane_shape[0], 0, stack.plane_shape[1]))
         if self._slices:
-            self._timer.start()
+            self._look_soon()
 
     def _compare(self, stack: Stack, i: int, box: Region) -> None:
         y0, y1, x0, x1 = box
