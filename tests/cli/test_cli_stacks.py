@@ -81,6 +81,28 @@ def test_several_stacks_of_several_sizes(tmp_path, capsys):
     assert "--and takes" in refused(capsys, "train", *first, "--and", *second, "x", "-o", "run")
 
 
+def test_several_stacks_of_several_dtypes(tmp_path, capsys):
+    """8 bit beside 16 bit: the widest limits would make the first black."""
+    first = pair(tmp_path, "a")
+    image, _ = picture(seed=1)
+    second = (write(tmp_path / "b.tif", image.astype(np.uint16) * 257), first[1])
+    both = ("train", *first, "--and", *second, "-o", tmp_path / "run", *TINY)
+    said = refused(capsys, *both)
+    assert "'a' is uint8 and 'b' is uint16, so that their grey values cannot be compared" in said
+    assert not (tmp_path / "run").exists()
+    call(capsys, *both, "--intensity", "image")
+
+
+def test_a_model_to_go_on_with_and_an_image_of_other_grey_values(tmp_path, capsys):
+    image, labels = pair(tmp_path, "a")
+    call(capsys, "train", image, labels, "-o", tmp_path / "first", *TINY)
+    bright = write(tmp_path / "b.tif", picture()[0].astype(np.uint16) * 257)
+    go_on = ("--from", tmp_path / "first", "-o", tmp_path / "second", *TINY)
+    _, said = call(capsys, "train", bright, labels, *go_on)
+    assert "The grey values of b run from" in said
+    assert "begin with random weights" in said
+
+
 def test_a_common_pixel_size(tmp_path, capsys):
     first, second = pair(tmp_path, "a"), pair(tmp_path, "b", pixel=0.5, seed=1)
     both = ("train", *first, "--and", *second, *TINY, "-o")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.training import TrainConfig
+from napari_unet.images.intensity import Intensity
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import find
 from napari_unet.training.data import TrainingData, check_alike, pixel_sizes_differ
@@ -54,6 +57,52 @@ def test_what_one_network_cannot_learn_is_said(other, words):
         check_alike([stack_of(), *other])
     with pytest.raises(InputError, match="at least one stack"):
         check_alike([])
+
+
+def as_type(dtype, factor=1, name="b") -> Stack:
+    stack = stack_of()
+    return replace(stack, name=name, image=(stack.image.astype(float) * factor).astype(dtype))
+
+
+def test_grey_values_of_several_dtypes_cannot_be_compared():
+    with pytest.raises(InputError, match="'a' is uint8 and 'b' is uint16, so that their grey val"):
+        TrainingData((stack_of(), as_type("uint16")), TrainConfig())
+    check_alike([stack_of(), as_type("uint16")], "image")
+    check_alike([as_type(">u2", name="a"), as_type("<u2")])  # the same values
+    check_alike([as_type("float32", name="a"), as_type("float64")])
+    TrainingData((stack_of(), as_type("uint16")), TrainConfig(intensity="image"))
+
+
+def grey_notes(stacks, **changes) -> list[str]:
+    data = TrainingData(stacks, TrainConfig(**changes))
+    data.limits  # noqa: B018 (measured here)
+    return [note for note in data.notes if "grey values" in note]
+
+
+def test_other_grey_values_of_one_dtype_are_said():
+    """0 to 98 beside 0 to 980: the widest limits make the first nearly black."""
+    first, bright = as_type("uint16", name="dark"), as_type("uint16", 10)
+    assert grey_notes((first, bright)) == [
+        (
+            "The grey values of dark run from 0 to 98, but the limits are 0 to 980: limits of "
+            "every slice (--intensity image, or Limits under Data) make them alike."
+        )
+    ]
+    assert grey_notes((first, bright), intensity="image") == []
+    assert grey_notes((first, as_type("uint16", 1.2))) == []
+    assert grey_notes((bright,)) == []
+
+
+def test_other_grey_values_than_those_of_a_model_to_go_on_with_are_said():
+    data = TrainingData(as_type("uint16", 10), TrainConfig())
+    data.take_limits(Intensity((0,), (98,)))
+    data.stacks  # noqa: B018 (read here)
+    assert [n for n in data.notes if "grey values" in n] == [
+        (
+            "The grey values of b run from 0 to 980, but the limits are 0 to 98: scale it "
+            "likewise, or begin with random weights."
+        )
+    ]
 
 
 def test_all_get_the_pixel_size_of_the_first():

@@ -422,11 +422,33 @@ def test_an_image_of_other_grey_values_is_said_and_mended(dock):
     click(dock.start)
     finish(dock)
     assert "grey values of bright run from" in dock.notes.text()
-    assert "Grey values under Advanced" in dock.notes.text()
-    dock.form.grey.setChecked(True)
-    click(dock.start)
+    (offer,) = dock.notes.buttons()
+    assert offer.text() == "Measure anew"
+    click(offer)
     finish(dock)
+    assert dock.form.grey.isChecked()
     assert dock.notes.text() == ""
+    assert dock.notes.isHidden()
     found = dock.viewer.layers[-1]  # by other grey values, so another layer
     assert found.name == "bright · prediction [1]"
     assert found.data.shape == expected.shape
+    # 8 and 16 bit of one picture are the same with limits of their own.
+    dock.form.image.value = layer
+    dock._check()
+    click(dock.start)
+    finish(dock)
+    np.testing.assert_array_equal(found.data, dock.viewer.layers[-1].data)
+
+
+def test_an_offer_is_taken_while_it_still_predicts(dock):
+    layer = dock.viewer.layers["cells"]
+    dock.form.image.value = dock.viewer.add_image(layer.data.astype(np.uint16) * 257, name="bright")
+    dock._check()
+    click(dock.start)
+    until(lambda: bool(dock.notes.buttons()))
+    click(dock.notes.buttons()[0])
+    finish(dock)
+    until(lambda: not dock.is_busy)
+    assert dock.form.grey.isChecked()
+    assert dock.notes.text() == ""
+    assert dock.line.text().startswith("6 slices in")

@@ -174,6 +174,8 @@ def reason(error: BaseException) -> str:
 def unpack(archive: Path, target: Path, wanted: str) -> int:
     """Unpack the wanted members of a zip archive, refusing one that reaches outside.
 
+    pooch unpacks as well, but knows no limit of size and writes what reaches outside elsewhere.
+
     Parameters
     ----------
     archive

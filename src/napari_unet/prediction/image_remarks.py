@@ -5,20 +5,16 @@ Command line and window say the same: sentences with numbers, and what can be do
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from scipy.optimize import linear_sum_assignment
-
+from napari_unet.images.grey_ranges import other_order, own_ranges, say_ranges
 from napari_unet.images.outside import mark_outside
 from napari_unet.images.resampling import relative_pixel_size
 from napari_unet.images.zoom import zoom_for, zoomed_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
@@ -27,12 +23,6 @@ __all__ = ["ImageRemark", "image_remarks"]
 
 OTHER_PIXELS = 0.1
 """Pixels that differ by more than this share are worth a remark."""
-
-ALIKE = 0.5
-"""Ranges of grey values are alike when they share this much of what they span together."""
-
-LOOKED_AT = 4
-"""Slices whose grey values are measured."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +104,10 @@ def _times(relative: tuple[float, float]) -> str:
 def _of_grey_values(
     model: TrainedModel, stack: Stack, slices: Sequence[int] | None
 ) -> ImageRemark | None:
-    learnt = np.array([model.intensity.low, model.intensity.high]).T  # (C, 2)
-    if len(learnt) != stack.channels:
+    if len(model.intensity.low) != stack.channels:
         return None  # which is refused by itself
-    mine = _measured(model, stack, slices)
-    shared = _shared(mine, learnt)
-    order = _other_order(shared)
+    mine = own_ranges(model.intensity, stack, slices)
+    order = other_order(mine, model.intensity)
     if order is not None:
         here, there = (", ".join(str(k + 1) for k in which) for which in (range(len(order)), order))
         return ImageRemark(
@@ -127,53 +115,9 @@ def _of_grey_values(
             f"the channels of {stack.name} seem to be in another order: by their grey values, "
             f"channels {here} are the model's {there}; give the image with the model's order",
         )
-    other = [k for k in range(len(mine)) if shared[k, k] < ALIKE]
-    if not other:
+    ranges = say_ranges(mine, model.intensity, "where the model learnt")
+    if not ranges:
         return None
-    ranges = []
-    for k in other:
-        where = f" of channel {k + 1}" if len(mine) > 1 else ""
-        ranges.append(
-            f"{where} run from {_span(mine[k])}, where the model learnt {_span(learnt[k])}"
-        )
     return ImageRemark(
-        "grey values",
-        f"the grey values of {stack.name}{' and'.join(ranges)}",
-        "measure grey values",
+        "grey values", f"the grey values of {stack.name} {ranges}", "measure grey values"
     )
-
-
-def _span(limits: NDArray[np.float64]) -> str:
-    low, high = (f"{v:,.0f}" if abs(v) >= 100 or v == round(v) else f"{v:.3g}" for v in limits)
-    return f"{low} to {high}"
-
-
-def _measured(
-    model: TrainedModel, stack: Stack, slices: Sequence[int] | None
-) -> NDArray[np.float64]:
-    """Limits of each channel, as the model's were measured, (C, 2)."""
-    chosen = range(stack.n_slices) if slices is None else slices
-    places = np.linspace(0, len(chosen) - 1, min(len(chosen), LOOKED_AT)).round().astype(int)
-    each = replace(model.intensity, mode="image")
-    limits = [each.for_slice(stack, chosen[int(k)]) for k in np.unique(places)]
-    lows, highs = np.array([one.low for one in limits]), np.array([one.high for one in limits])
-    return np.stack([np.median(lows, axis=0), np.median(highs, axis=0)], axis=1)
-
-
-def _shared(mine: NDArray[np.float64], learnt: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much ranges share of what they span together, (mine, learnt)."""
-    low, high = mine[:, None, 0], mine[:, None, 1]
-    both = np.minimum(high, learnt[:, 1]) - np.maximum(low, learnt[:, 0])
-    together = np.maximum(high, learnt[:, 1]) - np.minimum(low, learnt[:, 0])
-    share: NDArray[np.float64] = np.clip(both, 0, None) / together
-    return share
-
-
-def _other_order(shared: NDArray[np.float64]) -> tuple[int, ...] | None:
-    """Return the model's channel of each channel, where another order fits and this one not."""
-    _, order = linear_sum_assignment(shared, maximize=True)
-    here = np.arange(len(order))
-    fits = (shared[here, order] >= ALIKE).all()
-    if not fits or (shared[here, here] >= ALIKE).all():
-        return None
-    return tuple(int(k) for k in order)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from napari_unet.annotation.weights import class_frequencies, class_weights
 from napari_unet.base.errors import InputError
 from napari_unet.base.units import ratio
 from napari_unet.config.size_rule import border, previous_valid_size, smallest_input
+from napari_unet.images.grey_ranges import own_ranges, say_ranges
 from napari_unet.images.intensity import training_limits
 from napari_unet.images.outside import mark_outside, say_outside
 from napari_unet.images.resampling import reach, resample, resampled_labels, resampled_shape
@@ -127,7 +128,7 @@ class TrainingData:
         painted: bool = False,
     ) -> None:
         self.given = (stacks,) if isinstance(stacks, Stack) else tuple(stacks)
-        check_alike(self.given)
+        check_alike(self.given, config.intensity)
         first = self.given[0]
         assert first.scheme is not None
         self.scheme: LabelScheme = first.scheme
@@ -147,8 +148,14 @@ class TrainingData:
         self.guards = self._given_guards()
         self.given_splits = self._split(config.split)
         self.splits = tuple(self._seen_split(k, split) for k, split in enumerate(self.given_splits))
+        self._brought = False
         if limits is not None:
-            self.limits = limits
+            self.take_limits(limits)
+
+    def take_limits(self, limits: Intensity) -> None:
+        """Take the grey-value limits that a run or model to go on with brings."""
+        self.limits = limits
+        self._brought = True
 
     # -- as the network sees them --------------------------------------------------------------
 
@@ -197,8 +204,22 @@ class TrainingData:
                     old, new = (" × ".join(map(str, one)) for one in (stack.plane_shape, shape))
                     notes.append(f"{stack.name}: resampled from {old} to {new} pixels a slice.")
         read = self.__dict__.get("stacks", ())  # not for this alone
+        notes += self._grey_notes(read)
         notes += [f"{one.name}: {say_outside(one)}" for one in read if one.outside is not None]
         return tuple(notes)
+
+    def _grey_notes(self, read: Sequence[Stack]) -> Iterator[str]:
+        """Name stacks whose grey values are not those of the limits that all share."""
+        limits: Intensity | None = self.__dict__.get("limits")
+        several = self._brought or len(self.given) > 1
+        if limits is None or limits.mode == "image" or not several:
+            return
+        advice = "limits of every slice (--intensity image, or Limits under Data) make them alike."
+        if self._brought:
+            advice = "scale it likewise, or begin with random weights."
+        for stack in read:
+            if said := say_ranges(own_ranges(limits, stack), limits, "but the limits are"):
+                yield f"The grey values of {stack.name} {said}: {advice}"
 
     def placement(self, stack_index: int) -> Placement:
         """Where the seen pixels of a stack lie in the given one."""
@@ -502,18 +523,21 @@ def like_model(config: TrainConfig, start_from: TrainedModel | None) -> TrainCon
     return replace(config, network=network, tile=tile, zoom=start_from.zoom)
 
 
-def check_alike(stacks: Sequence[Stack]) -> None:
+def check_alike(stacks: Sequence[Stack], intensity: Literal["stack", "image"] = "stack") -> None:
     """Refuse stacks that one network cannot learn from.
 
     Parameters
     ----------
     stacks
-        With labels. Sizes, pixel sizes and dtypes may differ.
+        With labels. Sizes and pixel sizes may differ.
+    intensity
+        Whether all stacks share their limits of grey values, or each slice has its own.
 
     Raises
     ------
     InputError
-        Without any stack or labels, or when the numbers of channels or classes differ.
+        Without any stack or labels, when the numbers of channels or classes differ, or when
+        grey values that share limits have several dtypes.
     """
     if not stacks:
         msg = "training needs at least one stack with labels, got none: choose one"
@@ -529,6 +553,13 @@ def check_alike(stacks: Sequence[Stack]) -> None:
                 f"{first.channels} and {stack.name!r} {stack.channels}: leave one out"
             )
             raise InputError(msg)
+        if intensity == "stack" and _grey_type(stack) != _grey_type(first):
+            msg = (
+                f"{first.name!r} is {first.dtype} and {stack.name!r} is {stack.dtype}, so that "
+                "their grey values cannot be compared: save them with one dtype, or give each "
+                "slice limits of its own (--intensity image, or Limits under Data)"
+            )
+            raise InputError(msg)
         assert first.scheme is not None
         if stack.scheme.n_classes != first.scheme.n_classes:
             msg = (
@@ -537,6 +568,11 @@ def check_alike(stacks: Sequence[Stack]) -> None:
                 "leave one out"
             )
             raise InputError(msg)
+
+
+def _grey_type(stack: Stack) -> str:
+    """What grey values share that can be compared: fractions of any precision, or whole numbers."""
+    return "float" if stack.dtype.kind == "f" else stack.dtype.newbyteorder("=").name
 
 
 def _labels_to_check(stack: Stack) -> Iterator[NDArray[np.int32]]:

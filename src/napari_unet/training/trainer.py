@@ -237,7 +237,7 @@ class Trainer:
         limit_threads(compute)
         limits = former_limits(former, self.start_from)
         if limits is not None:
-            self.data.limits = limits
+            self.data.take_limits(limits)
         network = first_network(self.config, self.start_from)
         self._learner = learner = Learner(network, self.config, compute)
         state = None if former is None else restore(former, learner, self.config)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -63,7 +63,7 @@ class TrainingStacks(QWidget):
         outer.addWidget(self._expander)
         dock.listen(self._session.stack_changed, self.show_stacks)
         dock.listen(self._session.added_changed, self.show_stacks)
-        dock.follow(self.show_stacks, "pixel_size")
+        dock.follow(self.show_stacks, "pixel_size", "intensity")
         BoundControls(dock).add(
             self.common,
             "pixel_size",
@@ -97,7 +97,7 @@ class TrainingStacks(QWidget):
         common = session.config.pixel_size is not None
         self.common.setVisible(common or pixel_sizes_differ(stacks))
         self.sizes.say(self._say_sizes(stacks))
-        self.problem.say(_misfit(stacks))
+        self.problem.say(_misfit(stacks, session.config.intensity))
 
     def _can_add(self) -> bool:
         session = self._session
@@ -146,11 +146,11 @@ def _say_size(stack: Stack) -> str:
     return f"{stack.pixel_size[1]:.3g} {SYMBOLS.get(unit, unit)}"
 
 
-def _misfit(stacks: tuple[Stack, ...]) -> str:
+def _misfit(stacks: tuple[Stack, ...], intensity: Literal["stack", "image"]) -> str:
     if len(stacks) < 2:
         return ""
     try:
-        check_alike(stacks)
+        check_alike(stacks, intensity)
     except InputError as error:
         return notices.sentence(error)
     return ""

@@ -27,6 +27,7 @@ from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.predict.object_panel import ObjectPanel
 from napari_unet.widgets.predict.predict_form import PredictForm
 from napari_unet.widgets.predict.prediction_layer import prediction_layer
+from napari_unet.widgets.predict.remarks import Remarks
 
 if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
@@ -38,12 +39,6 @@ NO_IMAGE = "Open an image first, for example under Data."
 NO_MODEL = "Train a model first, or choose a saved one."
 BUSY = "A prediction is running: cancel it below."
 TIP = "Predict in the background; finished tiles appear in the result layer."
-OFFERS = {
-    "": "",
-    "match pixels": ": Pixel size under Advanced matches them",
-    "measure grey values": ": Grey values under Advanced measures them anew",
-}
-"""What the dock says to an offer of `napari_unet.prediction.image_remarks`."""
 
 
 class PredictDock(Dock):
@@ -63,6 +58,7 @@ class PredictDock(Dock):
         self._source: Any = None  # the image layer that is being predicted
         self._begun = 0.0
         self._slices = self._done = self._total = 0
+        self._again = False  # as soon as this one is over
         self.form = PredictForm(self)
         self.form.changed.connect(self._check)
         self.column.addWidget(self.form)
@@ -88,7 +84,8 @@ class PredictDock(Dock):
         self.cancel.clicked.connect(self._on_cancel)
         self.running = Row(self.bar, self.cancel, stretch=0)
         self.running.hide()
-        self.notes = Note(role="warning")
+        self.notes = Remarks()
+        self.notes.wanted.connect(self._on_offer)
         self.objects = ObjectPanel(self)
         for widget in (
             self.start, self.problem, self.cost, self.running, self.line, self.notes, self.objects
@@ -198,7 +195,7 @@ class PredictDock(Dock):
         self.bar.setRange(0, 0)
         self.running.show()
         self.cancel.setEnabled(True)
-        self.notes.say("")
+        self.notes.clear()
         self.line.say("Preparing the network …")
 
     def _on_event(self, event: object) -> None:
@@ -207,8 +204,7 @@ class PredictDock(Dock):
             if self.session.model is not event.model:
                 self.session.model = event.model
         elif isinstance(event, Remarked):
-            offers = (f"{remark.text}{OFFERS[remark.offer]}." for remark in event.remarks)
-            self.notes.say(" ".join(text[0].upper() + text[1:] for text in offers))
+            self.notes.say_all(event.remarks)
         elif isinstance(event, Piece):
             self._on_piece(event)
         elif isinstance(event, ObjectPlane):
@@ -230,7 +226,7 @@ class PredictDock(Dock):
         self._result.write((..., *piece.index, piece.rows, piece.cols), piece.values)
         self._done, self._total = piece.done, piece.total
         if piece.note:
-            self.notes.say(f"{self.notes.text()} {piece.note}".strip())
+            self.notes.say(piece.note)
         self.bar.setRange(0, piece.total)
         self.bar.setValue(piece.done)
         known = piece.done < piece.total and isfinite(piece.seconds_left)
@@ -239,6 +235,15 @@ class PredictDock(Dock):
         if self._result.taken_away:
             # Nobody wants it any more.
             self._on_cancel()
+
+    def _on_offer(self, offer: str) -> None:
+        """Take what a remark offers, and predict again."""
+        self.form.take(offer)
+        self._again = self._worker is not None
+        if self._again:
+            self._on_cancel()
+        else:
+            self._on_start()
 
     def _on_drained(self) -> None:
         if self._result is not None:
@@ -278,6 +283,9 @@ class PredictDock(Dock):
         self.form.offer_models()
         self._check()
         self.problem.say(failed)
+        if self._again:
+            self._again = False
+            self._on_start()
 
     def _offer_objects(self) -> None:
         model, request, result = self.session.model, self._request, self._result

@@ -170,6 +170,10 @@ class PredictForm(QWidget):
             grey_values="image" if self.grey.isChecked() else "model",
         )
 
+    def take(self, offer: str) -> None:
+        """Ask for what `napari_unet.prediction.image_remarks` offers."""
+        {"match pixels": self.match, "measure grey values": self.grey}[offer].setChecked(True)
+
     # -- choosing ---------------------------------------------------------------------------
 
     def offer_models(self) -> None:
