@@ -70,6 +70,45 @@ def test_replayed_and_resumed_runs_have_the_same_weights(files):
     assert_same(weights(files / "run"), weights(files / "part"))
 
 
+def test_a_run_knows_its_image_and_classes_and_is_replayed_without_naming_them(files, capsys):
+    lines = [
+        {"step": 0, "slice": 0, "class": k, "points": [[5 + 15 * k, 5], [5 + 15 * k, 40]]}
+        for k in range(3)
+    ]
+    (files / "three.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    options = ["--strokes", files / "three.jsonl", "--classes", "background,cell,rim", *TINY]
+    assert train(files, "-o", files / "run", *options) == 0
+    replay = ["train", "--replay", str(files / "run"), "-o"]
+    assert main([*replay, str(files / "again")]) == 0
+    assert_same(weights(files / "run"), weights(files / "again"))
+    assert json.loads((files / "again" / "run.json").read_text())["labels"]["names"][2] == "rim"
+    assert train(files, "-o", files / "named", "--replay", files / "run") == 0
+    assert_same(weights(files / "run"), weights(files / "named"))
+    capsys.readouterr()
+    (files / "image.tif").rename(files / "elsewhere.tif")
+    assert main([*replay, str(files / "third")]) == 2
+    said = capsys.readouterr().err
+    assert "cannot be opened again" in said
+    assert "image.tif" in said
+    assert main(["train", str(files / "elsewhere.tif"), *replay[1:], str(files / "third")]) == 0
+    assert_same(weights(files / "run"), weights(files / "third"))
+
+
+def test_a_replay_on_another_image_is_refused(files, capsys):
+    assert train(files, "-o", files / "run", "--strokes", files / "strokes.jsonl", *TINY) == 0
+    image = tifffile.imread(files / "image.tif")
+    tifffile.imwrite(files / "image.tif", image + 1, imagej=True, metadata={"axes": "ZYX"})
+    capsys.readouterr()
+    assert main(["train", "--replay", str(files / "run"), "-o", str(files / "again")]) == 2
+    assert "are not those that run was painted on" in capsys.readouterr().err
+    assert not (files / "again" / "run.json").exists()
+
+
+def test_without_an_image_one_is_asked_for(files, capsys):
+    assert main(["train", "-o", str(files / "run")]) == 2
+    assert "name the IMAGE" in capsys.readouterr().err
+
+
 def test_what_is_no_painted_run_or_no_strokes_is_said(files, capsys):
     assert train(files, "-o", files / "run", "--replay", files) == 2
     assert "nothing was painted" in capsys.readouterr().err

@@ -22,6 +22,7 @@ from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Stack
 from napari_unet.training.events import Finished, Painted, Step, Waiting
 from napari_unet.training.journal import Edit, Journal
+from napari_unet.training.painted_run import PaintedRun
 from napari_unet.training.painting import Painting
 from napari_unet.training.strokes import Stroke
 from napari_unet.training.trainer import Trainer
@@ -183,6 +184,56 @@ def test_killed_and_resumed_equals_undisturbed(tmp_path, seed, stop):
     again = trainer_of(script(seed), tmp_path / "run", steps=30, resume=True)
     list(again.run())
     assert_same(weights_of(through), weights_of(again))
+
+
+LIVE = {2: (0, (4, 8, 4, 30), 1), 5: (1, (30, 36, 40, 48), 2), 17: (2, (10, 15, 8, 18), 2)}
+"""After a step: slice, box and value that somebody paints by hand."""
+
+KILLED_BY_HAND = """
+    import os, signal, sys
+    sys.path.insert(0, {tests!r})
+    from pathlib import Path
+    import torch
+    torch.set_num_threads(1)
+    from test_painted_training import by_hand, blank
+    from napari_unet.training.journal import Journal
+    from napari_unet.training.painting import Painting
+    painting = Painting([blank()], Journal(Path({run!r})), live=True)
+    for step in by_hand(painting, Path({run!r})):
+        if step == 13:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def by_hand(painting, folder, *, resume=False):
+    """Train while somebody paints; yields every step."""
+    if not resume:
+        for i, box, value in ((0, (23, 26, 4, 34), 1), (0, (10, 15, 8, 20), 2)):
+            painting.add(edit_of(i, box, value))
+    trainer = Trainer(painting.stacks, config(steps=30), folder, resume=resume, painting=painting)
+    for event in trainer.run():
+        if isinstance(event, Step):
+            yield event.step
+            if event.step in LIVE and not (resume and event.step < 13):
+                painting.add(edit_of(*LIVE[event.step]))
+    yield trainer
+
+
+def edit_of(i, box, value):
+    return Edit(0, i, box, np.full((box[1] - box[0], box[3] - box[2]), value, np.uint8))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_what_is_painted_by_hand_before_and_after_a_kill_gives_the_undisturbed_weights(tmp_path):
+    *_, through = by_hand(Painting([blank()], live=True), None)
+    code = KILLED_BY_HAND.format(tests=str(Path(__file__).parent), run=str(tmp_path / "run"))
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    painting = PaintedRun(tmp_path / "run").painting([blank().with_labels(None)], live=True)
+    *_, again = by_hand(painting, tmp_path / "run", resume=True)
+    assert_same(weights_of(through), weights_of(again))
+    assert_same(through.learner.shown.state_dict(), again.learner.shown.state_dict())
+    assert np.array_equal(through.painting.whole(0), again.painting.whole(0))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -165,3 +165,20 @@ def test_what_differs_is_the_edit():
     assert painting.difference(0, 1, labels).box == (3, 4, 4, 5)
     assert painting.wait(0)
     assert not painting.wait(0)
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("zyx", (3, 12, 16)), ("tczyx", (2, 2, 3, 12, 16))])
+def test_all_that_was_painted_has_the_axes_of_the_stack(axes, shape):
+    painting = Painting([stack(axes, shape)], script=[Stroke(0, 1, 1, ((5, 5),), 3)])
+    painting.begin(0)
+    painting.due(0)
+    painting.add(edit(2, slice_index=2))
+    whole = painting.whole(0)
+    assert whole.shape == tuple(n for n, a in zip(shape, axes) if a != "c")
+    planes = whole.reshape(-1, 12, 16)
+    assert planes[1, 5, 5] == 2  # of the script
+    assert np.count_nonzero(planes[1]) == 9
+    assert (planes[2, 2:4, 3:6] == 2).all()  # by hand, not yet in effect
+    assert not painting.stacks[0].label_plane(2).any()
+    whole[:] = 0
+    assert painting.drawn(0, 2).any()

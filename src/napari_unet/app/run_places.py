@@ -9,8 +9,18 @@ from pathlib import Path
 from napari_unet.base.errors import CheckpointError
 from napari_unet.base.places import documents_folder, home_folder
 from napari_unet.base.regular_files import is_regular, opened
+from napari_unet.training.journal import FILE_NAME as JOURNAL
 
-__all__ = ["from_home", "interrupted_runs", "new_run", "recent_runs", "runs_folder", "short_path"]
+__all__ = [
+    "from_home",
+    "interrupted_runs",
+    "is_painted",
+    "new_run",
+    "painted_runs",
+    "recent_runs",
+    "runs_folder",
+    "short_path",
+]
 
 
 def runs_folder() -> Path:
@@ -62,8 +72,18 @@ def recent_runs(folder: Path | None = None, n: int = 12) -> list[Path]:
 
 
 def interrupted_runs(folder: Path | None = None) -> list[Path]:
-    """Return the recent runs that can be resumed: begun, saved, and not finished."""
-    return [path for path in recent_runs(folder) if _is_resumable(path)]
+    """Return the recent runs that can be resumed: begun, saved, not finished, not painted into."""
+    return [path for path in recent_runs(folder) if not is_painted(path) and _is_resumable(path)]
+
+
+def painted_runs(folder: Path | None = None) -> list[Path]:
+    """Return the recent runs that were painted into, and can be painted into again."""
+    return [path for path in recent_runs(folder) if is_painted(path)]
+
+
+def is_painted(run: Path) -> bool:
+    """Tell whether a run was painted into."""
+    return is_regular(run / JOURNAL)
 
 
 def _is_resumable(run: Path) -> bool:

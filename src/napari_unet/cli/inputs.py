@@ -43,9 +43,9 @@ def add_image_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser)
 
 
-def add_stack_arguments(parser: argparse.ArgumentParser) -> None:
+def add_stack_arguments(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """Declare the image and the labels that a command reads."""
-    parser.add_argument("image", metavar="IMAGE", help=IMAGE_HELP)
+    parser.add_argument("image", metavar="IMAGE", nargs="?" if optional else None, help=IMAGE_HELP)
     parser.add_argument(
         "labels",
         metavar="LABELS",

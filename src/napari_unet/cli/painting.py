@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import InputError
+from napari_unet.cli.inputs import open_training_stacks
+from napari_unet.cli.progress import say
 
 if TYPE_CHECKING:
     import argparse
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.training.painting import Painting
 
-__all__ = ["add_painting", "is_painted", "painting_of"]
+__all__ = ["add_painting", "is_painted", "open_to_train", "painting_of"]
 
 
 def add_painting(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +34,8 @@ def add_painting(parser: argparse.ArgumentParser) -> None:
         "--replay",
         metavar="RUN",
         type=Path,
-        help="train on IMAGE as in RUN, every stroke at its step: the same weights",
+        help="train as in RUN, every stroke at its step: the same weights; IMAGE may be left out "
+        "where the file is still there",
     )
 
 
@@ -42,6 +45,29 @@ def is_painted(args: argparse.Namespace) -> bool:
 
     resumed = args.resume and (args.output / FILE_NAME).is_file()
     return args.strokes is not None or args.replay is not None or resumed
+
+
+def open_to_train(args: argparse.Namespace) -> tuple[Stack, ...]:
+    """Open what is trained on: IMAGE, or what a painted run that is told of was painted on.
+
+    Raises
+    ------
+    InputError
+        Neither is there, or IMAGE is not what that run was painted on.
+    """
+    from napari_unet.training.painted_run import PaintedRun
+
+    run = None
+    if args.replay is not None or (is_painted(args) and args.resume):
+        run = PaintedRun(args.output if args.resume else args.replay)
+    if args.image is not None:
+        stacks = open_training_stacks(args, paintable=is_painted(args))
+        return stacks if run is None else run.blank(stacks)
+    if run is None:
+        raise InputError("name the IMAGE to train on: a file, a folder or a data set.")
+    stacks = run.blank(run.open_images())
+    say(f"on {', '.join(source.image for source in run.sources)}")
+    return stacks
 
 
 def painting_of(args: argparse.Namespace, stacks: Sequence[Stack]) -> Painting | None:
@@ -54,14 +80,10 @@ def painting_of(args: argparse.Namespace, stacks: Sequence[Stack]) -> Painting |
     """
     if not is_painted(args):
         return None
-    from napari_unet.training.journal import FILE_NAME, Journal
+    from napari_unet.training.journal import Journal
     from napari_unet.training.painting import Painting
     from napari_unet.training.strokes import read_strokes
 
-    if args.replay is not None and not (args.replay / FILE_NAME).is_file():
-        raise InputError(
-            f"nothing was painted in {args.replay}: name the folder of a run with a {FILE_NAME}."
-        )
     scheme = stacks[0].scheme
     assert scheme is not None  # stacks to train on have labels, or empty ones to paint in
     return Painting(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["places_read"]
 
 IMAGES = ("image", "labels", "prediction", "reference")
-MODELS = ("model", "start_from", "like")
+MODELS = ("model", "start_from", "like", "replay")
 OTHERS = ("data", "config")
 RUN_SUFFIXES = (".safetensors", ".pt", ".json", ".jsonl")
 

@@ -10,12 +10,8 @@ from typing import TYPE_CHECKING, Any
 from napari_unet.base.errors import DivergedError, InputError
 from napari_unet.base.output_guard import check_output_folder
 from napari_unet.base.quantities import count, duration, score
-from napari_unet.cli.inputs import (
-    add_several_arguments,
-    add_stack_arguments,
-    open_training_stacks,
-)
-from napari_unet.cli.painting import add_painting, is_painted, painting_of
+from napari_unet.cli.inputs import add_several_arguments, add_stack_arguments
+from napari_unet.cli.painting import add_painting, is_painted, open_to_train, painting_of
 from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
     Bar,
@@ -63,7 +59,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         description="Train a network on an image and its labels, on folders of both that are "
         "paired by their names, or on a named data set.",
     )
-    add_stack_arguments(parser)
+    add_stack_arguments(parser, optional=True)
     add_several_arguments(parser)
     parser.add_argument(
         "-o", "--output", metavar="RUN", type=Path, required=True, help="folder of the run"
@@ -117,7 +113,7 @@ def add_training_settings(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; return where the run is and how good it became."""
     check_output_folder(args.output, places_read(args))
-    stacks = open_training_stacks(args, paintable=is_painted(args))
+    stacks = open_to_train(args)
     painting = painting_of(args, stacks)
     from napari_unet.training.run_folder import load_model
     from napari_unet.training.trainer import Trainer

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,7 @@ from napari_unet.datasets.download import (
 from napari_unet.datasets.isbi2012 import download_isbi, find_volume, open_isbi
 from napari_unet.datasets.synthetic import synthetic_stack
 from napari_unet.images.ctc_folder import Truth, is_ctc_folder, open_ctc, open_ctc_all
+from napari_unet.images.source import Source
 
 if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
@@ -281,10 +282,13 @@ def open(  # noqa: A001  (read as datasets.open)
     """
     one = _named(name)
     if not one.folder:
-        return synthetic_stack()
+        return replace(synthetic_stack(), source=Source(name))
     folder = path(name, data_dir) or fetch(name, progress)
     assert folder is not None  # only the synthetic stack has no folder
-    return open_ctc(folder, sequence, truth) if one.has_sequences else open_isbi(folder, subset)
+    if one.has_sequences:
+        stack = open_ctc(folder, sequence, truth)
+        return replace(stack, source=Source(name, sequence=sequence))
+    return replace(open_isbi(folder, subset), source=Source(name) if subset == "train" else None)
 
 
 def open_all(

@@ -20,6 +20,7 @@ from napari_unet.base.errors import DataSetError, InputError
 from napari_unet.images.image_file import read_image_file, read_label_file
 from napari_unet.images.pixels import LAZY_ABOVE
 from napari_unet.images.series import read_all, read_series
+from napari_unet.images.source import Source
 from napari_unet.images.stack import Stack
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def _open_one(sequence: _Sequence, truth: Truth | None, lazy_above: int) -> Stac
         axes,
         scale=(interval, pixel, pixel) if known else (),
         units=("minute", "micrometer", "micrometer") if known else (),
+        source=Source.of(sequence.root, sequence=sequence.number),
     )
     return stack if truth is None else _with_truth(stack, sequence, truth, lazy_above)
 

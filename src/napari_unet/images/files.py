@@ -18,6 +18,7 @@ from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_
 from napari_unet.images.label_values import refuse_blurred
 from napari_unet.images.ome_zarr import is_url, is_zarr, open_zarr
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels, reason
+from napari_unet.images.source import Source
 from napari_unet.images.tiff import write_labels
 from napari_unet.images.tiff_metadata import places_of
 
@@ -131,22 +132,25 @@ def open_images(
     for one in (path, labels):
         _look_for(one)
     _refuse_itself(path, labels)
+    source = Source.of(path, series, level, sequence)
     if is_series(path) and (labels is None or is_series(labels)):
         where = None
         if labels is not None:
             given = None if pairs is None else tuple((Path(a), Path(b)) for a, b in pairs)
             where = Labelling(Path(labels), scheme, given)
-        return open_folder(Path(path), where, axes=axes, lazy_above=lazy_above)
+        stacks = open_folder(Path(path), where, axes=axes, lazy_above=lazy_above)
+        return tuple(replace(one, source=source) for one in stacks)
     if is_series(path):
         (stack,) = open_folder(Path(path), axes=axes, lazy_above=lazy_above)
         pixels = None
     else:
         stack, pixels = _open_one(path, axes, level, series, sequence, truth, lazy_above)
     if labels is None:
-        return (stack,)
+        return (replace(stack, source=source),)
     read = read_labels(labels, lazy_above=lazy_above)
     chosen = None if annotated is None else tuple(annotated)
-    return (_with_labels(stack, pixels, read, scheme, chosen, stated=axes is not None),)
+    labelled = _with_labels(stack, pixels, read, scheme, chosen, stated=axes is not None)
+    return (replace(labelled, source=source),)
 
 
 def read_labels(

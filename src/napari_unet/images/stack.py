@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.images.source import Source
 
 __all__ = ["Intensity", "Stack", "from_multiscale", "guess_axes", "sample_blocks"]
 
@@ -65,6 +66,8 @@ class Stack:
     outside
         (slices, Y, X) bool: pixels that do not belong to the image, whatever they show; see
         `napari_unet.images.outside`. None: there are none.
+    source
+        How it was opened, where it was.
 
     Raises
     ------
@@ -84,6 +87,7 @@ class Stack:
     channel_names: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     outside: Any | None = None
+    source: Source | None = None
     _label_axes: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_unet.images.stack import Stack
 
-__all__ = ["Painting", "to_paint"]
+__all__ = ["Painting", "to_paint", "with_empty_labels"]
 
 
 class Painting:
@@ -204,6 +204,7 @@ class Painting:
             _paint(self._labels, edit)
         if not known:  # of another run's journal
             for edit in edits:
+                _paint(self._drawn, edit)
                 self.journal.add(edit)
         done = self.journal.in_effect + len(edits)
         self.journal.take_effect(Effect(step, done, right, self._strokes))
@@ -212,6 +213,11 @@ class Painting:
         """Return a slice with all that was painted so far, in effect or not: (Y, X)."""
         labels: NDArray[Any] = self._drawn[stack_index][slice_index].copy()
         return labels
+
+    def whole(self, stack_index: int) -> NDArray[Any]:
+        """Return a copy of all labels that were painted so far, with the axes of their stack."""
+        painted = self._drawn[stack_index]
+        return np.ascontiguousarray(_in_axes_of(self.stacks[stack_index], painted.copy()))
 
     def labels_before(self, edit: Edit) -> NDArray[Any]:
         """Return the labels of an edit's box as they are in effect: (h, w)."""
@@ -236,6 +242,7 @@ class Painting:
             edit = draw_stroke(stroke, pending[where], value)
             if edit is not None:
                 pending[where][edit.window] = edit.values
+                _paint(self._drawn, edit)
                 self.journal.add(edit)
 
     def _check(self, edits: Iterable[Edit]) -> None:
@@ -296,7 +303,27 @@ def to_paint(stack: Stack, names: Sequence[str] = ("background", "foreground")) 
     """
     values = tuple(range(1, len(names) + 1))
     scheme = LabelScheme("classes", "sparse", values, tuple(names))
-    return stack.with_labels(_in_axes_of(stack, _empty_labels(stack)), scheme)
+    return with_empty_labels(stack, scheme)
+
+
+def with_empty_labels(
+    stack: Stack,
+    scheme: LabelScheme,
+    dtype: np.dtype[Any] | type[np.generic] = np.uint16,
+    annotated: tuple[int, ...] | None = None,
+) -> Stack:
+    """Return a stack with labels of nothing but 0.
+
+    Parameters
+    ----------
+    stack
+        Its labels, if it has any, are left aside.
+    scheme, annotated
+        What the labels will mean, and in which slices.
+    dtype
+        Of the labels.
+    """
+    return stack.with_labels(_in_axes_of(stack, _zeros(stack, dtype)), scheme, annotated)
 
 
 def _paint(labels: Sequence[NDArray[Any]], edit: Edit) -> None:
@@ -304,9 +331,12 @@ def _paint(labels: Sequence[NDArray[Any]], edit: Edit) -> None:
 
 
 def _empty_labels(stack: Stack) -> NDArray[Any]:
-    """(N, Y, X) zeros; memory is taken only where something is painted."""
     large = stack.labels is not None and np.dtype(stack.labels.dtype).itemsize > 2
-    dtype = np.int32 if large else np.uint16
+    return _zeros(stack, np.int32 if large else np.uint16)
+
+
+def _zeros(stack: Stack, dtype: np.dtype[Any] | type[np.generic]) -> NDArray[Any]:
+    """(N, Y, X); memory is taken only where something is painted."""
     return np.zeros((stack.n_slices, *stack.plane_shape), dtype)
 
 

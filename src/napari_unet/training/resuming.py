@@ -78,12 +78,18 @@ def check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) -
             "resume it with its own, or begin a new run"
         )
         raise CheckpointError(msg)
-    if description.get("data") != _as_json([stack.fingerprint() for stack in stacks]):
+    recorded_data = [_without_name(one) for one in description.get("data", ())]
+    if recorded_data != [_without_name(_as_json(stack.fingerprint())) for stack in stacks]:
         msg = (
             f"the run in {folder.path} was made with other images or labels: open the same "
             "stack, or begin a new run that starts from its model"
         )
         raise CheckpointError(msg)
+
+
+def _without_name(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is called otherwise, as a layer may be, is the same all the same."""
+    return {key: value for key, value in data.items() if key != "name"}
 
 
 def _changed(before: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
@@ -161,6 +167,7 @@ def described(data: TrainingData, compute: Compute, start_from: TrainedModel | N
         "name": data.given[0].name,
         "config": data.config.to_dict(),
         "data": [stack.fingerprint() for stack in data.given],
+        "sources": [None if one.source is None else one.source.to_dict() for one in data.given],
         "compute": compute.to_dict(),
         "intensity": data.limits.to_dict(),
         "labels": data.scheme.to_dict(),

@@ -68,6 +68,7 @@ class Description(TypedDict, total=False):
     name: str
     config: dict[str, Any]
     data: list[DataDescription]
+    sources: list[dict[str, Any] | None]
     compute: ComputeDescription
     intensity: dict[str, Any]
     labels: dict[str, Any]

@@ -86,7 +86,7 @@ def told(layer: Layer, fact: str, default: Any = None) -> Any:
     fact
         "axes" (str), "scheme" (dict), "annotated" (list of int), "slice" (list of int: the
         leading index of labels without leading axes), "class_names" (dict), "output" (what the
-        values of a prediction are), "file" (str).
+        values of a prediction are), "source" (dict: how it was opened).
     default
         Returned where it is not known.
     """

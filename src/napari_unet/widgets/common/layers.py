@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.images.source import Source
 from napari_unet.images.stack import Stack, from_multiscale, guess_axes
 from napari_unet.widgets.common.layer_facts import tell, told
 
@@ -101,6 +102,7 @@ def stack_from_layers(
         "translate": tuple(float(image.translate[k]) for k in spatial),
         "units": tuple(str(image.units[k]) for k in spatial),
         "annotated": annotated,
+        "source": _source(image, level),
     }
     array: Any = None if labels is None else labels.data
     if labels is not None and labels.multiscale:
@@ -113,6 +115,15 @@ def stack_from_layers(
             image.name, levels, axes, level=level, labels=array, scheme=scheme, **described
         )
     return Stack(image.name, image.data, axes, labels=array, scheme=scheme, **described)
+
+
+def _source(image: Image, level: int) -> Source | None:
+    """How the layer was opened, as far as anybody knows."""
+    known = told(image, "source")
+    if known is not None:
+        return Source.from_dict(known)
+    path = image.source.path
+    return None if path is None else Source.of(path, level=level)
 
 
 def _few_planes(array: Any, image: Image, axes: str) -> Any:

@@ -64,7 +64,8 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     shown = axes[:-1] if rgb else axes
     image = _spacing([by_axis.get(a, (1.0, 0.0, "pixel")) for a in shown])
     image |= {"name": stack.name, "axis_labels": tuple(shown), "rgb": rgb}
-    image["metadata"] = as_metadata(axes=axes)
+    source = None if stack.source is None else stack.source.to_dict()
+    image["metadata"] = as_metadata(axes=axes, source=source)
     layers: list[LayerData] = [(pixels, image, "image")]
     if stack.labels is not None and stack.scheme is not None:
         layers.append(labels_layer(stack, f"{stack.name} labels"))

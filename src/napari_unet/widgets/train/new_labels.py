@@ -8,18 +8,21 @@ import numpy as np
 from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.training.painting import to_paint
-from napari_unet.widgets.common.layer_facts import tell
+from napari_unet.widgets.common.layer_facts import tell, told
 from napari_unet.widgets.common.layer_stack import LayerStack
+from napari_unet.widgets.common.layers import default_level
 from napari_unet.widgets.common.result_layers import placement
 
 if TYPE_CHECKING:
     from napari.layers import Image
+    from numpy.typing import NDArray
 
     from napari_unet.app.session import Session
     from napari_unet.images.stack import Stack
 
-__all__ = ["COLOURS", "new_labels"]
+__all__ = ["COLOURS", "begin_to_paint", "labels_to_paint", "new_labels"]
 
 COLOURS = ("#56b4e9", "#e69f00", "#f0e442", "#0072b2", "#d55e00")
 """Of background and classes in turn: told apart by everybody (Okabe and Ito)."""
@@ -48,23 +51,52 @@ def new_labels(
     names
         Of the classes, background first.
     """
-    scheme = to_paint(stack, names).scheme
-    assert scheme is not None
     axes = stack.axes.replace("c", "")
     shape = [stack.image.shape[stack.axes.index(axis)] for axis in axes]
-    name = f"{image.name} labels"
-    layer = Labels(np.zeros(shape, np.uint8), name=name, **placement(stack, image))
-    colours = [COLOURS[k % len(COLOURS)] for k in range(len(names))]
-    shown: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
-    shown |= dict(zip(scheme.values, colours))
-    layer.colormap = DirectLabelColormap(color_dict=shown)
+    layer = labels_to_paint(to_paint(stack, names), image, np.zeros(shape, np.uint8))
+    begin_to_paint(viewer, session, stack, image, layer)
+    return layer
+
+
+def labels_to_paint(stack: Stack, image: Image, values: NDArray[Any], name: str = "") -> Labels:
+    """Return a layer that lies exactly on an image, with named and coloured classes.
+
+    Parameters
+    ----------
+    stack
+        Says what label values mean, and which slices have labels.
+    image
+        The layer of the image.
+    values
+        The labels, with the axes of the stack but for channels; the layer's from now on.
+    name
+        Of the layer; that of the image and "labels" by default.
+    """
+    scheme = stack.scheme
+    assert scheme is not None
+    layer = Labels(values, name=name or f"{image.name} labels", **placement(stack, image))
+    if scheme.kind == "classes":
+        shown: dict[int | None, Any] = {None: "transparent", 0: "transparent"}
+        for k, (value, colour) in enumerate(zip(scheme.values, scheme.colours)):
+            shown[value] = colour or COLOURS[k % len(COLOURS)]
+        layer.colormap = DirectLabelColormap(color_dict=shown)
     layer.features = {"index": list(scheme.values), "name": list(scheme.names)}
     layer.opacity = 0.8
-    tell(layer, scheme=scheme.to_dict())
-    viewer.add_layer(layer)
-    session.use(LayerStack(image, layer, axes=stack.axes, scheme=scheme))
+    annotated = None if stack.annotated is None else list(stack.annotated)
+    tell(layer, scheme=scheme.to_dict(), annotated=annotated)
+    return layer
+
+
+def begin_to_paint(
+    viewer: Any, session: Session, stack: Stack, image: Image, layer: Labels
+) -> None:
+    """Show labels, choose them, and take up the brush; parameters as of `new_labels`."""
+    scheme = LabelScheme.from_dict(told(layer, "scheme"))
+    if layer not in viewer.layers:
+        viewer.add_layer(layer)
+    level = default_level(image, layer)
+    session.use(LayerStack(image, layer, axes=stack.axes, scheme=scheme, level=level))
     viewer.layers.selection.active = layer
     layer.brush_size = int(np.clip(BRUSH * min(stack.plane_shape), SMALLEST, LARGEST))
     layer.selected_label = scheme.values[1]
     layer.mode = "paint"
-    return layer

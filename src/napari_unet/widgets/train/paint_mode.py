@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
@@ -11,17 +13,19 @@ from qtpy.QtWidgets import QWidget
 
 from napari_unet.app.run_places import new_run
 from napari_unet.app.training_job import TrainingRequest
-from napari_unet.base.errors import UNetError
 from napari_unet.config.presets import choose_preset
 from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.notices import show_error
+from napari_unet.widgets.common.worker import Worker, once, stop_with_window
 from napari_unet.widgets.train.running import Training, outermost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_unet.app.session import Session
+    from napari_unet.images.stack import Stack
 
 __all__ = ["PaintMode", "paint_mode_of"]
 
@@ -47,6 +51,7 @@ class PaintMode(QObject):
         self._layer: Any = None
         self._painted: set[int] = set()
         self._begun: Training | None = None
+        self._is_reading = False
         self._begun_in: Callable[[], Any] = lambda: None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -70,15 +75,25 @@ class PaintMode(QObject):
         window
             Any widget in the viewer's window, with which a training ends.
         """
+        self._follow(window)
+        if self._stopped_here() is not None:
+            self._begin_soon()
+        elif self._layer is not None:
+            layer = self._layer
+            self._in_background(partial(_two_values, layer.data), partial(self._on_values, layer))
+
+    def _on_values(self, layer: Any, found: set[int]) -> None:
+        if layer is self._layer:
+            self._painted |= found
+            if len(self._painted) >= 2:
+                self._begin_soon()
+
+    def _follow(self, window: QWidget) -> None:
         self.rest()
         self.setParent(outermost(window))  # nothing begins in a window that is gone
         self._layer = layer = self._session.labels_layer
-        if layer is None:
-            return
-        layer.events.paint.connect(self._on_paint)
-        self._painted = _two_values(layer.data)
-        if len(self._painted) >= 2 or self._stopped_here() is not None:
-            self._begin_soon()
+        if layer is not None:
+            layer.events.paint.connect(self._on_paint)
 
     def rest(self) -> None:
         """Begin nothing by itself any more; a training that runs goes on."""
@@ -109,22 +124,60 @@ class PaintMode(QObject):
 
     def begin(self) -> None:
         """Begin a training that is painted into, on the current stack, or go on with it."""
-        session, window = self._session, self.parent()
-        stacks, running, viewer = session.stacks[:1], session.training, self._viewer()
-        if not stacks or not isinstance(window, QWidget) or None in (self._layer, viewer):
-            return
+        stacks, running = self._session.stacks[:1], self._session.training
         if running is not None and running.is_running:
             return
-        former = self._stopped_here()
-        folder = new_run(stacks[0].name, "paint") if former is None else former.request.run
-        try:
-            painting = Painting(stacks, Journal(folder), live=True)
-        except UNetError as error:
-            show_error(error)
+        if not stacks or self._layer is None or self._is_reading:
             return
-        config = choose_preset(session.config, "paint")
+        former = self._stopped_here()
+        folder = None if former is None else former.request.run
+        folder = folder or new_run(stacks[0].name, "paint")
+        self._is_reading = True
+        read = partial(_begun_painting, stacks, folder)
+        self._in_background(read, self._start).finished.connect(self._on_read)
+
+    def go_on(self, window: QWidget, painting: Painting, run: Path) -> None:
+        """Go on with an earlier run whose labels are the current ones.
+
+        Parameters
+        ----------
+        window
+            As for `watch`.
+        painting
+            All that was painted in that run.
+        run
+            Its folder, in which it goes on.
+        """
+        self._follow(window)
+        self._start(_Begun(painting, run))
+
+    def _in_background(self, read: Callable[[], Any], take: Callable[[Any], object]) -> Worker:
+        """Read labels as they are elsewhere: they may be of gigabytes."""
+        worker = Worker(once(read), period=SOON // 10)
+        worker.yielded.connect(take)
+        worker.errored.connect(show_error)
+        window = self.parent()
+        assert isinstance(window, QWidget)
+        stop_with_window(worker, window)
+        worker.start()
+        return worker
+
+    def _on_read(self) -> None:
+        self._is_reading = False
+
+    def _start(self, begun: _Begun) -> None:
+        session, window, viewer = self._session, self.parent(), self._viewer()
+        if viewer is None or not isinstance(window, QWidget):
+            return
+        if self._layer is None or self._layer is not session.labels_layer:
+            return  # it rests by now, or other labels were chosen
+        painting, folder = begun.painting, begun.run
         request = TrainingRequest(
-            painting.stacks, config, folder, former is not None, painting=painting
+            painting.stacks,
+            choose_preset(session.config, "paint"),
+            folder,
+            resume=(folder / "run.json").is_file(),
+            painting=painting,
         )
         training = Training(viewer, session, request, "Training while you paint")
         self._begun, self._begun_in = training, ref(self._layer)
@@ -142,6 +195,18 @@ class PaintMode(QObject):
         layer = None if training is None else training.live_layer
         if layer is not None:
             layer.visible = not layer.visible
+
+
+@dataclass(frozen=True, eq=False)
+class _Begun:
+    """What was painted so far, and the folder of its run."""
+
+    painting: Painting
+    run: Path
+
+
+def _begun_painting(stacks: tuple[Stack, ...], run: Path) -> _Begun:
+    return _Begun(Painting(stacks, Journal(run), live=True), run)
 
 
 def _two_values(labels: Any) -> set[int]:

@@ -1,4 +1,4 @@
-"""Where a training begins: random weights, the current model, or an interrupted run."""
+"""Where a training begins: random weights, the current model, or an earlier run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
-from napari_unet.app.run_places import from_home, interrupted_runs, runs_folder
+from napari_unet.app.run_places import from_home, interrupted_runs, painted_runs, runs_folder
 from napari_unet.widgets.common.form import Combo, Row, button, set_tip
 
 if TYPE_CHECKING:
@@ -20,9 +20,10 @@ __all__ = ["RunPlace", "StartFrom"]
 
 TIP = (
     "Random weights: learn from nothing. The current model: go on from what it knows, for "
-    "example after correcting labels. An interrupted run: exactly where it stopped."
+    "example after correcting labels. An interrupted run: exactly where it stopped. A painted run: "
+    "with all that was painted, as it was."
 )
-MODEL = "model"
+MODEL, PAINTED = "model", "painted"
 
 
 class StartFrom(Combo):
@@ -46,6 +47,7 @@ class StartFrom(Combo):
             step = model.run.get("step")
             options.append(("current model" + (f", step {step:,}" if step else ""), MODEL))
         options += [(f"interrupted run {run.name}", run) for run in interrupted_runs(place)]
+        options += [(f"painted run {run.name}", (PAINTED, run)) for run in painted_runs(place)]
         self.set_options(options)
 
     def remark(self, config: TrainConfig) -> str:
@@ -70,6 +72,11 @@ class StartFrom(Combo):
     def run(self) -> Path | None:
         """The interrupted run to go on with."""
         return self.value if isinstance(self.value, Path) else None
+
+    @property
+    def painted(self) -> Path | None:
+        """The painted run to go on painting in."""
+        return self.value[1] if isinstance(self.value, tuple) else None
 
     @property
     def model(self) -> TrainedModel | None:

@@ -16,6 +16,7 @@ from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.form import Expander, Note, set_tip
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
+from napari_unet.widgets.train.go_on_painting import GoOnPainting
 from napari_unet.widgets.train.newer_labels import NewerLabels
 from napari_unet.widgets.train.paint_start import PaintStart
 from napari_unet.widgets.train.run_control import RunControl
@@ -69,6 +70,9 @@ class TrainDock(Dock):
         self.settings = Expander("Settings of this training", self.form)
         set_tip(self.settings.toggle, "Look at the settings it was begun with.")
         self.paint = PaintStart(self)
+        self.go_on = GoOnPainting(self)
+        self.go_on.looked.connect(self._on_looked)
+        self.go_on.failed.connect(self._on_failed)
         for widget in (self.paint, self.settings, self.control, self.progress):
             self.column.addWidget(widget)
         self.listen(self.session.stack_changed, self._on_stack)
@@ -113,6 +117,9 @@ class TrainDock(Dock):
         """Say what the button will do and cost, or why it cannot."""
         if self._training is not None and self._training.is_running:
             return
+        if self.start_from.painted is not None:
+            self.go_on.look(self.start_from.painted)
+            return
         if not self.session.stacks:
             self.control.refuse(NO_STACK if self.session.stack is None else NO_LABELS)
             return
@@ -133,6 +140,19 @@ class TrainDock(Dock):
         else:
             self.control.cost.show_cost(data)
         self.kept.say(self.start_from.remark(self.session.config))
+
+    def _on_looked(self, refusal: str) -> None:
+        """Say what going on painting will do, or why it cannot."""
+        run = self.start_from.painted
+        if run is None or (self._training is not None and self._training.is_running):
+            return
+        self.kept.say("")
+        if refusal:
+            self.control.refuse(refusal, wrong=True)
+            return
+        self.control.problem.say("")
+        self.control.start.allow(None, f"Go on painting {run.name}")
+        self.control.cost.say("With all that was painted, and where its training stopped.")
 
     def _title(self, data: TrainingData) -> str:
         """What the button will do."""
@@ -156,9 +176,12 @@ class TrainDock(Dock):
     # -- a training -------------------------------------------------------------------------
 
     def _on_start(self) -> None:
+        self.control.cost.abandon()
+        if self.start_from.painted is not None:
+            self.go_on.begin(self.start_from.painted)
+            return
         if not self.session.stacks:
             return
-        self.control.cost.abandon()
         title = self.control.start.full_text.replace("Train", "Training", 1)
         training = Training(self.viewer, self.session, self._request(), title)
         training.config = None if self._data is None else self._data.config
