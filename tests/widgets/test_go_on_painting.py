@@ -16,7 +16,6 @@ from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting, to_paint
 from napari_unet.training.strokes import Stroke
 from napari_unet.training.trainer import Trainer
-from napari_unet.widgets.common.class_look import class_colours
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.train.new_labels import COLOURS
 from napari_unet.widgets.train.train_dock import TrainDock
