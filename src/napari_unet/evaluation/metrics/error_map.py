@@ -53,6 +53,13 @@ class SegmentationError:
     reference_ids: tuple[int, ...]
     predicted_ids: tuple[int, ...]
 
+    @property
+    def surround(self) -> tuple[int, int, int, int]:
+        """A square to look at: y0, y1, x0, x1 in px, in the middle of which the error is."""
+        half = round(0.75 * self.severity**0.5)
+        y, x = map(round, self.position)
+        return y - half, y + half + 1, x - half, x + half + 1
+
 
 @dataclass(frozen=True, eq=False)
 class ErrorMap:

@@ -45,6 +45,7 @@ Kind = Literal[
     "validation",
     "guard",
     "tiles",
+    "place",
 ]
 
 

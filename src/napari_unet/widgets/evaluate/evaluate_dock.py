@@ -38,6 +38,7 @@ from napari_unet.widgets.common.form import (
 from napari_unet.widgets.common.layer_combo import LayerCombo
 from napari_unet.widgets.common.layer_facts import told
 from napari_unet.widgets.common.notices import sentence, show_error
+from napari_unet.widgets.common.spotlight import spotlight, spotlight_off
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.evaluate.error_layer import ErrorLayer
 from napari_unet.widgets.evaluate.error_list import ErrorList
@@ -99,6 +100,10 @@ class EvaluateDock(Dock):
         self.listen(self.viewer.layers.events.inserted, self._on_inserted)
         self.listen(self.viewer.layers.events.removed, self._check)
         self._on_stack()
+
+    def on_shut(self) -> None:
+        """Take away what only clicks in here move."""
+        spotlight_off(self.viewer)
 
     # -- controls ---------------------------------------------------------------------------
 
@@ -255,6 +260,7 @@ class EvaluateDock(Dock):
         compared = (self.prediction.value, self.reference.value)
         self.scores.read_from = [layer.source.path for layer in compared if layer.source.path]
         self.curves.clear()
+        spotlight_off(self.viewer)
         for note in (self.reason, self.line):
             note.say("")
         self.start.allow(BUSY)
@@ -394,15 +400,9 @@ class EvaluateDock(Dock):
                 self.viewer.dims.set_point(self.viewer.dims.ndim - len(first) + axis, first[axis])
 
     def _go_to(self, index: tuple[int, ...], error: SegmentationError) -> None:
-        """Show the slice of an error, with the error in the middle."""
-        if self._source is None:
-            return
-        point = self._source.data_to_world((*index, *error.position))
-        shown = self.viewer.dims.ndim
-        for axis, value in enumerate(point[:-2]):
-            self.viewer.dims.set_point(shown - len(point) + axis, value)
-        scene = getattr(self.viewer, "scene", self.viewer)  # napari before 0.9 has no scene
-        scene.camera.center = (0.0, *point[-2:])
+        """Zoom in on an error."""
+        if self._source is not None and self._source in self.viewer.layers:
+            spotlight(self.viewer, self._source, index, error.surround)
 
 
 def _with_scheme(request: EvaluationRequest, annotation: Any) -> EvaluationRequest:

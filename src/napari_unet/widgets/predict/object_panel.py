@@ -17,6 +17,7 @@ from napari_unet.images.tiff import write_labels
 from napari_unet.widgets.common.form import Form, Heading, Note, Row, SliderField, button
 from napari_unet.widgets.common.latest import Latest
 from napari_unet.widgets.common.notices import sentence
+from napari_unet.widgets.common.spotlight import go_to
 from napari_unet.widgets.predict.object_list import ObjectList
 
 if TYPE_CHECKING:
@@ -148,11 +149,7 @@ class ObjectPanel(QWidget):
         columns, layer, viewer = self._found.table.columns, self._result.layer, self._dock.viewer
         index = [int(columns[axis][row]) for axis in self._found.stack.leading_axes]
         centre = [float(columns[f"centroid {axis} (px)"][row]) for axis in "yx"]
-        point = layer.data_to_world((*index, *centre))
-        for axis, value in enumerate(point[:-2]):
-            viewer.dims.set_point(viewer.dims.ndim - len(point) + axis, value)
-        scene = getattr(viewer, "scene", viewer)  # napari before 0.9 has no scene
-        scene.camera.center = (0.0, *point[-2:])
+        go_to(viewer, layer, (*index, *centre))
         with layer.events.selected_label.blocker(self._on_label):
             layer.selected_label = int(columns["id"][row])
 
