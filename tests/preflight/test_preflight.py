@@ -188,7 +188,10 @@ def test_not_finite_values_are_an_error_that_names_the_slices(clean, value):
     image[1, 3, 4] = image[3, 9, 9] = value
     one = only(replace(clean, image=image), "finite")
     assert one.severity == "error"
-    assert "2 slices of 'discs' (1, 3) contain NaN or infinite pixels" in one.text
+    bad, fix = ("NaN", "take NaN as outside") if np.isnan(value) else ("infinite", None)
+    assert f"2 slices of 'discs' (1, 3) contain {bad} pixels" in one.text
+    assert one.fix == fix
+    assert ("outside" in one.text) == (bad == "NaN")
 
 
 def test_a_constant_image_is_an_error():

@@ -11,6 +11,7 @@ from napari_unet.annotation.splits import parse_slices, say_slices, split_stack
 from napari_unet.app.session import session_of
 from napari_unet.config.split import SplitConfig
 from napari_unet.preflight import Finding, touching_pairs
+from napari_unet.training.data import TrainingData
 from napari_unet.widgets.common.result_layers import show_result
 from napari_unet.widgets.data.data_dock import DataDock
 
@@ -190,6 +191,35 @@ def test_a_brush_stroke_on_a_slice_left_out_brings_it_in(dock, monkeypatch):
     dock.viewer.dims.set_current_step(0, 4)
     dock.labels.value.data_setitem((np.array([4, 4]), np.array([10, 11]), np.array([10, 11])), 1)
     until(lambda: dock.session.stack is not None and 4 in dock.session.stack.labelled_slices)
+
+
+def test_nan_in_an_image_can_be_taken_as_outside_with_a_click(model, cells, opened):
+    """A hole in the midst: refused until it is said to be outside, here for the whole session."""
+    image = cells[0].astype(np.float32)
+    image[2, 40:50, 40:60] = np.nan
+    model.add_image(image, name="holed")
+    model.add_labels(cells[1], name="truth")
+    dock = opened(model)
+    assert "1 slice of 'holed' (2) contains NaN pixels; take every NaN as outside" in texts(dock)
+    assert not dock.grey.nan.isHidden()
+    (press,) = dock.findings.buttons()
+    assert press.text() == "Take as outside"
+    press.click()
+    settled(dock)
+    assert dock.session.config.outside == dock.grey.nan.value == "all"
+    assert dock.findings.error == ""
+    assert "of its pixels are NaN and taken as outside" in texts(dock)
+    assert TrainingData(dock.session.stacks, dock.session.config).limits.high[0] < 256
+    dock.grey.nan.value = "border"
+    dock.grey.nan.chosen.emit("border")
+    settled(dock)
+    assert dock.session.config.outside == "border"
+    assert "contains NaN pixels" in texts(dock)
+
+
+def test_an_image_without_nan_is_not_asked_what_they_mean(dock):
+    assert dock.grey.nan.isHidden()
+    assert not dock.grey.limits.isHidden()
 
 
 def test_zero_can_mean_not_annotated(dock):
@@ -561,10 +591,10 @@ def test_the_grey_values_are_shown_with_their_limits(dock):
 
 def test_limits_of_every_slice_are_an_option_whose_consequence_is_explained(dock):
     assert dock.session.config.intensity == "stack"
-    dock.limits.value = "image"
-    dock.limits.chosen.emit("image")
+    dock.grey.limits.value = "image"
+    dock.grey.limits.chosen.emit("image")
     assert dock.session.config.intensity == "image"
-    tip = dock.limits.toolTip().replace("\n", " ")
+    tip = dock.grey.limits.toolTip().replace("\n", " ")
     assert "hides differences of brightness between slices" in tip
 
 

@@ -440,6 +440,25 @@ def test_an_image_of_other_grey_values_is_said_and_mended(dock):
     np.testing.assert_array_equal(found.data, dock.viewer.layers[-1].data)
 
 
+def test_holes_are_outside_as_in_the_settings_of_the_session(dock):
+    holed = dock.viewer.layers["cells"].data.astype(np.float32)
+    holed[1, 30:40, 30:40] = np.nan
+    dock.form.image.value = dock.viewer.add_image(holed, name="holed")
+    dock._check()
+    click(dock.start)
+    finish(dock)
+    assert "contains NaN pixels" in dock.problem.text()
+    dock.session.change(outside="all")
+    dock.form.choose_output("probabilities")
+    click(dock.start)
+    finish(dock)
+    assert dock.problem.text() == ""
+    found = dock.viewer.layers[-1].data
+    assert found.shape[-3:] == holed.shape
+    assert not found[..., 1, 30:40, 30:40].any()
+    assert np.count_nonzero(found[..., 1, :, :]) == found[..., 1, :, :].size * (1 - 100 / 96 / 112)
+
+
 def test_an_offer_is_taken_while_it_still_predicts(dock):
     layer = dock.viewer.layers["cells"]
     dock.form.image.value = dock.viewer.add_image(layer.data.astype(np.uint16) * 257, name="bright")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from napari_unet.config.outside import Outside
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.image_remarks import ImageRemark
@@ -53,6 +54,8 @@ class PredictionRequest:
         Zoom the image to the pixels that the model learnt from, and the result back.
     grey_values : {"model", "image"}
         Dark and bright as the model learnt them, or measured on this image.
+    outside : {"border", "all"}
+        Which pixels that are NaN lie outside of the image.
     """
 
     model: TrainedModel | Path
@@ -64,6 +67,7 @@ class PredictionRequest:
     mirror_average: bool = False
     match_pixels: bool = False
     grey_values: Literal["model", "image"] = "model"
+    outside: Outside = "border"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,7 @@ def prediction_job(
         differs from those that the model learnt from, in which way; then the pieces of the output,
         and after each whole plane of objects what they were made of, where memory holds it.
     """
+    from napari_unet.images.outside import mark_outside
     from napari_unet.network.choice import choose
     from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.prediction.predict import predict
@@ -109,9 +114,10 @@ def prediction_job(
         tile=request.tile, held=held, match_pixels=request.match_pixels,
     )  # fmt: skip
     yield ModelRead(model)
+    stack = mark_outside(request.stack, request.outside, slices=request.slices, lazy=True)
     remarks = image_remarks(
         model,
-        request.stack,
+        stack,
         slices=request.slices,
         match_pixels=request.match_pixels,
         grey_values=request.grey_values,
@@ -122,7 +128,7 @@ def prediction_job(
     compute = choose(request.device, model.network.config, purpose="predict", spare_cores=1)
     prediction = predict(
         model,
-        request.stack,
+        stack,
         slices=request.slices,
         tile=request.tile,
         compute=compute,

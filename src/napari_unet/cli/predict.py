@@ -216,8 +216,8 @@ def _predict_one(
     from napari_unet.prediction.object_table import TableMaker
 
     stack = mark_outside(stack, args.outside, lazy=True)
-    if stack.outside is not None:
-        say(f"{stack.name}: {say_outside(stack)}")
+    if said := say_outside(stack):
+        say(f"{stack.name}: {said}")
     match_pixels = args.pixel_size is not None
     for remark in image_remarks(
         model, stack, match_pixels=match_pixels, grey_values=args.intensity

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
     from napari_unet.annotation.splits import Split
     from napari_unet.images.stack import Stack
 
-__all__ = ["Block", "Intensity", "read_sample", "sample_blocks", "training_limits"]
+__all__ = [
+    "Block",
+    "Intensity",
+    "not_finite",
+    "read_sample",
+    "sample_blocks",
+    "training_limits",
+]
 
 Block: TypeAlias = tuple[int, slice, slice]
 
@@ -30,12 +37,6 @@ SAMPLE_PIXELS = 2**24  # read whole up to here (the EM stack has 7.9 million pix
 SAMPLE_SLICES = 16
 SAMPLE_BLOCK = 512  # px, side of the squares read from planes that are too large
 SAMPLE_GRID = 4  # squares per side of such a plane
-
-WAY_OUT = (
-    "take every NaN as outside of the image (--outside all), or replace them, for example with the "
-    "darkest value"
-)
-"""What to do about grey values that are not finite."""
 
 
 @dataclass(frozen=True)
@@ -296,10 +297,10 @@ def read_sample(stack: Stack, blocks: Iterator[Block], split: Split | None = Non
     for i, rows, cols in blocks:
         part = stack.image_crop(i, rows, cols)
         if part.dtype.kind == "f" and not np.isfinite(part).all():
-            bad = "NaN" if np.isnan(part).any() else "infinite"
+            bad, way_out = not_finite(part)
             raise InputError(
                 f"expected finite grey values, but slice {i} of {stack.name!r} contains {bad} "
-                f"pixels: {WAY_OUT}."
+                f"pixels: {way_out}."
             )
         hidden = None if split is None else split.hidden(rows, cols)
         outside = stack.outside_crop(i, rows, cols)
@@ -311,6 +312,15 @@ def read_sample(stack: Stack, blocks: Iterator[Block], split: Split | None = Non
                 seen[hidden] = False
             parts.append(part[:, seen])
     return np.concatenate(parts, axis=1)
+
+
+def not_finite(values: NDArray[Any]) -> tuple[str, str]:
+    """Say what grey values hold that is not finite, and what to do about it."""
+    replacing = "replace them, for example with the darkest value"
+    if not np.isnan(values).any():
+        return "infinite", replacing
+    outside = "take every NaN as outside of the image (--outside all, or NaN pixels under Data)"
+    return "NaN", f"{outside}, or {replacing}"
 
 
 def _percentile_limits(

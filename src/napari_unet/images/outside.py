@@ -126,14 +126,18 @@ def fill_plane(
 
 
 def say_outside(stack: Stack) -> str:
-    """Return a sentence about what lies outside of a marked stack, from a bounded sample of it."""
+    """Say what lies outside of a stack, from a bounded sample of it; "" where nothing does."""
+    if stack.outside is None:
+        return ""
     counted = total = 0
     for block in sample_blocks(stack):
         crop = stack.outside_crop(*block)
         if crop is not None:
             counted, total = counted + int(crop.sum()), total + crop.size
+    if not counted:
+        return ""
     return (
-        f"{100 * counted / max(1, total):.2g} % of its pixels are NaN and taken as outside of the "
+        f"{100 * counted / total:.2g} % of its pixels are NaN and taken as outside of the "
         "image; they weigh nothing, and a prediction is 0 there."
     )
 

@@ -74,8 +74,7 @@ def find(
     yield Finding("info", describe_image(stack), check="size")
     yield from check_axes(stack)
     stack = mark_outside(stack, "border" if config is None else config.outside, lazy=True)
-    if stack.outside is not None:
-        text = say_outside(stack)
+    if text := say_outside(stack):
         yield Finding("info", text[0].upper() + text[1:], check="outside")
     sample = Sample(stack)
     if not sample.whole:

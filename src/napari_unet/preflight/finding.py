@@ -18,6 +18,7 @@ Fix = Literal[
     "read other axes",
     "give the image's pixel size",
     "give the file's pixel size",
+    "take NaN as outside",
 ]
 FIXES: dict[Fix, str] = {
     "make gaps": "Make gaps",
@@ -29,6 +30,7 @@ FIXES: dict[Fix, str] = {
     "read other axes": "Use them",
     "give the image's pixel size": "Give it",
     "give the file's pixel size": "Take it",
+    "take NaN as outside": "Take as outside",
 }
 """What can be put right, and what its button says."""
 
@@ -46,8 +48,8 @@ class Finding:
     text : str
         One sentence: what was found, what was expected, what to do.
     fix : str or None
-        What `apply_fix` can do about it. "zoom" is a setting of the training, the last
-        three are of what was opened.
+        What `apply_fix` can do about it. "zoom" and "take NaN as outside" are settings of the
+        training; axes and pixel sizes belong to what was opened.
     check : str
         Which check found it, for programs: "saturation", "touching", …
     zoom : float or None

@@ -53,9 +53,9 @@ def apply_fix(stack: Stack, fix: Fix) -> Stack:
         values = tuple(v for v in values if v != scheme.ignore)
         read = LabelScheme("classes", scheme.annotation, values=values, ignore=scheme.ignore)
         return replace(stack, scheme=replace(read, gap=scheme.gap))
-    if fix == "zoom":
+    if fix in ("zoom", "take NaN as outside"):
         raise InputError(
-            "a zoom leaves the stack as it is, it is a setting of the training: choose it there."
+            f"{fix!r} leaves the stack as it is, it is a setting of the training: choose it there."
         )
     if fix in ("read other axes", "give the image's pixel size", "give the file's pixel size"):
         raise InputError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.base.quantities import count
-from napari_unet.images.intensity import WAY_OUT
+from napari_unet.images.intensity import not_finite
 from napari_unet.images.stack import Intensity
 from napari_unet.preflight.finding import Finding, listed
 from napari_unet.preflight.sample import can_leave_out
@@ -107,16 +107,16 @@ def check_grey_values(sample: Sample, split: Split | None = None) -> Iterator[Fi
         When the whole image has one grey value.
     """
     parts: list[_Part] = []
-    broken: set[int] = set()
+    broken: dict[int, NDArray[Any]] = {}
     same = sample.stack.channels > 1
     for (i, _, _), values in sample.image_parts():
         if values.dtype.kind == "f" and not np.isfinite(values).all():
-            broken.add(i)
+            broken[i] = values[~np.isfinite(values)]
             continue
         same = same and bool((values[1:] == values[0]).all())
         parts += [_measure(i, c, plane) for c, plane in enumerate(values)]
     if broken:
-        yield _not_finite(sample.stack, sorted(broken))
+        yield _not_finite(sample.stack, broken)
         return
     intensity = Intensity.measure(sample.stack, split=split)
     yield Finding("info", describe_grey_values(intensity), check="grey")
@@ -142,11 +142,14 @@ def _measure(i: int, channel: int, values: NDArray[Any]) -> _Part:
     return _Part(i, channel, float(low), float(high), at_low, at_high, near, values.size)
 
 
-def _not_finite(stack: Stack, slices: list[int]) -> Finding:
+def _not_finite(stack: Stack, broken: dict[int, NDArray[Any]]) -> Finding:
+    slices = sorted(broken)
+    bad, way_out = not_finite(np.concatenate(list(broken.values())))
     return Finding(
         "error",
         f"{count(len(slices), 'slice')} of {stack.name!r} ({listed(slices)}) "
-        f"{'contains' if len(slices) == 1 else 'contain'} NaN or infinite pixels; {WAY_OUT}.",
+        f"{'contains' if len(slices) == 1 else 'contain'} {bad} pixels; {way_out}.",
+        "take NaN as outside" if bad == "NaN" else None,
         check="finite",
     )
 

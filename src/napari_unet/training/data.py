@@ -205,7 +205,7 @@ class TrainingData:
                     notes.append(f"{stack.name}: resampled from {old} to {new} pixels a slice.")
         read = self.__dict__.get("stacks", ())  # not for this alone
         notes += self._grey_notes(read)
-        notes += [f"{one.name}: {say_outside(one)}" for one in read if one.outside is not None]
+        notes += [f"{one.name}: {said}" for one in read if (said := say_outside(one))]
         return tuple(notes)
 
     def _grey_notes(self, read: Sequence[Stack]) -> Iterator[str]:

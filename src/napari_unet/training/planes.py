@@ -19,7 +19,7 @@ from napari_unet.annotation.labels import Target, read_target
 from napari_unet.annotation.object_distance import maps_of_window
 from napari_unet.annotation.weights import TOLERANCE, target_weights
 from napari_unet.base.errors import InputError
-from napari_unet.images.intensity import WAY_OUT
+from napari_unet.images.intensity import not_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,9 +77,10 @@ class SeenImages:
         if hidden is not None:
             crop[:, hidden[0], hidden[1]] = 0  # the grey value `low`
         if self.stack.dtype.kind == "f" and not np.isfinite(crop).all():
+            bad, way_out = not_finite(crop)
             raise InputError(
-                f"expected finite grey values, but slice {i} of {self.stack.name!r} contains NaN "
-                f"or infinite pixels: {WAY_OUT}."
+                f"expected finite grey values, but slice {i} of {self.stack.name!r} contains {bad} "
+                f"pixels: {way_out}."
             )
         return crop
 

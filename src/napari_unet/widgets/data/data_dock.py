@@ -13,10 +13,9 @@ from napari_unet.images.grey_values import GreyValues
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import Finding, apply_fix
 from napari_unet.widgets.common import notices
-from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.file_choice import FileChoice
-from napari_unet.widgets.common.form import Combo, Heading, Note
+from napari_unet.widgets.common.form import Heading, Note
 from napari_unet.widgets.common.layer_facts import tell
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import describe_levels, go_to_slice, shown_slice
@@ -28,6 +27,7 @@ from napari_unet.widgets.data.file_pixel_size import (
     with_lost_pixel_size,
 )
 from napari_unet.widgets.data.finding_list import FindingList
+from napari_unet.widgets.data.grey_limits import GreyLimits
 from napari_unet.widgets.data.grey_values import GreyHistogram
 from napari_unet.widgets.data.layer_choice import LayerChoice
 from napari_unet.widgets.data.sample_choice import SampleChoice
@@ -41,12 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DataDock"]
 
-LIMITS_TIP = (
-    "Which grey values become 0 and 1. Of the whole stack: the same for every slice, so that real "
-    "differences of brightness count; right for most images. Of every slice: measured anew on "
-    "each one, which evens out illumination that drifts, but hides differences of brightness "
-    "between slices, and an almost empty slice is stretched until its noise is bright."
-)
 NOTHING_OPEN = "Open a sample, or drag an image into the viewer."
 LOOK_PERIOD = 30  # ms between findings
 REPAINT_DELAY = 700  # ms after the last brush stroke until the labels are looked at anew
@@ -65,10 +59,7 @@ class DataDock(Dock):
             opener.opened.connect(self._on_opened)
         self.layers = LayerChoice(self)
         self.image, self.labels = self.layers.image, self.layers.labels
-        self.limits = Combo([("of the whole stack", "stack"), ("of every slice", "image")],
-                            LIMITS_TIP)  # fmt: skip
-        BoundControls(self).add(self.limits, "intensity")
-        self.layers.advanced.form.add("Limits", self.limits)
+        self.grey = GreyLimits(self, self.layers.advanced.form)
         self.paint = PaintStart(self)
         self.classes = ClassPanel()
         self.training_stacks = TrainingStacks(self)
@@ -99,7 +90,7 @@ class DataDock(Dock):
         self.classes.renamed.connect(self._on_class_look)
         self.findings.fix_wanted.connect(self._on_fix)
         self.listen(self.session.stack_changed, self._on_stack)
-        self.follow(self._on_split, "split", "network", "zoom")
+        self.follow(self._on_split, "split", "network", "zoom", "outside")
 
     def on_theme(self, colours: Colours) -> None:
         """Take over the theme's colours."""
@@ -220,6 +211,7 @@ class DataDock(Dock):
     def _on_look_over(self) -> None:
         if not self.is_looking:
             self.status.say("")
+            self.grey.show_for(self.findings.findings)
 
     # -- classes, limits and fixes ------------------------------------------------------------
 
@@ -247,6 +239,8 @@ class DataDock(Dock):
             give_pixel_size(self.image.value, stack.axes, finding)  # looks anew
         elif fix == "zoom":
             self.session.change(zoom=finding.zoom or 1.0)  # looks anew
+        elif fix == "take NaN as outside":
+            self.session.change(outside="all")  # looks anew
         elif fix == "make gaps":
             self.layers.gap.setChecked(True)  # looks anew
         elif fix == "give the image's pixel size":  # along the axes they have, the plane's last

@@ -213,8 +213,8 @@ class PredictDock(Dock):
     def _make_layer(self, model: Any) -> None:
         request = self._request
         assert request is not None
-        settings = (request.mirror_average, request.match_pixels, request.grey_values)
-        made_by = f"{model.identity()} {settings}"
+        grey = (request.grey_values, request.outside)
+        made_by = f"{model.identity()} {(request.mirror_average, request.match_pixels, *grey)}"
         if request.output.kind == "objects":
             made_by += f" {request.output}"
         self._result = prediction_layer(

@@ -168,6 +168,7 @@ class PredictForm(QWidget):
             mirror_average=self.mirrored.isChecked(),
             match_pixels=self.match.isChecked(),
             grey_values="image" if self.grey.isChecked() else "model",
+            outside=self._session.config.outside,
         )
 
     def take(self, offer: str) -> None:
