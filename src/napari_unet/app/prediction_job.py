@@ -13,7 +13,7 @@ from napari_unet.prediction.outputs import Output
 from napari_unet.prediction.pieces import extent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from napari_unet.config.outside import Outside
@@ -86,7 +86,7 @@ class Remarked:
 
 def prediction_job(
     request: PredictionRequest,
-) -> Iterator[ModelRead | Remarked | Piece | ObjectPlane]:
+) -> Generator[ModelRead | Remarked | Piece | ObjectPlane, None, None]:
     """Predict tile by tile.
 
     Parameters

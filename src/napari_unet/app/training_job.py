@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.app.between_steps import BetweenSteps
 from napari_unet.app.live_prediction import LivePrediction
 from napari_unet.base.errors import CheckpointError
 from napari_unet.training import events as told
@@ -112,6 +113,7 @@ class TrainingJob:
         self._request = request
         self._stop = Flag()
         self._trainer: Any = None
+        self._between_steps = BetweenSteps()
 
     def stop(self) -> None:
         """End the training after the present step; `Ended` brings the model."""
@@ -121,6 +123,17 @@ class TrainingJob:
         """Give the device's memory back; called in the worker's thread when it pauses."""
         if self._trainer is not None:
             self._trainer.release()
+
+    def current_model(self) -> TrainedModel | None:
+        """Return a copy of the network as it is now, from any thread but the training's.
+
+        None before the first step, and when all is over.
+        """
+        trainer = self._trainer
+        if trainer is None or not self.losses:
+            return None
+        model: TrainedModel = self._between_steps.look(trainer.snapshot)
+        return model
 
     def events(self) -> Iterator[Event | Piece | Ended]:
         """Train, and predict the slice being shown between the steps.
@@ -144,7 +157,7 @@ class TrainingJob:
         failure: CheckpointError | None = None
         try:
             try:
-                for event in events:
+                for event in self._between_steps.events(events):
                     started = True
                     self._remember(event)
                     yield event

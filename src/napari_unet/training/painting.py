@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_unet.images.stack import Stack
 
-__all__ = ["Painting", "to_paint", "with_empty_labels"]
+__all__ = ["Painting", "in_axes_of", "to_paint", "with_empty_labels"]
 
 
 class Painting:
@@ -71,7 +71,7 @@ class Painting:
         self._labels = [_empty_labels(stack) for stack in stacks]
         self._drawn = [_empty_labels(stack) for stack in stacks]  # with edits not yet in effect
         self.stacks = tuple(
-            stack.with_labels(_in_axes_of(stack, labels), stack.scheme, annotated=stack.annotated)
+            stack.with_labels(in_axes_of(stack, labels), stack.scheme, annotated=stack.annotated)
             for stack, labels in zip(stacks, self._labels)
         )
         self._script = deque(script)
@@ -217,7 +217,7 @@ class Painting:
     def whole(self, stack_index: int) -> NDArray[Any]:
         """Return a copy of all labels that were painted so far, with the axes of their stack."""
         painted = self._drawn[stack_index]
-        return np.ascontiguousarray(_in_axes_of(self.stacks[stack_index], painted.copy()))
+        return np.ascontiguousarray(in_axes_of(self.stacks[stack_index], painted.copy()))
 
     def labels_before(self, edit: Edit) -> NDArray[Any]:
         """Return the labels of an edit's box as they are in effect: (h, w)."""
@@ -323,7 +323,7 @@ def with_empty_labels(
     dtype
         Of the labels.
     """
-    return stack.with_labels(_in_axes_of(stack, _zeros(stack, dtype)), scheme, annotated)
+    return stack.with_labels(in_axes_of(stack, _zeros(stack, dtype)), scheme, annotated)
 
 
 def _paint(labels: Sequence[NDArray[Any]], edit: Edit) -> None:
@@ -340,8 +340,8 @@ def _zeros(stack: Stack, dtype: np.dtype[Any] | type[np.generic]) -> NDArray[Any
     return np.zeros((stack.n_slices, *stack.plane_shape), dtype)
 
 
-def _in_axes_of(stack: Stack, labels: NDArray[Any]) -> NDArray[Any]:
-    """A view of (N, Y, X) labels with the axes of the stack."""
+def in_axes_of(stack: Stack, labels: NDArray[Any]) -> NDArray[Any]:
+    """Return a view of (N, Y, X) labels with the axes of the stack but for channels."""
     order = stack.leading_axes + "yx"
     whole = labels.reshape(*stack.leading_shape, *stack.plane_shape)
     return whole.transpose([order.index(axis) for axis in stack.axes if axis != "c"])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject
 
 from napari_unet.annotation.labels import LabelScheme
+from napari_unet.app.labels_to_correct import labels_of
 from napari_unet.app.prediction_job import ModelRead, PredictionRequest, Remarked, prediction_job
 from napari_unet.app.run_places import recent_runs
 from napari_unet.app.session import session_of
@@ -198,7 +199,7 @@ def _to_labels(data: Any, scheme: LabelScheme) -> NDArray[Any]:
         return values.copy()
     several = values if scheme.n_classes > 2 else values[None]  # (K - 1, ..., Y, X)
     background = 1 - several.sum(0, keepdims=True)
-    return scheme.encode(np.concatenate([background, several]).argmax(0).astype(np.uint8))
+    return labels_of(np.concatenate([background, several]), scheme)
 
 
 def _add_labels(

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_unet.app.session import Session
     from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
 
 __all__ = ["PaintMode", "paint_mode_of"]
 
@@ -52,6 +53,7 @@ class PaintMode(QObject):
         self._painted: set[int] = set()
         self._begun: Training | None = None
         self._is_reading = False
+        self._model: TrainedModel | None = None  # whose weights the next training begins with
         self._begun_in: Callable[[], Any] = lambda: None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -151,6 +153,20 @@ class PaintMode(QObject):
         self._follow(window)
         self._start(_Begun(painting, run))
 
+    def begin_from(self, window: QWidget, model: TrainedModel | None) -> None:
+        """Begin a training of its own on the current labels, with the weights of a model.
+
+        Parameters
+        ----------
+        window
+            As for `watch`.
+        model
+            None: random weights.
+        """
+        self._follow(window)
+        self._begun, self._model = None, model
+        self.begin()
+
     def _in_background(self, read: Callable[[], Any], take: Callable[[Any], object]) -> Worker:
         """Read labels as they are elsewhere: they may be of gigabytes."""
         worker = Worker(once(read), period=SOON // 10)
@@ -177,8 +193,10 @@ class PaintMode(QObject):
             choose_preset(session.config, "paint"),
             folder,
             resume=(folder / "run.json").is_file(),
+            start_from=self._model,
             painting=painting,
         )
+        self._model = None
         training = Training(viewer, session, request, "Training while you paint")
         self._begun, self._begun_in = training, ref(self._layer)
         training.over.connect(self._on_over)

@@ -19,6 +19,7 @@ from napari_unet.widgets.common.worker import Worker, once
 from napari_unet.widgets.train.go_on_painting import GoOnPainting
 from napari_unet.widgets.train.newer_labels import NewerLabels
 from napari_unet.widgets.train.paint_start import PaintStart
+from napari_unet.widgets.train.predicted_labels import PredictedLabels
 from napari_unet.widgets.train.run_control import RunControl
 from napari_unet.widgets.train.running import Training
 from napari_unet.widgets.train.start_from import RunPlace, StartFrom
@@ -73,7 +74,8 @@ class TrainDock(Dock):
         self.go_on = GoOnPainting(self)
         self.go_on.looked.connect(self._on_looked)
         self.go_on.failed.connect(self._on_failed)
-        for widget in (self.paint, self.settings, self.control, self.progress):
+        self.predicted = PredictedLabels(self)
+        for widget in (self.paint, self.settings, self.control, self.progress, self.predicted):
             self.column.addWidget(widget)
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.added_changed, self._on_stack)
