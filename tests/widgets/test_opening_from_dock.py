@@ -56,6 +56,24 @@ def test_what_there_is_to_say_about_a_file_is_said(dock, tmp_path, monkeypatch):
     assert any("a grey image saved as colour" in one for one in said)
 
 
+def test_channels_in_files_of_their_own_are_opened_as_one_image(dock, tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for channel in (0, 1):
+        grey = np.random.default_rng(channel).integers(0, 255, (SIDE, SIDE), np.uint8)
+        tifffile.imwrite(tmp_path / "images" / f"case_000{channel}.tif", grey)
+    truth = np.zeros((SIDE, SIDE), np.uint8)
+    truth[8:20, 8:20] = 1
+    tifffile.imwrite(tmp_path / "labels" / "case.tif", truth)
+    dock.files.image.setText(str(tmp_path / "images"))
+    dock.files.labels.setText(str(tmp_path / "labels"))
+    dock.files.open.click()
+    settled(dock)
+    assert dock.session.stack.axes == "cyx"
+    assert dock.session.stack.channels == 2
+    np.testing.assert_array_equal(dock.session.stack.label_plane(0), truth)
+
+
 # -- samples --------------------------------------------------------------------------------
 
 

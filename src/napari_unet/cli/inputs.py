@@ -100,9 +100,9 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_image(args: argparse.Namespace) -> Stack:
-    """Open the IMAGE of a command line that takes one."""
-    return _only_one(open_images(args), args.image)
+def open_image(args: argparse.Namespace, channels: int | None = None) -> Stack:
+    """Open the IMAGE of a command line that takes one, of so many channels where they are known."""
+    return _only_one(open_images(args, channels), args.image)
 
 
 def _only_one(stacks: tuple[Stack, ...], path: str) -> Stack:
@@ -115,7 +115,7 @@ def _only_one(stacks: tuple[Stack, ...], path: str) -> Stack:
     return stacks[0]
 
 
-def open_images(args: argparse.Namespace) -> tuple[Stack, ...]:
+def open_images(args: argparse.Namespace, channels: int | None = None) -> tuple[Stack, ...]:
     """Open the IMAGE of a command line: a stack for each size of a folder of images."""
     from napari_unet.datasets import registry as datasets
     from napari_unet.images import files
@@ -124,7 +124,11 @@ def open_images(args: argparse.Namespace) -> tuple[Stack, ...]:
     if is_data_set(args.image):
         return (datasets.open(args.image, sequence=args.sequence or "01", progress=True),)
     stacks = files.open_images(
-        args.image, axes=args.axes, series=args.series, sequence=args.sequence
+        args.image,
+        axes=args.axes,
+        series=args.series,
+        sequence=args.sequence,
+        channels=channels,
     )
     for stack in stacks:
         _say_notes(stack)

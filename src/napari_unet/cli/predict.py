@@ -184,9 +184,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "device": args.device,
         "mirror_average": args.mirror_average,
     }
+    channels = model.network.config.in_channels
     if many:
-        return predict_folder(args, partial(_predict_one, args, model, options))
-    result, measured = _predict_one(args, model, options, open_image(args), args.output_file)
+        return predict_folder(args, channels, partial(_predict_one, args, model, options))
+    stack = open_image(args, channels)
+    result, measured = _predict_one(args, model, options, stack, args.output_file)
     return result | write_table(args, measured)
 
 

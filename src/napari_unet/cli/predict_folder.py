@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from napari_unet.images.channel_files import Member
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.object_table import ObjectTable
 
@@ -25,13 +26,15 @@ if TYPE_CHECKING:
 __all__ = ["predict_folder"]
 
 
-def predict_folder(args: argparse.Namespace, predict: Predict) -> dict[str, Any]:
+def predict_folder(args: argparse.Namespace, channels: int, predict: Predict) -> dict[str, Any]:
     """Predict all images of a folder; what cannot be read is said, and the others go on.
 
     Parameters
     ----------
     args
         With ``image``, the folder, and ``output_file``, where results go under the same names.
+    channels
+        Of the model: as many files may be the channels of one image, see `images.channel_files`.
     predict
         Predicts a stack into a file.
 
@@ -45,21 +48,20 @@ def predict_folder(args: argparse.Namespace, predict: Predict) -> dict[str, Any]
     InputError
         If there is no image, two would have one result, or none could be predicted.
     """
-    targets = _targets(args)
+    targets = _targets(args, channels)
     done: dict[str, Any] = {}
     failed: dict[str, str] = {}
     tables: dict[str, ObjectTable] = {}
-    for file, target in targets.items():
+    for member, target in targets.items():
+        name = member[0].name
         try:
-            one = copy.copy(args)
-            one.image = str(file)
-            done[file.name], table = predict(open_image(one), target)
+            done[name], table = predict(_open(args, member), target)
         except (UNetError, OSError) as error:
-            failed[file.name] = str(error)
-            say(f"{file.name} is left out: {error}")
+            failed[name] = str(error)
+            say(f"{name} is left out: {error}")
             continue
         if table is not None:
-            tables[file.name] = table
+            tables[name] = table
     if not done:
         raise InputError(
             f"none of {count(len(targets), 'file')} in {args.image} could be predicted; the first: "
@@ -75,18 +77,37 @@ def predict_folder(args: argparse.Namespace, predict: Predict) -> dict[str, Any]
     return result
 
 
-def _targets(args: argparse.Namespace) -> dict[Path, Path]:
+def _open(args: argparse.Namespace, member: Member) -> Stack:
+    from napari_unet.images.channel_files import read_member
+    from napari_unet.images.image_file import stack_of
+
+    if len(member) > 1:
+        return stack_of(read_member(member), args.axes)
+    one = copy.copy(args)
+    one.image = str(member[0])
+    return open_image(one)
+
+
+def _targets(args: argparse.Namespace, channels: int) -> dict[Member, Path]:
     """Return the images of the folder and their results, which may be written."""
+    from napari_unet.images.channel_files import cases_with
+    from napari_unet.images.pairing import CHANNEL
+
     folder = check_output_folder(args.output_file, [args.image])
     files = sorted(f for f in Path(args.image).iterdir() if not f.name.startswith("."))
     if not files:
         raise InputError(f"there is no image in {args.image}: name a folder with images.")
-    targets = {file: folder / f"{file.stem}.tif" for file in files}
-    by_target = {target: file for file, target in targets.items()}
-    for file, target in targets.items():
-        if by_target[target] != file:
+    members = (channels > 1 and cases_with(files, channels)) or [(file,) for file in files]
+    names = [
+        m[0].stem if len(m) == 1 else CHANNEL.sub("", m[0].stem.removesuffix(".ome"))
+        for m in members
+    ]
+    targets = {member: folder / f"{name}.tif" for member, name in zip(members, names)}
+    by_target = {target: member for member, target in targets.items()}
+    for member, target in targets.items():
+        if by_target[target] != member:
             raise InputError(
-                f"{file.name} and {by_target[target].name} would both be predicted into "
+                f"{member[0].name} and {by_target[target][0].name} would both be predicted into "
                 f"{target.name}: give them different names."
             )
         check_output_file(target, [args.image], overwrite=args.overwrite)

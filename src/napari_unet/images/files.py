@@ -44,6 +44,7 @@ def open_image(
     series: int = 0,
     sequence: str | None = None,
     truth: Truth | None = None,
+    channels: int | None = None,
     lazy_above: int = LAZY_ABOVE,
 ) -> Stack:
     """Open any image that this package reads, alone or with its labels.
@@ -74,6 +75,9 @@ def open_image(
         Which of several images or positions of a file, 0 the first.
     sequence, truth
         Of the Cell Tracking Challenge. ``truth`` None: gold or silver, the best there is.
+    channels
+        How many the image shall have, such as those of the model that is to predict it: tells
+        channels that are files of their own, case_0000.tif and case_0001.tif, from a series.
     lazy_above
         Bytes from which on an image is not loaded but read where needed.
 
@@ -100,6 +104,7 @@ def open_image(
         series=series,
         sequence=sequence,
         truth=truth,
+        channels=channels,
         lazy_above=lazy_above,
     )
     if len(stacks) > 1:
@@ -123,6 +128,7 @@ def open_images(
     series: int = 0,
     sequence: str | None = None,
     truth: Truth | None = None,
+    channels: int | None = None,
     lazy_above: int = LAZY_ABOVE,
 ) -> tuple[Stack, ...]:
     """Open an image, or a folder of images of several sizes: a stack for each size.
@@ -138,10 +144,17 @@ def open_images(
         if labels is not None:
             given = None if pairs is None else tuple((Path(a), Path(b)) for a, b in pairs)
             where = Labelling(Path(labels), scheme, given)
-        stacks = open_folder(Path(path), where, axes=axes, lazy_above=lazy_above)
+        stacks = open_folder(Path(path), where, axes=axes, channels=channels, lazy_above=lazy_above)
         return tuple(replace(one, source=source) for one in stacks)
     if is_series(path):
-        (stack,) = open_folder(Path(path), axes=axes, lazy_above=lazy_above)
+        stack, *others = open_folder(
+            Path(path), axes=axes, channels=channels, lazy_above=lazy_above
+        )
+        if others:
+            raise DataSetError(
+                f"{labels} are labels of one image, but those in {path} have several sizes: give a "
+                "folder of labels with the names of the images."
+            )
         pixels = None
     else:
         stack, pixels = _open_one(path, axes, level, series, sequence, truth, lazy_above)

@@ -9,15 +9,17 @@ import numpy as np
 
 from napari_unet.base.errors import DataSetError
 from napari_unet.base.quantities import count
-from napari_unet.images.image_file import (
-    SUFFIXES,
-    image_form,
-    read_image_file,
-    read_label_file,
-    stack_of,
+from napari_unet.images.channel_files import (
+    Member,
+    cases_of,
+    cases_with,
+    check_complete,
+    member_form,
+    read_member,
 )
+from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
 from napari_unet.images.label_values import joined_masks
-from napari_unet.images.pairing import natural_key, pair_by_name, split_by_kind
+from napari_unet.images.pairing import natural_key, pair_by_name, split_by_kind, stem_of
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels
 from napari_unet.images.series import read_series
 from napari_unet.images.tiff import TIFF_SUFFIXES
@@ -71,6 +73,7 @@ def open_folder(
     labelling: Labelling | None = None,
     *,
     axes: str | None = None,
+    channels: int | None = None,
     lazy_above: int = LAZY_ABOVE,
 ) -> tuple[Stack, ...]:
     """Open a folder of images: those of one size become one stack.
@@ -84,6 +87,9 @@ def open_folder(
         labels are left out.
     axes
         Of a whole stack, one letter per axis, where the files do not say them.
+    channels
+        How many the images shall have: tells channels in files of their own from a series, where
+        no labels tell it.
     lazy_above
         Bytes from which on a stack is read when needed.
 
@@ -93,25 +99,29 @@ def open_folder(
         When there is nothing, something damaged or doubtful, or grey values of several dtypes.
     """
     files, pairs = image_files(folder), None
+    members: list[Member] = []
     if labelling is not None:
-        files, pairs = _paired(files, folder, labelling)
-    files = _one_per_dataset(files)
-    if not files:
+        members, pairs = _paired(files, folder, labelling)
+    elif channels is not None and channels > 1:
+        members = cases_with(files, channels)
+    members = members or [(file,) for file in files]
+    members = _one_per_dataset(members)
+    if not members:
         raise DataSetError(
             f"expected images in {folder}, but there is none of {', '.join(SUFFIXES)}: choose "
             "another folder."
         )
     stacks = []
-    groups = _groups(files, folder, alone=pairs is None)
-    for shape, members in groups.items():
+    groups = _groups(members, folder, alone=pairs is None)
+    for shape, group in groups.items():
         name = folder.name if len(groups) == 1 else f"{folder.name} {' × '.join(map(str, shape))}"
         if pairs is None:
-            stacks.append(_open_series(name, members, axes, lazy_above))
+            stacks.append(_open_series(name, group, axes, lazy_above))
             continue
-        chosen = {image: labels for image, labels in pairs.items() if image in members}
+        chosen = {image: labels for image, labels in pairs.items() if image in group}
         if chosen:
             assert labelling is not None
-            stacks.append(_labelled(name, members, chosen, labelling.scheme, axes, lazy_above))
+            stacks.append(_labelled(name, group, chosen, labelling.scheme, axes, lazy_above))
     return tuple(stacks)
 
 
@@ -132,27 +142,27 @@ def read_label_folder(folder: Path, *, lazy_above: int = LAZY_ABOVE) -> Pixels:
 
 
 def _groups(
-    files: Sequence[Path], folder: Path, *, alone: bool
-) -> dict[tuple[int, ...], list[Path]]:
-    """Files by the shape of what they hold, all of one kind of grey values."""
-    kinds = sorted({p.suffix.lower() for p in files})
+    members: Sequence[Member], folder: Path, *, alone: bool
+) -> dict[tuple[int, ...], list[Member]]:
+    """Images by the shape of what they hold, all of one kind of grey values."""
+    kinds = sorted({p.suffix.lower() for member in members for p in member})
     if len(kinds) > 1 and alone:
         raise DataSetError(
             f"{folder} holds images of different kinds ({', '.join(kinds)}): leave only those of "
             "one series in the folder."
         )
-    groups: dict[tuple[int, ...], list[Path]] = {}
+    groups: dict[tuple[int, ...], list[Member]] = {}
     first: dict[str, tuple[Any, ...]] = {}
-    for file in files:
-        shape, *rest = image_form(file)
-        suffix = file.suffix.lower()
+    for member in members:
+        shape, *rest = member_form(member)
+        file, suffix = member[0], member[0].suffix.lower()
         known = first.setdefault(suffix, (file.name, *rest))
         if known[1:] != tuple(rest):
             raise DataSetError(
                 f"{file} is {_said(rest)}, but {known[0]} is {_said(known[1:])}: images of a "
                 "folder must have one dtype, or their grey values cannot be compared."
             )
-        groups.setdefault(tuple(shape), []).append(file)
+        groups.setdefault(tuple(shape), []).append(member)
     return groups
 
 
@@ -162,35 +172,39 @@ def _said(form: Sequence[Any]) -> str:
     return f"{form[0]}{depth}{white}"
 
 
-def _one_per_dataset(files: list[Path]) -> list[Path]:
+def _one_per_dataset(members: list[Member]) -> list[Member]:
     """Leave out the files of an OME-TIFF of several that its first one opens as well."""
-    if len(files) < 2 or files[0].suffix.lower() not in TIFF_SUFFIXES:
-        return files
-    kept, seen = [], set()
-    several = bool(read_image_file(files[0], lazy_above=-1).parts)
-    for file in files:
+    if len(members) < 2 or len(members[0]) > 1:
+        return members
+    if members[0][0].suffix.lower() not in TIFF_SUFFIXES:
+        return members
+    kept: list[Member] = []
+    seen: set[Path] = set()
+    several = bool(read_image_file(members[0][0], lazy_above=-1).parts)
+    for (file,) in members:
         if file.resolve() in seen:
             continue
-        kept.append(file)
+        kept.append((file,))
         if several:
             parts = read_image_file(file, lazy_above=-1).parts
             seen |= {part.resolve() for part in parts}
     return kept
 
 
-def _open_series(name: str, files: Sequence[Path], axes: str | None, lazy_above: int) -> Stack:
-    first = read_image_file(files[0], lazy_above=lazy_above)
-    if len(files) == 1:
+def _open_series(name: str, members: Sequence[Member], axes: str | None, lazy_above: int) -> Stack:
+    first = read_member(members[0], lazy_above=lazy_above)
+    if len(members) == 1:
         return stack_of(first, axes)
     one = stack_of(first)
     notes: list[tuple[str, ...]] = []
+    files = {member[0]: member for member in members}
 
     def read(file: Path) -> NDArray[Any]:
-        pixels = read_image_file(file)
+        pixels = read_member(files[file])
         notes.append(pixels.notes)
         return np.asarray(pixels.array)
 
-    array = read_series(files, read, lazy_above=lazy_above)
+    array = read_series(list(files), read, lazy_above=lazy_above)
     lead = "z" if "z" not in one.axes else "t" if "t" not in one.axes else "p"
     return stack_of(
         Pixels(
@@ -236,11 +250,14 @@ def _gathered(notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 
 def _paired(
     files: list[Path], folder: Path, labelling: Labelling
-) -> tuple[list[Path], dict[Path, Path]]:
+) -> tuple[list[Member], dict[Member, Path]]:
     """The images, and the labels of those that have some."""
     if labelling.pairs is not None:
         by_name = {file.name: file for file in files}
-        return files, {by_name[a.name]: b for a, b in labelling.pairs if a.name in by_name}
+        chosen: dict[Member, Path] = {
+            (by_name[a.name],): b for a, b in labelling.pairs if a.name in by_name
+        }
+        return [(file,) for file in files], chosen
     if folder.resolve() == labelling.folder.resolve():
         files, labels = split_by_kind(files)
         if not files or not labels:
@@ -255,6 +272,10 @@ def _paired(
         raise DataSetError(
             f"expected labels in {labelling.folder}, but there are none: choose another folder."
         )
+    cases = cases_of(files)
+    if cases and all(stem_of(file) in cases for file in labels):
+        check_complete(cases)
+        return list(cases.values()), {cases[stem_of(file)]: file for file in labels}
     pairing = pair_by_name(files, labels)
     # Labels without an image are a sign of wrong folders; images without labels are usual.
     if pairing.doubtful or pairing.labels_alone or not pairing.certain:
@@ -268,13 +289,14 @@ def _paired(
             raise DataSetError(
                 f"{image} cannot be its own labels: choose a folder that holds labels."
             )
-    return files, dict(pairing.certain)
+    certain: dict[Member, Path] = {(image,): own for image, own in pairing.certain}
+    return [(file,) for file in files], certain
 
 
 def _labelled(
     name: str,
-    files: Sequence[Path],
-    partner: dict[Path, Path],
+    files: Sequence[Member],
+    partner: dict[Member, Path],
     scheme: LabelScheme | None,
     axes: str | None,
     lazy_above: int,

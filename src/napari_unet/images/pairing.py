@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
-__all__ = ["Pairing", "natural_key", "pair_by_name", "split_by_kind"]
+__all__ = ["CHANNEL", "Pairing", "natural_key", "pair_by_name", "split_by_kind", "stem_of"]
 
 # Words that say what a file is, not which one it is.
 LABELS = frozenset(
@@ -85,14 +85,14 @@ def pair_by_name(images: Iterable[str | Path], labels: Iterable[str | Path]) -> 
     right = sorted((Path(p) for p in labels), key=natural_key)
     certain: list[tuple[Path, Path]] = []
     left_names = frozenset(left)
-    channels = {CHANNEL.findall(_stem(p))[0] for p in left if CHANNEL.search(_stem(p))}
+    channels = {CHANNEL.findall(stem_of(p))[0] for p in left if CHANNEL.search(stem_of(p))}
 
     def without_channel(path: Path) -> str:
         """The name that nnU-Net gives to labels, where all images are of one channel."""
         one = len(channels) == 1 and path in left_names
-        return CHANNEL.sub("", _stem(path)) if one else _stem(path)
+        return CHANNEL.sub("", stem_of(path)) if one else stem_of(path)
 
-    for key in (_stem, without_channel, _without_kind, _WithoutShared(left, right)):
+    for key in (stem_of, without_channel, _without_kind, _WithoutShared(left, right)):
         found = _unique_matches(left, right, key)
         certain += found
         left = [p for p in left if p not in {a for a, _ in found}]
@@ -150,13 +150,14 @@ def _unique_matches(
     ]
 
 
-def _stem(path: Path) -> str:
+def stem_of(path: Path) -> str:
+    """Return the name of a file in lower case, without what says its format."""
     name = path.name.lower()
     return name.removesuffix(path.suffix.lower()).removesuffix(".ome")
 
 
 def _words(path: Path) -> tuple[str | int, ...]:
-    found = re.findall(r"[0-9]+|[^\W0-9_]+", _stem(path))
+    found = re.findall(r"[0-9]+|[^\W0-9_]+", stem_of(path))
     return tuple(int(w) if w[0] in DIGITS else w for w in found)
 
 

@@ -26,7 +26,8 @@ IMAGE_TIP = (
     "of one size become a stack; those of other sizes become stacks of their own."
 )
 LABELS_TIP = (
-    "The labels of the image, or a folder of them: files are paired by their names. Where the "
+    "The labels of the image, or a folder of them: files are paired by their names; channels may "
+    "be files of their own, case_0000.tif and case_0001.tif for labels case.tif. Where the "
     "names do not tell it for certain, nothing is opened, and the doubtful pairs are listed here."
 )
 OPEN_TIP = "Open them as image and labels layers."
@@ -88,7 +89,9 @@ class FileChoice(QWidget):
         self.problem.say("")
         self.open.setEnabled(False)
         self.open.setText("Opening …")
-        read = partial(_read, self.image.text().strip(), self.labels.text().strip())
+        model = self._dock.session.model
+        channels = None if model is None else model.network.config.in_channels
+        read = partial(_read, self.image.text().strip(), self.labels.text().strip(), channels)
         worker = Worker(once(read))
         worker.yielded.connect(self._on_read)
         worker.errored.connect(self._on_failed)
@@ -109,5 +112,5 @@ class FileChoice(QWidget):
         self.open.setEnabled(bool(self.image.text().strip()))
 
 
-def _read(image: str, labels: str) -> tuple[Stack, ...]:
-    return files.open_images(image, labels or None)
+def _read(image: str, labels: str, channels: int | None) -> tuple[Stack, ...]:
+    return files.open_images(image, labels or None, channels=channels)
