@@ -1,16 +1,21 @@
-"""``python -m benchmarks.interactive [em] [--seeds 0] [--seconds 600] -o docs/interactive``.
+"""``python -m benchmarks.interactive [--seeds 0] [--seconds 600] [--where order] -o FOLDER``.
 
 Trains from an image and nothing else while a simulated annotator paints, and keeps a curve: at
 which processor second, with how many strokes, the held-out slices had which score. Processor
 seconds are those of this process alone, so that other programs do not count; it uses one thread.
+
+``--where`` says how the annotator comes to its next place: it leafs through the stack in "order",
+goes to "random" places, or to the "suggested" ones of *Paint here next*, whose search is part of
+the time. ``--step-seconds`` sets how long a step takes, so that a busy machine gives the same
+curve. With ``--table`` the curves of the folder are printed beside one another.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +23,8 @@ import numpy as np
 import torch
 
 from benchmarks.interactive.annotator import Annotator
+from benchmarks.interactive.clocks import Clock, SetPace
+from benchmarks.interactive.ways import WAYS, Way
 from napari_unet.config.presets import PRESETS
 from napari_unet.datasets import registry as datasets
 from napari_unet.evaluation.metrics.rand import v_rand
@@ -33,7 +40,6 @@ if TYPE_CHECKING:
 
 PAINTED_IN, HELD_OUT = tuple(range(24)), tuple(range(24, 30))
 LOOK_EVERY = 3.0  # s, of training
-SLICE_AFTER = 5  # strokes in a slice before the next one is turned to
 MOST_STROKES = 150
 MEASURE_AT = (30, 60, 120, 240, 360, 480, 600)  # s
 
@@ -45,8 +51,8 @@ def em() -> tuple[Stack, np.ndarray]:
     return bare, (np.asarray(stack.labels) > 0).astype(np.uint8)
 
 
-def run(seed: int, seconds: float) -> list[dict[str, Any]]:
-    """Train and paint for so many processor seconds; return the curve."""
+def run(seed: int, seconds: float, where: str, step_seconds: float = 0) -> list[dict[str, Any]]:
+    """Train and paint for so many seconds; return the curve."""
     bare, truth = em()
     stack = to_paint(bare)
     painting = Painting([stack], live=True)
@@ -56,35 +62,42 @@ def run(seed: int, seconds: float) -> list[dict[str, Any]]:
     config = replace(PRESETS["paint"], seed=seed, device="cpu", checkpoint_every=10**6)
     trainer = Trainer(painting.stacks, config, painting=painting)
     torch.set_num_threads(1)
-    return _follow(trainer, painting, annotator, truth, seconds)
+    way = WAYS[where](trainer, PAINTED_IN, seed)
+    clock = SetPace(step_seconds) if step_seconds else Clock()
+    return _follow(trainer, painting, annotator, way, clock, truth, seconds)
 
 
 def _follow(
-    trainer: Trainer, painting: Painting, annotator: Annotator, truth: np.ndarray, seconds: float
+    trainer: Trainer,
+    painting: Painting,
+    annotator: Annotator,
+    way: Way,
+    clock: Clock,
+    truth: np.ndarray,
+    seconds: float,
 ) -> list[dict[str, Any]]:
     curve: list[dict[str, Any]] = []
-    spent, looked, strokes, i, here = 0.0, 0.0, 2, PAINTED_IN[0], 0
+    looked, strokes = 0.0, 2
     due = [at for at in MEASURE_AT if at <= seconds]
-    begun = time.process_time()
     for event in trainer.run():
         if not isinstance(event, Step):
             continue
-        spent = time.process_time() - begun
-        if spent - looked >= LOOK_EVERY and strokes < MOST_STROKES:
-            looked = spent
+        clock.stepped()
+        way.after_step(clock)
+        if clock.now() - looked >= LOOK_EVERY and strokes < MOST_STROKES:
+            looked = clock.now()
+            i, view = way.here()
             predicted = predict_labels(
                 trainer.model, trainer.data.given[0], slices=(i,), device="cpu"
             )[0]
-            stroke = annotator.correct(event.step, i, (predicted == 2).astype(np.uint8))
+            stroke = annotator.correct(event.step, i, (predicted == 2).astype(np.uint8), view)
             if stroke is not None:
                 paint(painting, stroke)
-                strokes, here = strokes + 1, here + 1
-            if here >= SLICE_AFTER or stroke is None:
-                i, here = annotator.next_slice(i), 0
-        if due and spent >= due[0]:
-            paused = time.process_time()
-            curve.append(_measure(trainer, truth, due.pop(0), event.step, strokes))
-            begun += time.process_time() - paused  # measuring is not training
+                strokes += 1
+            way.looked(painted=stroke is not None)
+        if due and clock.now() >= due[0]:
+            with clock.paused():  # measuring is not training
+                curve.append(_measure(trainer, truth, due.pop(0), event.step, strokes))
             print(json.dumps(curve[-1]), flush=True)
         if not due:
             break
@@ -118,17 +131,34 @@ def paint(painting: Painting, stroke: Stroke) -> None:
         painting.add(edit)
 
 
+def table(folder: Path) -> str:
+    """Return the curves of a folder beside one another: V_Rand, and strokes until then."""
+    curves = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("em-*.json"))}
+    times = sorted({point["seconds"] for curve in curves.values() for point in curve})
+    lines = ["| | " + " | ".join(f"{at} s" for at in times) + " |", "|---" * (len(times) + 1) + "|"]
+    for name, curve in curves.items():
+        at = {point["seconds"]: f"{point['V_Rand']:.3f} ({point['strokes']})" for point in curve}
+        lines.append(f"| {name} | " + " | ".join(at.get(t, "") for t in times) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure and keep."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.interactive", description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--seconds", type=float, default=600)
+    parser.add_argument("--where", nargs="+", choices=WAYS, default=["order"])
+    parser.add_argument("--step-seconds", type=float, default=0, help="0: as it is measured")
+    parser.add_argument("--table", action="store_true", help="measure nothing, print")
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/interactive"))
     options = parser.parse_args()
+    if options.table:
+        print(table(options.output))
+        return
     options.output.mkdir(parents=True, exist_ok=True)
-    for seed in options.seeds:
-        curve = run(seed, options.seconds)
-        file = options.output / f"em-seed-{seed}.json"
+    for seed, where in product(options.seeds, options.where):
+        curve = run(seed, options.seconds, where, options.step_seconds)
+        file = options.output / f"em-{where}-seed-{seed}.json"
         file.write_text(json.dumps(curve, indent=1) + "\n")
 
 

@@ -13,6 +13,8 @@ from napari_unet.training.strokes import Stroke
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_unet.config.split import Region
+
 __all__ = ["LONGEST", "WIDTH", "Annotator", "stroke_inside"]
 
 LONGEST = 30.0  # px
@@ -47,32 +49,26 @@ class Annotator:
                 strokes.append(stroke)
         return strokes
 
-    def next_slice(self, after: int) -> int:
-        """Return the slice to look at next: the annotator leafs through the stack."""
-        slices = sorted(self.truth)
-        return slices[(slices.index(after) + 1) % len(slices)]
+    def correct(
+        self, step: int, i: int, predicted: NDArray[np.uint8], view: Region | None = None
+    ) -> Stroke | None:
+        """Return a stroke inside the largest wrong region of a slice, or of what is in view.
 
-    def correct(self, step: int, i: int, predicted: NDArray[np.uint8]) -> Stroke | None:
-        """Return a stroke inside the largest wrong region of a slice; None where all is right."""
+        None where all of it is right.
+        """
         truth = self.truth[i]
+        y0, y1, x0, x1 = view or (0, truth.shape[0], 0, truth.shape[1])
+        seen = np.zeros(truth.shape, bool)
+        seen[y0:y1, x0:x1] = True
         best = None
         for value in np.unique(truth):
-            parts, count = ndimage.label((truth == value) & (predicted != value))
+            parts, count = ndimage.label((truth == value) & (predicted != value) & seen)
             if count:
                 sizes = np.bincount(parts.ravel())[1:]
                 k = int(sizes.argmax())
                 if best is None or sizes[k] > best[0]:
                     best = int(sizes[k]), int(value), parts == k + 1
         return None if best is None else self._inside(step, i, best[1], best[2])
-
-    def at(self, step: int, i: int, place: tuple[int, int], side: int) -> Stroke | None:
-        """Return a stroke of the true class at a place that somebody else chose."""
-        truth = self.truth[i]
-        y, x = (min(max(0, p - side // 2), n - 1) for p, n in zip(place, truth.shape))
-        value = int(truth[min(place[0], truth.shape[0] - 1), min(place[1], truth.shape[1] - 1)])
-        region = np.zeros(truth.shape, bool)
-        region[y : y + side, x : x + side] = truth[y : y + side, x : x + side] == value
-        return self._inside(step, i, value, region)
 
     def _inside(self, step: int, i: int, value: int, region: NDArray[np.bool_]) -> Stroke | None:
         found = stroke_inside(region, self._rng)

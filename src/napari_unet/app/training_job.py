@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_unet.app.between_steps import BetweenSteps
 from napari_unet.app.live_prediction import LivePrediction
+from napari_unet.app.suggesting import Suggested, Suggesting
 from napari_unet.base.errors import CheckpointError
 from napari_unet.training import events as told
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_unet.prediction.pieces import Piece
     from napari_unet.training.events import Event, Validated
     from napari_unet.training.painting import Painting
+    from napari_unet.training.suggestions import Place
     from napari_unet.training.trainer import Trainer
 
 __all__ = ["Ended", "TrainingJob", "TrainingRequest"]
@@ -103,12 +105,15 @@ class TrainingJob:
         worker's thread.
     validations : list of Validated
         All so far, likewise.
+    looked_at : list of Place
+        Suggested places that the user turned to; the window adds to it.
     """
 
     def __init__(self, request: TrainingRequest) -> None:
         self.live_slice: int | None = None
         self.losses: list[tuple[int, float]] = []
         self.validations: list[Validated] = []
+        self.looked_at: list[Place] = []
         self.stack = request.stacks[0]
         self._request = request
         self._stop = Flag()
@@ -135,15 +140,16 @@ class TrainingJob:
         model: TrainedModel = self._between_steps.look(trainer.snapshot)
         return model
 
-    def events(self) -> Iterator[Event | Piece | Ended]:
+    def events(self) -> Iterator[Event | Piece | Suggested | Ended]:
         """Train, and predict the slice being shown between the steps.
 
         Yields
         ------
         event
-            The trainer's events as they come, pieces of live prediction, `Ended` last. Closing
-            it closes the trainer, which keeps its best and its last model. Where the run folder
-            takes nothing at the end, the model is in `Ended`, and the error follows.
+            The trainer's events as they come, pieces of live prediction, places to paint at,
+            `Ended` last. Closing it closes the trainer, which keeps its best and its last model.
+            Where the run folder takes nothing at the end, the model is in `Ended`, and the error
+            follows.
         """
         self._trainer = trainer = self._make_trainer()
         live = LivePrediction(
@@ -151,6 +157,7 @@ class TrainingJob:
             lambda: None if self._stop.is_set() else self.live_slice,
             config=trainer.config,
         )
+        suggesting = Suggesting(trainer, self.looked_at)
         events = trainer.run()
         started = False
         closing = False
@@ -163,7 +170,7 @@ class TrainingJob:
                     yield event
                     if self._stop.is_set():
                         break
-                    yield from self._live_pieces(event, trainer, live)
+                    yield from self._after(event, trainer, live, suggesting)
             except GeneratorExit:
                 closing = True
                 raise
@@ -199,16 +206,30 @@ class TrainingJob:
             painting=request.painting,
         )
 
-    def _live_pieces(
-        self, event: Event, trainer: Trainer, live: LivePrediction
-    ) -> Iterator[Event | Piece]:
-        """Predict a tile after a step, or the slice that was turned to while nothing is learnt."""
+    def _after(
+        self, event: Event, trainer: Trainer, live: LivePrediction, suggesting: Suggesting
+    ) -> Iterator[Event | Piece | Suggested]:
+        """Predict a tile after a step, or the slice that was turned to while nothing is learnt.
+
+        Where there is no need to, look for places to paint at next.
+        """
+        at_rest = isinstance(event, told.Waiting) and event.settled
+        busy = False
         if isinstance(event, told.Step):
             tile = live.next_tile(trainer.model, trainer.learner.compute)
             if tile is not None:
                 yield tile
-        elif isinstance(event, told.Waiting) and event.settled:
-            yield from live.turned_to(trainer.model, trainer.learner.compute)
+                return
+        elif at_rest:
+            for piece in live.turned_to(trainer.model, trainer.learner.compute):
+                yield piece
+                busy = True
+        else:
+            return
+        if trainer.painting is not None and not busy:
+            suggested = suggesting.next(at_rest=at_rest)
+            if suggested is not None:
+                yield suggested
 
     def forget(self) -> None:
         """Let go of network, optimiser and data once it is over; what was told stays."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
 
 __all__ = ["Painting", "in_axes_of", "to_paint", "with_empty_labels"]
@@ -218,6 +219,11 @@ class Painting:
         """Return a copy of all labels that were painted so far, with the axes of their stack."""
         painted = self._drawn[stack_index]
         return np.ascontiguousarray(in_axes_of(self.stacks[stack_index], painted.copy()))
+
+    def is_painted(self, stack_index: int, slice_index: int, box: Region) -> bool:
+        """Whether anything is painted in a part of a slice: y0, y1, x0, x1."""
+        y0, y1, x0, x1 = box
+        return bool(self._drawn[stack_index][slice_index][y0:y1, x0:x1].any())
 
     def labels_before(self, edit: Edit) -> NDArray[Any]:
         """Return the labels of an edit's box as they are in effect: (h, w)."""

@@ -6,17 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.base.quantities import count
 from napari_unet.widgets.common.form import Heading, Note
+from napari_unet.widgets.common.row_table import RowTable
 from napari_unet.widgets.evaluate.error_kinds import ErrorKinds
 
 if TYPE_CHECKING:
@@ -43,22 +37,11 @@ class ErrorList(QWidget):
         self._pixel: tuple[float, str] | None = None
         self.kinds = ErrorKinds()
         self.kinds.changed.connect(self._fill)
-        self.table = QTableWidget(0, 3)
-        self.table.setHorizontalHeaderLabels(["error", "slice", "area"])
-        self.table.setToolTip("Click an error to see it; the largest come first.")
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table = RowTable(
+            ("error", "slice", "area"), "Click an error to see it; the largest come first."
+        )
         self.table.setMinimumHeight(160)
-        head, side = self.table.horizontalHeader(), self.table.verticalHeader()
-        assert head is not None
-        assert side is not None
-        side.hide()
-        side.setDefaultSectionSize(self.table.fontMetrics().height() + 8)
-        head.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        head.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.table.currentCellChanged.connect(self._on_row)
-        self.table.cellClicked.connect(self._on_click)
+        self.table.chosen.connect(self._choose)
         self.note = Note()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -89,14 +72,12 @@ class ErrorList(QWidget):
         shown = self.kinds.shown
         wanted = [found for found in self._all if found[1].kind in shown]
         self._listed = wanted[:LISTED]
-        self.table.blockSignals(True)
-        self.table.setRowCount(len(self._listed))
-        for row, (index, error) in enumerate(self._listed):
-            where = " ".join(map(str, index)) or "–"
-            for column, text in enumerate((error.kind, where, self._area(error.severity))):
-                self.table.setItem(row, column, QTableWidgetItem(text))
-        self.table.setCurrentCell(-1, -1)
-        self.table.blockSignals(False)
+        self.table.show_rows(
+            [
+                (error.kind, " ".join(map(str, index)) or "–", self._area(error.severity))
+                for index, error in self._listed
+            ]
+        )
         left = len(wanted) - len(self._listed)
         self.note.say(f"and {count(left, 'smaller one')}" if left else "")
 
@@ -107,14 +88,5 @@ class ErrorList(QWidget):
         area = pixels * size
         return f"{area:,.0f} {unit}" if area >= 1000 else f"{area:.3g} {unit}"
 
-    def _on_row(self, row: int, _column: int, before: int, *_: int) -> None:
-        if row != before:
-            self._choose(row)
-
-    def _on_click(self, row: int, _column: int) -> None:
-        """Lead to an error again that is chosen already."""
-        self._choose(row)
-
     def _choose(self, row: int) -> None:
-        if 0 <= row < len(self._listed):
-            self.chosen.emit(*self._listed[row])
+        self.chosen.emit(*self._listed[row])

@@ -18,6 +18,7 @@ from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.notices import show_error
 from napari_unet.widgets.common.worker import Worker, once, stop_with_window
+from napari_unet.widgets.train.next_places import NEXT_KEY, NextPlaces
 from napari_unet.widgets.train.running import Training, outermost
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class PaintMode(QObject):
     def __init__(self, viewer: Any, session: Session) -> None:
         super().__init__()
         self._viewer, self._session = ref(viewer), session
+        self.next = NextPlaces(viewer, session)
         self._layer: Any = None
         self._painted: set[int] = set()
         self._begun: Training | None = None
@@ -61,6 +63,7 @@ class PaintMode(QObject):
         self._timer.timeout.connect(self.begin)
         if hasattr(viewer, "bind_key"):
             viewer.bind_key(HIDE_KEY, self._hide_or_show, overwrite=True)
+            viewer.bind_key(NEXT_KEY, self.next.go_on, overwrite=True)
 
     @property
     def is_on(self) -> bool:

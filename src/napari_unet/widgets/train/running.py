@@ -12,6 +12,7 @@ from weakref import proxy
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_unet.app.suggesting import Suggested
 from napari_unet.app.training_job import Ended, TrainingJob
 from napari_unet.base.quantities import count, duration, score
 from napari_unet.prediction.pieces import Piece
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from napari_unet.app.session import Session
     from napari_unet.app.training_job import TrainingRequest
     from napari_unet.config.training import TrainConfig
+    from napari_unet.training.suggestions import Place
 
 __all__ = ["Training", "outermost"]
 
@@ -63,6 +65,8 @@ class Training(QObject):
     config : TrainConfig or None
         With what it really trains, if known: channels and classes of the data, and the network
         of a model that it goes on with.
+    places : tuple of Place or None
+        Where to paint next, the best place first; None while nothing was looked at.
     """
 
     changed = Signal()
@@ -87,6 +91,7 @@ class Training(QObject):
         self.ended: Ended | None = None
         self.error: Exception | None = None
         self.notes: list[str] = []
+        self.places: tuple[Place, ...] | None = None
         self._best: told.Validated | None = None
         self._pace: deque[tuple[float, int]] = deque(maxlen=25)
         self._looked_at = self._cost = 0.0
@@ -196,6 +201,7 @@ class Training(QObject):
             told.Diverged: self._on_diverged,
             told.Painted: self._on_painted_in,
             told.Waiting: self._on_waiting,
+            Suggested: self._on_suggested,
             Ended: self._on_ended,
         }
         react = reactions.get(type(event))
@@ -234,6 +240,9 @@ class Training(QObject):
         if event.problem:
             self._note(event.problem)
         self._say_waiting(False)
+
+    def _on_suggested(self, event: Suggested) -> None:
+        self.places = event.places
 
     def _on_waiting(self, _: told.Waiting) -> None:
         self._say_waiting(True)

@@ -18,6 +18,8 @@ from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
 from napari_unet.widgets.train.go_on_painting import GoOnPainting
 from napari_unet.widgets.train.newer_labels import NewerLabels
+from napari_unet.widgets.train.paint_mode import paint_mode_of
+from napari_unet.widgets.train.paint_next import PaintNext
 from napari_unet.widgets.train.paint_start import PaintStart
 from napari_unet.widgets.train.predicted_labels import PredictedLabels
 from napari_unet.widgets.train.run_control import RunControl
@@ -75,7 +77,9 @@ class TrainDock(Dock):
         self.go_on.looked.connect(self._on_looked)
         self.go_on.failed.connect(self._on_failed)
         self.predicted = PredictedLabels(self)
-        for widget in (self.paint, self.settings, self.control, self.progress, self.predicted):
+        self.next = PaintNext(paint_mode_of(self.viewer, self.session).next)
+        shown = (self.paint, self.next, self.settings, self.control, self.progress, self.predicted)
+        for widget in shown:
             self.column.addWidget(widget)
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.added_changed, self._on_stack)
