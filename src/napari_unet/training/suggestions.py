@@ -1,9 +1,10 @@
 """Where to paint next: places that a network is unsure of, spread over the stacks.
 
-No reference is needed. What makes a place worth a stroke was chosen by measurement: how close the two likeliest classes are, in the mean of two views, finds
-what is wrong best. How much the views disagree finds it hardly better than chance, and places that
-look unlike all that was painted are rather the easy ones; so disagreement is a reason that is
-told, and diversity is kept in space and over slices.
+No reference is needed. What makes a place worth a stroke was chosen by measurement: how close the
+two likeliest classes are, in the mean of two views, finds what is wrong best. How much the views
+disagree finds it hardly better than chance, and places that look unlike all that was painted are
+rather the easy ones; so disagreement is a reason that is told, and diversity is kept in space and
+over slices.
 
 Legend: (h, w) window, K classes.
 """
