@@ -94,6 +94,19 @@ def test_a_run_knows_its_image_and_classes_and_is_replayed_without_naming_them(f
     assert_same(weights(files / "run"), weights(files / "third"))
 
 
+def test_a_run_that_began_with_a_model_is_replayed_from_its_weights(files):
+    strokes = ["--strokes", files / "strokes.jsonl", *TINY]
+    assert train(files, "-o", files / "first", *strokes) == 0
+    options = ["--from", files / "first", *strokes]
+    assert train(files, "-o", files / "run", *options) == 0
+    for file in (files / "first").glob("*.safetensors"):
+        file.unlink()  # whatever became of them
+    assert main(["train", "--replay", str(files / "run"), "-o", str(files / "again")]) == 0
+    assert_same(weights(files / "run"), weights(files / "again"))
+    (files / "run" / "snapshots" / "step-000000.safetensors").unlink()
+    assert main(["train", "--replay", str(files / "run"), "-o", str(files / "third")]) == 2
+
+
 def test_a_replay_on_another_image_is_refused(files, capsys):
     assert train(files, "-o", files / "run", "--strokes", files / "strokes.jsonl", *TINY) == 0
     image = tifffile.imread(files / "image.tif")
@@ -130,3 +143,23 @@ def test_several_classes_by_name(files, capsys):
     options = ["--strokes", files / "three.jsonl", "--classes", "background,cell,rim", *TINY]
     assert train(files, "-o", files / "run", *options) == 0
     assert json.loads((files / "run" / "run.json").read_text())["config"]["network"]["classes"] == 3
+
+
+def test_a_snapshot_predicts_and_is_listed(files, capsys):
+    assert train(files, "-o", files / "run", "--strokes", files / "strokes.jsonl", *TINY) == 0
+    assert main(["info", str(files / "run")]) == 0
+    assert "Snapshots  of the steps 10, 20" in capsys.readouterr().out
+    predict = ["predict", str(files / "run"), str(files / "image.tif"), "--device", "cpu",
+               "--output", "probabilities", "-o"]  # fmt: skip
+    for step in ("10", "20"):
+        assert main([*predict, str(files / f"{step}.tif"), "--step", step]) == 0
+    early, late = (tifffile.imread(files / f"{step}.tif") for step in (10, 20))
+    assert not np.array_equal(early, late)
+    file = files / "run" / "snapshots" / "step-000010.safetensors"
+    predict[1] = str(file)
+    assert main([*predict, str(files / "same.tif")]) == 0
+    assert np.array_equal(early, tifffile.imread(files / "same.tif"))
+    assert main([*predict[:1], str(files / "run"), *predict[2:], str(files / "no.tif"),
+                 "--step", "15"]) == 2  # fmt: skip
+    assert "choose one of 10, 20" in capsys.readouterr().err
+    assert main([*predict, str(file), "--overwrite"]) == 2

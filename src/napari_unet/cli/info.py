@@ -51,11 +51,20 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return dict(description["config"])
     result = _result_of(folder.history()) | _painted(path)
     pictures = [str(file) for file in folder.pictures.files().values()]
+    snapshots = list(folder.snapshots.files())
     lines = _run_lines(path, description, result)
     if pictures:
         lines.append(f"{'Pictures':<10} {len(pictures)}, one a validation, the last {pictures[-1]}")
+    if snapshots:
+        lines.append(f"{'Snapshots':<10} of the steps {', '.join(f'{n:,}' for n in snapshots)}")
     show_result(args, *lines)
-    return {"run": str(path), **description, "result": result, "pictures": pictures}
+    return {
+        "run": str(path),
+        **description,
+        "result": result,
+        "pictures": pictures,
+        "snapshots": snapshots,
+    }
 
 
 def _result_of(history: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
     from napari_unet.training.painting import Painting
 
-__all__ = ["add_painting", "is_painted", "open_to_train", "painting_of"]
+__all__ = ["add_painting", "first_model", "is_painted", "open_to_train", "painting_of"]
 
 
 def add_painting(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +69,23 @@ def open_to_train(args: argparse.Namespace) -> tuple[Stack, ...]:
     stacks = run.blank(run.open_images())
     say(f"on {', '.join(source.image for source in run.sources)}")
     return stacks
+
+
+def first_model(args: argparse.Namespace) -> TrainedModel | None:
+    """Return the model to begin with: the one that is named, or that a replayed run began with.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be read.
+    """
+    from napari_unet.training.painted_run import PaintedRun
+    from napari_unet.training.run_folder import load_model
+
+    if args.start_from is not None:
+        return load_model(args.start_from)
+    is_replay = args.replay is not None and not args.resume
+    return PaintedRun(args.replay).first_model() if is_replay else None
 
 
 def painting_of(args: argparse.Namespace, stacks: Sequence[Stack]) -> Painting | None:

@@ -16,6 +16,7 @@ __all__ = ["places_read"]
 IMAGES = ("image", "labels", "prediction", "reference")
 MODELS = ("model", "start_from", "like", "replay")
 OTHERS = ("data", "config")
+SNAPSHOTS = "snapshots"
 RUN_SUFFIXES = (".safetensors", ".pt", ".json", ".jsonl")
 
 
@@ -40,7 +41,8 @@ def _places(args: argparse.Namespace) -> Iterator[Path]:
             yield Path(name)
     for model in map(Path, _given(args, MODELS)):
         if model.is_dir():
-            yield from (file for file in model.iterdir() if file.suffix in RUN_SUFFIXES)
+            held = (*model.iterdir(), *(model / SNAPSHOTS).glob("*"))
+            yield from (file for file in held if file.suffix in RUN_SUFFIXES)
         else:
             yield model
     yield from map(Path, _given(args, OTHERS))

@@ -62,6 +62,12 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         "without .tif); their sizes may differ.",
     )
     parser.add_argument("model", metavar="RUN", type=Path, help="run folder or model file")
+    parser.add_argument(
+        "--step",
+        type=bounded("steps"),
+        metavar="N",
+        help="the network as it was after N steps, of those that the run kept; info RUN lists them",
+    )
     add_image_arguments(parser)
     parser.add_argument(
         "-o",
@@ -176,7 +182,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         check_table(args.table, args)
     from napari_unet.training.run_folder import load_model
 
-    model = load_model(args.model)
+    model = load_model(args.model, args.step)
     options: dict[str, Any] = {
         "output": output,
         "region": None if args.region is None else tuple(args.region),

@@ -11,7 +11,13 @@ from napari_unet.base.errors import DivergedError, InputError
 from napari_unet.base.output_guard import check_output_folder
 from napari_unet.base.quantities import count, duration, score
 from napari_unet.cli.inputs import add_several_arguments, add_stack_arguments
-from napari_unet.cli.painting import add_painting, is_painted, open_to_train, painting_of
+from napari_unet.cli.painting import (
+    add_painting,
+    first_model,
+    is_painted,
+    open_to_train,
+    painting_of,
+)
 from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
     Bar,
@@ -115,7 +121,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_output_folder(args.output, places_read(args))
     stacks = open_to_train(args)
     painting = painting_of(args, stacks)
-    from napari_unet.training.run_folder import load_model
     from napari_unet.training.trainer import Trainer
 
     trainer = Trainer(
@@ -123,7 +128,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         training_config(args, stacks[0].scheme),
         args.output,
         resume=args.resume,
-        start_from=load_model(args.start_from) if args.start_from else None,
+        start_from=first_model(args),
         painting=painting,
     )
     how_to_go_on = f"napari-unet train … -o {args.output} --resume"

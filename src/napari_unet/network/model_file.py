@@ -84,6 +84,7 @@ class Origin(TypedDict, total=False):
     folder: str | None
     unit: str | None
     labels: list[SeenLabels]
+    scores: dict[str, float | None]
 
 
 @with_config(extra="allow")
@@ -100,7 +101,7 @@ class Description(TypedDict):
     run: Origin
 
 
-def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
+def save_model(path: str | os.PathLike[str], model: TrainedModel, *, half: bool = False) -> None:
     """Write a model to one safetensors file, replacing a previous one only when complete.
 
     Parameters
@@ -109,6 +110,8 @@ def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
         The file; missing folders are made.
     model
         Its tensors are stored bit by bit, in their own dtype.
+    half
+        Weights of convolutions are rounded to 16 bits, in half the space.
 
     Raises
     ------
@@ -116,11 +119,19 @@ def save_model(path: str | os.PathLike[str], model: TrainedModel) -> None:
         The disk is full or the place cannot be written. A previous file stays as it was.
     """
     tensors = {
-        name: tensor.detach().cpu().contiguous()
+        name: (_halved(tensor) if half else tensor).detach().cpu().contiguous()
         for name, tensor in model.network.state_dict().items()
     }
     metadata = {METADATA_KEY: to_json(_describe_model(model))}
     write_atomically(path, safetensors.torch.save(tensors, metadata))
+
+
+def _halved(tensor: torch.Tensor) -> torch.Tensor:
+    """16 bits where they can hold it; what is small beside convolutions stays as it is."""
+    if not tensor.is_floating_point() or tensor.ndim < 2:
+        return tensor
+    half = tensor.half()
+    return half if bool(half.isfinite().all()) else tensor
 
 
 def read_model_file(path: str | os.PathLike[str]) -> TrainedModel:
@@ -134,7 +145,7 @@ def read_model_file(path: str | os.PathLike[str]) -> TrainedModel:
     Returns
     -------
     TrainedModel
-        On the CPU, in evaluation mode.
+        On the CPU, in evaluation mode; weights that were stored with 16 bits have 32 again.
 
     Raises
     ------
@@ -149,7 +160,8 @@ def read_model_file(path: str | os.PathLike[str]) -> TrainedModel:
         description = _read_description(path, content)
         content += stream.read()
     try:
-        tensors = safetensors.torch.load(content)
+        stored = safetensors.torch.load(content)
+        tensors = {k: v.float() if v.dtype == torch.float16 else v for k, v in stored.items()}
         model = _build_model(description, tensors)
     except WRONG as error:
         raise damaged(path, WHAT, error) from error

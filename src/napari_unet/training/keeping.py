@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_unet.base.errors import CheckpointError
-from napari_unet.training.events import Event
+from napari_unet.training.events import Event, Step, Validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +32,10 @@ SAME_IOU = 0.01
 On a few slices the IoU of one training goes up and down by half of that from one validation to the
 next, and an early network that was lucky can merge far more objects than the last one.
 """
+
+
+SMOOTHED = 20
+"""Steps over which the loss that is told of a snapshot is the mean."""
 
 
 class Keeper:
@@ -67,9 +71,15 @@ class Keeper:
         self._snapshot = snapshot
         self._unwritten: deque[Event] = deque()
         self._good: tuple[int, dict[str, Tensor]] = (0, {})
+        self._losses: deque[float] = deque(maxlen=SMOOTHED)
+        self._measured: dict[str, float] = {}
 
     def record(self, event: E) -> E:
         """Add an event to the history, and return it."""
+        if isinstance(event, Step):
+            self._losses.append(event.loss)
+        elif isinstance(event, Validated):
+            self._measured = {"validation_loss": event.loss, "iou": event.iou}
         if self.folder is not None:
             self._unwritten.append(event)
             with suppress(CheckpointError):
@@ -80,6 +90,11 @@ class Keeper:
         while self._unwritten:
             folder.append_history(self._unwritten[0])
             self._unwritten.popleft()
+
+    def scores(self) -> dict[str, float]:
+        """Mean loss of the latest steps, and the latest validation if there was one."""
+        known = {"loss": sum(self._losses) / len(self._losses)} if self._losses else {}
+        return known | self._measured
 
     def said(self) -> Iterator[str]:
         """What is to be said, once."""
@@ -124,6 +139,17 @@ class Keeper:
             self.folder.pictures.keep(step, next(iter(planes)), found.first)
         except CheckpointError as error:
             self.remarks.append(f"{error} The picture of this validation is left out.")
+
+    def save_snapshot(self, step: int, model: TrainedModel) -> None:
+        """Keep what the network is like after a step; a full disk is said, once in a while."""
+        if self.folder is None:
+            return
+        try:
+            self.folder.snapshots.keep(step, model)
+        except CheckpointError as error:
+            remark = f"{error} The snapshot of this step is left out."
+            if remark not in self.remarks:
+                self.remarks.append(remark)
 
     def keep_good(self, learner: Learner) -> None:
         """Remember the network as it is, for when it diverges."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_unet.images.stack import Stack
+    from napari_unet.network.trained_model import TrainedModel
 
 __all__ = ["PaintedRun"]
 
@@ -125,6 +126,18 @@ class PaintedRun:
             np.dtype(told.get("labels_dtype", "uint16")),
             None if annotated is None else tuple(annotated),
         )
+
+    def first_model(self) -> TrainedModel | None:
+        """Return the model whose weights it began with; None where they were random.
+
+        Raises
+        ------
+        CheckpointError
+            They are not there any more.
+        """
+        if self._told.get("started_from") is None:
+            return None
+        return RunFolder(self.path).snapshots.read(0)
 
     def painting(self, stacks: Sequence[Stack], *, live: bool = False) -> Painting:
         """Return all that was painted, to go on in the same folder; errors as `blank`.

@@ -10,6 +10,8 @@ folder::
     state.pt            what training needs to go on: weights, optimiser, step, ...
     history.jsonl       one event per line
     validations/        a picture of one slice after every validation
+    snapshots/          small models along the way, see `snapshots`
+    journal.jsonl       what was painted into it, see `journal`
 
 Files are written beside their place, flushed to the disk and then renamed, so
 a reader finds either the previous file or the new one, whenever the power
@@ -37,7 +39,9 @@ from napari_unet.network.model_file import (
 )
 from napari_unet.training import run_description, run_state
 from napari_unet.training.history import History
+from napari_unet.training.journal import FILE_NAME as JOURNAL
 from napari_unet.training.run_description import RUN_FORMAT, Description
+from napari_unet.training.snapshots import Snapshots
 from napari_unet.training.validation_pictures import ValidationPictures
 
 if TYPE_CHECKING:
@@ -62,13 +66,15 @@ LOCK = ".lock"
 Which = Literal["best", "last"]
 
 
-def load_model(path: str | os.PathLike[str]) -> TrainedModel:
+def load_model(path: str | os.PathLike[str], step: int | None = None) -> TrainedModel:
     """Read a model from a model file or from a run folder.
 
     Parameters
     ----------
     path
         A safetensors file, or a run folder: its best model, else its last one.
+    step
+        The snapshot of a run after so many steps instead.
 
     Returns
     -------
@@ -81,6 +87,8 @@ def load_model(path: str | os.PathLike[str]) -> TrainedModel:
         The file is missing, not a model of napari-unet, truncated or of a newer format.
     """
     path = Path(path)
+    if step is not None:
+        return RunFolder(path).snapshots.read(step)
     return RunFolder(path).read_model() if path.is_dir() else read_model_file(path)
 
 
@@ -174,7 +182,7 @@ class RunFolder:
                 f"The folder {self.path} holds {name} without a run, and training would replace "
                 "it; choose another folder."
             )
-        for file in self.pictures.files().values():
+        for file in (*self.pictures.files().values(), *self.snapshots.files().values()):
             raise CheckpointError(
                 f"The folder {self.path} holds {file.relative_to(self.path)} without a run, and "
                 "training would replace it; choose another folder."
@@ -183,9 +191,10 @@ class RunFolder:
     def clear(self) -> None:
         """Remove the run; other files in the folder stay."""
         try:
-            for name in RUN_FILES:
+            for name in (*RUN_FILES, JOURNAL):
                 (self.path / name).unlink(missing_ok=True)
             self.pictures.forget()
+            self.snapshots.forget()
         except OSError as error:
             raise unwritable(self.path, error) from error
         self._history = History(self._history.file)
@@ -278,6 +287,12 @@ class RunFolder:
         """Forget the events after a step, as a resumed run will make them anew."""
         self._history.rewind(step)
         self.pictures.forget(step)
+        self.snapshots.forget(step)
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """Small models along the way."""
+        return Snapshots(self.path)
 
     @property
     def pictures(self) -> ValidationPictures:

@@ -196,9 +196,10 @@ class Trainer:
                 yield self._stepped(loss, time.perf_counter() - begun, waited)
                 if self._due(self.config.validation_interval) and len(self.validation):
                     yield self._validated()
-                    yield from map(Adjusted, self._kept.said())
                 if self._due(self.config.checkpoint_every) and self.folder is not None:
                     yield self._checkpointed(self.folder)
+                self._keep_snapshot()
+                yield from map(Adjusted, self._kept.said())
             yield self._finished()
         finally:
             batches.close()
@@ -254,6 +255,7 @@ class Trainer:
             self.folder.create(described(self.data, compute, self.start_from))
             if self.start_from is not None:  # only random weights can be made anew
                 self._write_state(self.folder)
+                self.folder.snapshots.keep(0, self.model)
         return remark
 
     def _take_up(self, state: Mapping[str, Any]) -> None:
@@ -426,6 +428,16 @@ class Trainer:
         if self.decoding is not None:
             state["decoding"] = self.decoding.to_dict()
         self._kept.write(folder, self.model, {**self.learner.state(), **state})
+
+    def _keep_snapshot(self) -> None:
+        """Keep a small model now and then; the scores of its step go with it."""
+        step, parameters = self.learner.step, self.learner.network.parameter_count
+        if self.folder is None or not self.folder.snapshots.is_due(step, parameters):
+            return
+        model = self.model
+        right = {} if self.edits is None else {"right": self.edits.recent}
+        model.run["scores"] = self._kept.scores() | right
+        self._kept.save_snapshot(step, model)
 
     def _keep(self) -> None:
         """Save where a stopped run stands, unless its last checkpoint says the same."""
