@@ -130,16 +130,43 @@ def test_blurred_edges_of_a_mask_of_fractions(tmp_path):
     np.testing.assert_array_equal(untouched.array, np.asarray(resized))
 
 
-def test_blurred_edges_of_what_is_not_loaded_are_refused(tmp_path):
+@pytest.mark.parametrize("kind", ["mask.zarr", "mask.tif", "packed.tif", "mask.npy", "jpeg.tif"])
+def test_what_is_not_loaded_is_thresholded_where_it_is_read(tmp_path, kind):
+    """Of many planes most are empty; those that are looked at tell how all are read."""
     import zarr
 
     resized = np.asarray(Image.fromarray(MASK).resize((70, 61)))
-    zarr.save_array(str(tmp_path / "mask.zarr"), resized)
-    tifffile.imwrite(tmp_path / "mask.tif", resized)
-    with pytest.raises(DataSetError, match="mask has edges blurred by interpolation"):
-        read_labels(tmp_path / "mask.zarr")
-    with pytest.raises(DataSetError, match=r"mask\.tif has edges blurred"):
-        read_labels(tmp_path / "mask.tif", lazy_above=0)
+    stack = np.zeros((40, 61, 70), np.uint8)
+    stack[[17, 31]] = resized
+    file = tmp_path / kind
+    if kind == "mask.zarr":
+        zarr.save_array(str(file), stack)
+    elif kind == "mask.npy":
+        np.save(file, stack)
+    elif kind == "jpeg.tif":
+        stack[[17, 31]] = MASK[:61, :70]
+        tifffile.imwrite(file, stack, compression="jpeg", compressionargs={"level": 60},
+                         photometric="minisblack")  # fmt: skip
+    else:
+        packed = "deflate" if kind == "packed.tif" else None
+        tifffile.imwrite(file, stack, photometric="minisblack", compression=packed)
+    read = read_labels(file, lazy_above=0)
+    assert not isinstance(read.array, np.ndarray)
+    assert read.array.dtype == np.uint8
+    np.testing.assert_array_equal(np.asarray(read.array), np.where(stack >= 127.5, 255, 0))
+    assert ("JPEG mask" if kind == "jpeg.tif" else "blurred edges") in " ".join(read.notes)
+
+
+def test_what_is_not_loaded_and_cannot_be_told_is_refused(tmp_path):
+    classes = Image.fromarray(discs(60, 130, 255).astype(np.uint8)).resize((140, 122))
+    tifffile.imwrite(tmp_path / "classes.tif", np.asarray(classes))
+    with pytest.raises(DataSetError, match=r"classes\.tif has been resized with interpolation"):
+        read_labels(tmp_path / "classes.tif", lazy_above=0)
+    plain = discs(1, 2, 3, 4)
+    tifffile.imwrite(tmp_path / "plain.tif", plain)
+    read = read_labels(tmp_path / "plain.tif", lazy_above=0)
+    assert read.notes == ()
+    np.testing.assert_array_equal(np.asarray(read.array), plain)
 
 
 def test_a_probability_map_is_no_mask(tmp_path, image):
@@ -205,6 +232,10 @@ def test_masks_of_0_and_1_among_masks_of_0_and_255(tmp_path, image):
     assert (stack.scheme.kind, stack.scheme.values) == ("classes", (0, 255))
     assert all((stack.label_plane(i) == MASK).all() for i in range(4))
     assert any("taken as the same" in note for note in stack.notes)
+    later = read_labels(tmp_path / "masks", lazy_above=0)
+    assert not isinstance(later.array, np.ndarray)
+    np.testing.assert_array_equal(np.asarray(later.array), [MASK] * 4)
+    assert any("taken as the same" in note for note in later.notes)
 
 
 def test_classes_that_happen_to_be_one_a_slice_stay_apart(tmp_path):

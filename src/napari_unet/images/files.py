@@ -15,7 +15,7 @@ from napari_unet.images.axes import guess_axes
 from napari_unet.images.ctc_folder import find_sequences, find_truths, open_ctc
 from napari_unet.images.folders import Labelling, open_folder, read_label_folder
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
-from napari_unet.images.label_values import refuse_blurred
+from napari_unet.images.labels_on_disk import label_values_on_disk
 from napari_unet.images.ome_zarr import is_url, is_zarr, open_zarr
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels, reason
 from napari_unet.images.source import Source
@@ -200,9 +200,9 @@ def read_labels(
         return read_label_folder(Path(path), lazy_above=lazy_above)
     if is_zarr(path) or Path(path).is_dir():
         stack = open_image(path, level=level, lazy_above=lazy_above)
-        if not probabilities:
-            refuse_blurred(stack.image, stack.name)
-        return Pixels(stack.name, stack.image, stack.axes, places_of(stack), notes=stack.notes)
+        array, said = label_values_on_disk(stack.image, stack.name, probabilities=probabilities)
+        notes = (*stack.notes, *said)
+        return Pixels(stack.name, array, stack.axes, places_of(stack), notes=notes)
     return read_label_file(
         Path(path), series=series, probabilities=probabilities, lazy_above=lazy_above
     )

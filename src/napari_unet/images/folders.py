@@ -18,7 +18,7 @@ from napari_unet.images.channel_files import (
     read_member,
 )
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
-from napari_unet.images.label_values import joined_masks
+from napari_unet.images.label_values import MASK_TOPS, joined_masks
 from napari_unet.images.pairing import natural_key, pair_by_name, split_by_kind, stem_of
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels
 from napari_unet.images.series import read_series
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
 
 __all__ = ["Labelling", "image_files", "open_folder", "read_label_folder"]
+
+FEW_MASKS = 16
+"""Label files that tell how masks were saved, where not all are loaded."""
 
 Pairs = tuple[tuple["Path", "Path"], ...]
 
@@ -228,12 +231,23 @@ def _read_labels(files: Sequence[Path], lazy_above: int) -> tuple[Any, tuple[str
         return np.asarray(pixels.array)
 
     array = read_series(files, read, labels=True, lazy_above=lazy_above)
-    if isinstance(array, np.ndarray):
-        joined = joined_masks(array)
-        if joined is not array:
-            notes.append(("masks of 0 and 1 and of 0 and 255 are taken as the same.",))
-            array = joined
+    loaded = isinstance(array, np.ndarray)
+    few = np.unique(np.linspace(0, len(files) - 1, FEW_MASKS).round().astype(int))
+    sample = array if loaded else np.stack([np.asarray(array[k]) for k in few])
+    joined = joined_masks(sample)
+    if joined is not sample:
+        notes.append(("masks of 0 and 1 and of 0 and 255 are taken as the same.",))
+        array = joined if loaded else _joined_later(array, int(joined.max()))
     return array, _gathered(notes)
+
+
+def _joined_later(array: Any, top: int) -> Any:
+    """Masks that are read when needed, with one foreground value; what no mask has stays."""
+
+    def joined(part: NDArray[Any]) -> NDArray[Any]:
+        return np.where(np.isin(part, MASK_TOPS), top, part).astype(part.dtype)
+
+    return array.map_blocks(joined, dtype=array.dtype)
 
 
 def _gathered(notes: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from napari_unet.base.errors import DataSetError
 from napari_unet.images.axes import guess_axes
-from napari_unet.images.label_values import label_values, refuse_blurred
+from napari_unet.images.label_values import label_values
+from napari_unet.images.labels_on_disk import label_values_on_disk
 from napari_unet.images.pictures import PICTURE_SUFFIXES, picture_form, read_picture
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels, check_file, file_errors
 from napari_unet.images.stack import Stack
@@ -72,9 +73,10 @@ def read_label_file(
                 f"{path} is a colour picture, but labels must be one whole number per pixel: save "
                 "them as a grey image."
             )
-        if not probabilities:
-            refuse_blurred(pixels.array, path.name)
-        return pixels
+        later, said = label_values_on_disk(
+            pixels.array, path.name, lossy=pixels.lossy, probabilities=probabilities
+        )
+        return replace(pixels, array=later, notes=(*pixels.notes, *said))
     array, notes = label_values(pixels, path.name, probabilities=probabilities)
     axes = pixels.axes.replace("c", "") if pixels.samples else pixels.axes
     return replace(pixels, array=array, axes=axes, samples=False, notes=(*pixels.notes, *notes))

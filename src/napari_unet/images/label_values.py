@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
 from napari_unet.base.errors import DataSetError
-from napari_unet.images.pixels import reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.images.pixels import Pixels
 
-__all__ = ["joined_masks", "label_values", "refuse_blurred"]
+__all__ = ["MASK_TOPS", "MaskCut", "joined_masks", "label_values", "mask_cut"]
 
 JPEG_NOISE = 64  # of 255; at sharp edges a low quality reaches further than that
 JPEG_BLURRED = 0.05  # share of the pixels beyond it from which on it is no mask
@@ -23,7 +23,6 @@ FLAT_NOISE = 16  # of 255; as far from 0 and 255 no flat part of a mask is
 FLAT = 8  # range of values within 5 × 5 pixels of a flat part
 FEWEST = 9  # pixels of a flat part that are no accident
 OWN_INDEX = 2**20  # greatest value up to which it is not looked up
-LOOKED_AT = 1024  # px a side of a plane that is not loaded
 MASK_TOPS = (1, 255, 65535)  # foreground of masks, depending on the program
 
 NotedLabels = tuple["NDArray[Any]", tuple[str, ...]]
@@ -57,12 +56,62 @@ def label_values(pixels: Pixels, name: str, *, probabilities: bool = False) -> N
     if not pixels.array.size:
         raise DataSetError(f"{name} holds no pixel: choose the file that holds the labels.")
     array, notes = _without_colour(pixels, name)
-    more: tuple[str, ...] = ()
-    if pixels.lossy and array.dtype == np.uint8:
-        array, more = _mask_of_jpeg(array, name)
-    elif not (probabilities and array.dtype.kind == "f"):
-        array, more = _sharpened(array, name)
-    return array, (*notes, *more)
+    cut = mask_cut(array, name, lossy=pixels.lossy, probabilities=probabilities)
+    if cut is None:
+        return array, notes
+    return cut.applied(array), (*notes, cut.said)
+
+
+@dataclass(frozen=True)
+class MaskCut:
+    """How a mask whose values were changed becomes one of two values again.
+
+    Attributes
+    ----------
+    at
+        The least value that is foreground.
+    top
+        What foreground becomes.
+    said
+        A sentence about it.
+    """
+
+    at: float
+    top: float
+    said: str
+
+    def applied(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the mask, with the dtype that it has."""
+        mask: NDArray[Any] = np.where(array >= self.at, self.top, 0).astype(array.dtype)
+        return mask
+
+
+def mask_cut(
+    array: NDArray[Any], name: str, *, lossy: bool = False, probabilities: bool = False
+) -> MaskCut | None:
+    """Return how a mask is to be cut; None where values are labels as they are.
+
+    Parameters
+    ----------
+    array
+        (..., Y, X), all of the values or a sample of them.
+    name
+        Of the file.
+    lossy
+        Whether compression has changed values.
+    probabilities
+        Whether fractions are probabilities, which stay as they are.
+
+    Raises
+    ------
+    DataSetError
+        As `label_values`.
+    """
+    if lossy and array.dtype == np.uint8:
+        return _cut_of_jpeg(array, name)
+    if probabilities and array.dtype.kind == "f":
+        return None
+    return _cut_of_blurred(array, name)
 
 
 def joined_masks(labels: NDArray[Any]) -> NDArray[Any]:
@@ -90,28 +139,6 @@ def joined_masks(labels: NDArray[Any]) -> NDArray[Any]:
     return joined.astype(labels.dtype, copy=False)
 
 
-def refuse_blurred(array: Any, name: str) -> None:
-    """Refuse labels that are not loaded where interpolation has invented values.
-
-    Parameters
-    ----------
-    array
-        (..., Y, X), of which a part of the middle plane is read.
-    name
-        Of the file.
-    """
-    middle = tuple(int(n) // 2 for n in array.shape[:-2])
-    try:
-        plane = np.asarray(array[(*middle, slice(0, LOOKED_AT), slice(0, LOOKED_AT))])
-    except Exception as error:  # whatever the file behind it raises
-        raise DataSetError(f"{name} cannot be read ({reason(error)}): copy it again.") from error
-    if _plateaus_of_blurred(plane) is not None:
-        raise DataSetError(
-            f"{name} has edges blurred by interpolation, and is too large to be thresholded on the "
-            "way: threshold it, or resize the labels with nearest neighbours."
-        )
-
-
 def _without_colour(pixels: Pixels, name: str) -> NotedLabels:
     array: NDArray[Any] = pixels.array
     if pixels.palette is not None:
@@ -137,10 +164,10 @@ def _without_colour(pixels: Pixels, name: str) -> NotedLabels:
     return one_channel, ()
 
 
-def _mask_of_jpeg(array: NDArray[np.uint8], name: str) -> NotedLabels:
+def _cut_of_jpeg(array: NDArray[np.uint8], name: str) -> MaskCut | None:
     """0 and 255 again, which the compression scatters; anything else cannot be told."""
     if len(np.unique(array)) <= 2:
-        return array, ()
+        return None
     values = array.astype(np.int16)
     far = np.minimum(values, 255 - values)
     window = (1,) * (array.ndim - 2) + (5, 5)
@@ -152,24 +179,23 @@ def _mask_of_jpeg(array: NDArray[np.uint8], name: str) -> NotedLabels:
             f"{name} cannot hold labels, because JPEG compression changes their values: save them "
             "as PNG or TIFF."
         )
-    mask = np.where(values >= 128, np.uint8(255), np.uint8(0))
-    return mask, (f"{name}: the values of a JPEG mask are taken as 0 below 128, else as 255.",)
+    said = f"{name}: the values of a JPEG mask are taken as 0 below 128, else as 255."
+    return MaskCut(128, 255, said)
 
 
-def _sharpened(array: NDArray[Any], name: str) -> NotedLabels:
+def _cut_of_blurred(array: NDArray[Any], name: str) -> MaskCut | None:
     """A mask whose edges were blurred by resizing, thresholded; other labels as they are."""
     plateaus = _plateaus_of_blurred(array)
     if plateaus is None:
-        return array, ()
+        return None
     if len(plateaus) > 1:
         raise DataSetError(
             f"{name} has been resized with interpolation, which invents label values along every "
             "edge: resize the labels with nearest neighbours."
         )
     top = plateaus[0]
-    mask = np.where(array >= top / 2, top, 0).astype(array.dtype)
     said = f"whose values are taken as {top:g} from {top / 2:g} on, else as 0."
-    return mask, (f"{name}: a mask with blurred edges, {said}",)
+    return MaskCut(top / 2, top, f"{name}: a mask with blurred edges, {said}")
 
 
 def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
