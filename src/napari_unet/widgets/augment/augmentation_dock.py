@@ -16,9 +16,12 @@ from napari_unet.widgets.augment.augmentation_form import AugmentationForm
 from napari_unet.widgets.augment.tile_grid import MESH_COLOUR, TileGrid
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.bound import BoundControls
+from napari_unet.widgets.common.buttons import button, check_box
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import Note, Row, button, check_box, spin_box
+from napari_unet.widgets.common.form import Row
 from napari_unet.widgets.common.latest import Latest
+from napari_unet.widgets.common.notes import Note
+from napari_unet.widgets.common.numbers import spin_box
 from napari_unet.widgets.common.result_layers import placement, remove_made, show_result
 from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 

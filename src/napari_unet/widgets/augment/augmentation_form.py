@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.widgets.common.bound import BoundControls
-from napari_unet.widgets.common.form import (
-    Advanced,
-    Form,
-    Row,
-    SliderField,
-    check_box,
-    decimal_box,
-    spin_box,
-)
+from napari_unet.widgets.common.buttons import check_box
+from napari_unet.widgets.common.form import Advanced, Form, Row
+from napari_unet.widgets.common.numbers import SliderField, decimal_box, spin_box
 
 if TYPE_CHECKING:
     from napari_unet.config.training import TrainConfig

@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_unet.app.session import Session, session_of
-from napari_unet.widgets.common.form import style_sheet
+from napari_unet.widgets.common.style import style_sheet
 from napari_unet.widgets.common.theme import Colours, colours
 from napari_unet.widgets.common.worker import Worker, stop_with_window
 

@@ -10,7 +10,9 @@ from qtpy.QtWidgets import QFileDialog, QLineEdit, QMenu, QToolButton, QVBoxLayo
 
 from napari_unet.images import files
 from napari_unet.widgets.common import notices
-from napari_unet.widgets.common.form import Advanced, Problem, Row, button, set_tip
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.form import Advanced, Row
+from napari_unet.widgets.common.notes import Problem, set_tip
 from napari_unet.widgets.common.worker import Worker, once
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
 
-from napari_unet.widgets.common.form import Combo
+from napari_unet.widgets.common.choices import Combo
 from napari_unet.widgets.common.layer_facts import is_result, made_of
 from napari_unet.widgets.common.layer_stack import LAYER_EVENTS
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from napari_unet.widgets.common.form import set_tip
+from napari_unet.widgets.common.notes import set_tip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 
 from napari_unet.widgets.common.class_look import class_colours, class_names, rename_class
-from napari_unet.widgets.common.form import Advanced, set_tip
+from napari_unet.widgets.common.form import Advanced
+from napari_unet.widgets.common.notes import set_tip
 from napari_unet.widgets.data.class_table import ClassTable
 
 if TYPE_CHECKING:

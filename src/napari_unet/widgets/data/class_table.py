@@ -8,7 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
 
-from napari_unet.widgets.common.form import set_tip
+from napari_unet.widgets.common.notes import set_tip
 
 if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme

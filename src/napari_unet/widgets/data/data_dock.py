@@ -15,10 +15,10 @@ from napari_unet.preflight import Finding, apply_fix
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.file_choice import FileChoice
-from napari_unet.widgets.common.form import Heading, Note
 from napari_unet.widgets.common.layer_facts import tell
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import describe_levels, go_to_slice, shown_slice
+from napari_unet.widgets.common.notes import Heading, Note
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.data.class_panel import ClassPanel, looked_at
 from napari_unet.widgets.data.file_pixel_size import (

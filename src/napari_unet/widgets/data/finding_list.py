@@ -7,7 +7,8 @@ from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_unet.preflight import FIXES, Finding
-from napari_unet.widgets.common.form import Note, button
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.notes import Note
 
 __all__ = ["FindingList"]
 

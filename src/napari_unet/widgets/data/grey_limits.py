@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_unet.widgets.common.bound import BoundControls
-from napari_unet.widgets.common.form import Combo
+from napari_unet.widgets.common.choices import Combo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

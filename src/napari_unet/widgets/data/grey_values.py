@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet.widgets.common.form import Note, set_tip
+from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.common.plots import colour_plot, quiet_plot
 
 if TYPE_CHECKING:

@@ -12,16 +12,10 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app.inspection_job import decide
 from napari_unet.base.errors import InputError
 from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.buttons import check_box
+from napari_unet.widgets.common.choices import Choice, Combo
 from napari_unet.widgets.common.class_look import class_names
-from napari_unet.widgets.common.form import (
-    Advanced,
-    Choice,
-    Combo,
-    Form,
-    Heading,
-    check_box,
-    spin_box,
-)
+from napari_unet.widgets.common.form import Advanced, Form
 from napari_unet.widgets.common.layer_combo import LayerCombo
 from napari_unet.widgets.common.layer_facts import is_result, tell, told
 from napari_unet.widgets.common.layer_stack import LayerStack
@@ -35,6 +29,8 @@ from napari_unet.widgets.common.layers import (
     shown_slice,
     stack_from_layers,
 )
+from napari_unet.widgets.common.notes import Heading
+from napari_unet.widgets.common.numbers import spin_box
 
 if TYPE_CHECKING:
     from napari_unet.images.stack import Stack

@@ -12,7 +12,9 @@ from napari_unet.app.run_places import short_path
 from napari_unet.app.sample_job import SAMPLES, Cancelled, SampleJob
 from napari_unet.datasets.registry import DATA_SETS
 from napari_unet.widgets.common import notices
-from napari_unet.widgets.common.form import Advanced, Combo, Form, Row, button
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.choices import Combo
+from napari_unet.widgets.common.form import Advanced, Form, Row
 from napari_unet.widgets.common.worker import Worker, once
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from napari_unet.base.units import SYMBOLS
 from napari_unet.training.data import check_alike, pixel_sizes_differ
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.bound import BoundControls
-from napari_unet.widgets.common.form import Advanced, Note, Problem, Row, button, check_box
+from napari_unet.widgets.common.buttons import button, check_box
+from napari_unet.widgets.common.form import Advanced, Row
+from napari_unet.widgets.common.notes import Note, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

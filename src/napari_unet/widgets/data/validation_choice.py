@@ -13,7 +13,9 @@ from napari_unet.base.errors import InputError
 from napari_unet.config.split import Region, SplitConfig
 from napari_unet.training.data import TrainingData
 from napari_unet.widgets.common import notices
-from napari_unet.widgets.common.form import Combo, Form, Note, set_tip
+from napari_unet.widgets.common.choices import Combo
+from napari_unet.widgets.common.form import Form
+from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.data.validation_region import RegionLayers, default_region
 
 if TYPE_CHECKING:

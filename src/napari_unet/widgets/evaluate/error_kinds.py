@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QGridLayout, QWidget
 
 from napari_unet.evaluation.comparison import ERROR_KINDS
 from napari_unet.widgets.common import theme
-from napari_unet.widgets.common.form import check_box
+from napari_unet.widgets.common.buttons import check_box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.base.quantities import count
-from napari_unet.widgets.common.form import Heading, Note
+from napari_unet.widgets.common.notes import Heading, Note
 from napari_unet.widgets.common.row_table import RowTable
 from napari_unet.widgets.evaluate.error_kinds import ErrorKinds
 

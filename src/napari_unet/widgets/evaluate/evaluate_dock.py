@@ -23,20 +23,13 @@ from napari_unet.evaluation.comparison import (
     offered_metrics,
     seconds_needed,
 )
+from napari_unet.widgets.common.buttons import PrimaryButton, button, check_box
+from napari_unet.widgets.common.choices import Choice, Combo
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import (
-    Choice,
-    Combo,
-    Form,
-    Note,
-    PrimaryButton,
-    Problem,
-    Row,
-    button,
-    check_box,
-)
+from napari_unet.widgets.common.form import Form, Row
 from napari_unet.widgets.common.layer_combo import LayerCombo
 from napari_unet.widgets.common.layer_facts import told
+from napari_unet.widgets.common.notes import Note, Problem
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.spotlight import spotlight, spotlight_off
 from napari_unet.widgets.common.worker import Worker

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet.widgets.common.form import Note
+from napari_unet.widgets.common.notes import Note
 from napari_unet.widgets.common.plots import CurvePlot, Series
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import UNetError
 from napari_unet.base.output_guard import check_output_file
 from napari_unet.base.quantities import count
-from napari_unet.widgets.common.form import Row, button
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.form import Row
 from napari_unet.widgets.common.notices import sentence, show_error
 
 if TYPE_CHECKING:

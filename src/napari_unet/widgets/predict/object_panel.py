@@ -14,9 +14,12 @@ from napari_unet.app.found_objects import FoundObjects
 from napari_unet.base.errors import UNetError
 from napari_unet.base.quantities import count
 from napari_unet.images.tiff import write_labels
-from napari_unet.widgets.common.form import Form, Heading, Note, Row, SliderField, button
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.form import Form, Row
 from napari_unet.widgets.common.latest import Latest
+from napari_unet.widgets.common.notes import Heading, Note
 from napari_unet.widgets.common.notices import sentence
+from napari_unet.widgets.common.numbers import SliderField
 from napari_unet.widgets.common.spotlight import go_to
 from napari_unet.widgets.predict.object_list import ObjectList
 

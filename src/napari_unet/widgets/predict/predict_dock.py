@@ -20,8 +20,10 @@ from napari_unet.base.quantities import about, count, duration, size
 from napari_unet.images.zoom import zoom_for
 from napari_unet.prediction.outputs import ObjectPlane
 from napari_unet.prediction.pieces import Piece
+from napari_unet.widgets.common.buttons import PrimaryButton, button
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import Note, PrimaryButton, Problem, Row, button
+from napari_unet.widgets.common.form import Row
+from napari_unet.widgets.common.notes import Note, Problem
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.predict.object_panel import ObjectPanel

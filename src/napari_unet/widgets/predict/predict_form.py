@@ -12,21 +12,15 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 from napari_unet.app.prediction_job import PredictionRequest
 from napari_unet.app.run_places import recent_runs
 from napari_unet.prediction.outputs import OUTPUTS, Output
+from napari_unet.widgets.common.buttons import button, check_box
+from napari_unet.widgets.common.choices import Choice, Combo
 from napari_unet.widgets.common.devices import AUTOMATIC, device_options, present_devices
-from napari_unet.widgets.common.form import (
-    Advanced,
-    Choice,
-    Combo,
-    Form,
-    Row,
-    button,
-    check_box,
-    set_tip,
-    spin_box,
-)
+from napari_unet.widgets.common.form import Advanced, Form, Row
 from napari_unet.widgets.common.layer_combo import LayerCombo
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import shown_slice, stack_from_layers
+from napari_unet.widgets.common.notes import set_tip
+from napari_unet.widgets.common.numbers import spin_box
 from napari_unet.widgets.common.worker import Worker, once
 
 if TYPE_CHECKING:

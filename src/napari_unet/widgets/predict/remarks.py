@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_unet.widgets.common.form import Note, button
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.notes import Note
 
 if TYPE_CHECKING:
     from napari_unet.prediction.image_remarks import ImageRemark

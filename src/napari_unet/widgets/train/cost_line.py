@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 from napari_unet.base.measured_times import MeasuredTimes
 from napari_unet.base.quantities import about, count, size
 from napari_unet.training.cost import step_task, training_bytes
-from napari_unet.widgets.common.form import Note, button, set_tip
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.common.worker import Worker, once
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from qtpy.QtCore import QTimer
 
 from napari_unet.base.quantities import count
 from napari_unet.images.label_sums import newer_slices
-from napari_unet.widgets.common.form import Note
 from napari_unet.widgets.common.latest import Latest
+from napari_unet.widgets.common.notes import Note
 
 if TYPE_CHECKING:
     from napari_unet.widgets.common.dock import Dock

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet.widgets.common.form import Heading, Note
+from napari_unet.widgets.common.notes import Heading, Note
 from napari_unet.widgets.common.row_table import RowTable
 from napari_unet.widgets.train.next_places import NEXT_KEY
 

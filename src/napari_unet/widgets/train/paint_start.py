@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_unet.widgets.common.buttons import button, check_box
 from napari_unet.widgets.common.devices import present_devices
-from napari_unet.widgets.common.form import Note, button, check_box
+from napari_unet.widgets.common.notes import Note
 from napari_unet.widgets.common.worker import Worker, once
 from napari_unet.widgets.train.new_labels import new_labels
 from napari_unet.widgets.train.paint_mode import HIDE_KEY, paint_mode_of

@@ -10,8 +10,11 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.app.labels_to_correct import CorrectionRequest, LabelsMade, labels_to_correct
 from napari_unet.base.quantities import duration
-from napari_unet.widgets.common.form import Combo, Expander, Form, Note, Row, button
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.choices import Combo
+from napari_unet.widgets.common.form import Expander, Form, Row
 from napari_unet.widgets.common.layers import shown_slice
+from napari_unet.widgets.common.notes import Note
 from napari_unet.widgets.common.notices import sentence
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.train.after_stop import after_stop

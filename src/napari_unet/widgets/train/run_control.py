@@ -8,7 +8,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.base.quantities import count
-from napari_unet.widgets.common.form import PrimaryButton, Problem, Row, button
+from napari_unet.widgets.common.buttons import PrimaryButton, button
+from napari_unet.widgets.common.form import Row
+from napari_unet.widgets.common.notes import Problem
 from napari_unet.widgets.train.cost_line import CostLine
 
 if TYPE_CHECKING:

@@ -9,7 +9,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit
 
 from napari_unet.app.run_places import from_home, interrupted_runs, painted_runs, runs_folder
-from napari_unet.widgets.common.form import Combo, Row, button, set_tip
+from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.choices import Combo
+from napari_unet.widgets.common.form import Row
+from napari_unet.widgets.common.notes import set_tip
 
 if TYPE_CHECKING:
     from napari_unet.app.session import Session

@@ -13,7 +13,8 @@ from napari_unet.base.quantities import count
 from napari_unet.training.data import TrainingData, like_model
 from napari_unet.widgets.common.devices import present_devices
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import Expander, Note, set_tip
+from napari_unet.widgets.common.form import Expander
+from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
 from napari_unet.widgets.train.go_on_painting import GoOnPainting

@@ -11,18 +11,12 @@ from napari_unet.config.presets import PRESETS, choice_of, set_by_hand
 from napari_unet.config.size_rule import next_valid_size
 from napari_unet.config.weights import WeightConfig
 from napari_unet.widgets.common.bound import BoundControls
+from napari_unet.widgets.common.buttons import check_box
+from napari_unet.widgets.common.choices import Choice, Combo
 from napari_unet.widgets.common.devices import AUTOMATIC, device_options
-from napari_unet.widgets.common.form import (
-    Advanced,
-    Choice,
-    Combo,
-    Form,
-    Note,
-    check_box,
-    decimal_box,
-    set_tip,
-    spin_box,
-)
+from napari_unet.widgets.common.form import Advanced, Form
+from napari_unet.widgets.common.notes import Note, set_tip
+from napari_unet.widgets.common.numbers import decimal_box, spin_box
 from napari_unet.widgets.train.rate_box import RateBox
 
 if TYPE_CHECKING:

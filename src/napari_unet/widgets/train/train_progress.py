@@ -10,7 +10,9 @@ from qtpy.QtWidgets import QBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from napari_unet.app.run_places import from_home
 from napari_unet.base.quantities import duration, rate
-from napari_unet.widgets.common.form import ElidedNote, Note, Row, button, check_box
+from napari_unet.widgets.common.buttons import button, check_box
+from napari_unet.widgets.common.form import Row
+from napari_unet.widgets.common.notes import ElidedNote, Note
 from napari_unet.widgets.common.plots import FEW_STEPS, VALIDATION, CurvePlot
 
 if TYPE_CHECKING:

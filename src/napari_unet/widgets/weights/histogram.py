@@ -9,7 +9,7 @@ import pyqtgraph as pg
 from napari.utils.colormaps import ensure_colormap
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_unet.widgets.common.form import Note, set_tip
+from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.common.plots import colour_plot, quiet_plot
 from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 

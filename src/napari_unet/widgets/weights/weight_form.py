@@ -9,15 +9,11 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.config.weights import DEFAULTS, Preset, WeightConfig
 from napari_unet.widgets.common.bound import BoundControls
-from napari_unet.widgets.common.form import (
-    Advanced,
-    Choice,
-    Form,
-    SliderField,
-    check_box,
-    decimal_box,
-    set_tip,
-)
+from napari_unet.widgets.common.buttons import check_box
+from napari_unet.widgets.common.choices import Choice
+from napari_unet.widgets.common.form import Advanced, Form
+from napari_unet.widgets.common.notes import set_tip
+from napari_unet.widgets.common.numbers import SliderField, decimal_box
 
 if TYPE_CHECKING:
     from napari_unet.config.training import TrainConfig

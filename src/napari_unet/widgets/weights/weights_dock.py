@@ -9,11 +9,12 @@ from napari.layers import Image
 
 from napari_unet.app.weights_job import WeightMap, WeightSource
 from napari_unet.widgets.common import notices
+from napari_unet.widgets.common.buttons import button, check_box
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import Note, button, check_box
 from napari_unet.widgets.common.latest import Latest
 from napari_unet.widgets.common.layer_facts import find_made, writing
 from napari_unet.widgets.common.layers import go_to_slice, shown_slice
+from napari_unet.widgets.common.notes import Note
 from napari_unet.widgets.common.result_layers import seen_placement, show_result
 from napari_unet.widgets.common.theme import WEIGHT_COLORMAP
 from napari_unet.widgets.weights.histogram import Histogram
