@@ -58,6 +58,24 @@ def test_strokes_train_without_labels_and_are_counted(files, capsys):
     assert set(np.unique(tifffile.imread(files / "p.tif"))) <= {1, 2}
 
 
+def test_a_class_that_comes_later_than_the_first_is_resumed_and_replayed(files):
+    """The second takes effect at the first's step, because there is nothing to learn before it."""
+    lines = [
+        {"step": 0, "slice": 0, "class": 1, "points": [[20, 24], [20, 36]]},
+        {"step": 5, "slice": 0, "class": 0, "points": [[5, 5], [5, 40]]},
+    ]
+    (files / "strokes.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    strokes = ["--strokes", files / "strokes.jsonl"]
+    assert train(files, "-o", files / "run", *strokes, *TINY) == 0
+    assert train(files, "-o", files / "again", "--replay", files / "run") == 0
+    assert_same(weights(files / "run"), weights(files / "again"))
+    shorter = [*TINY]
+    shorter[shorter.index("24")] = "11"
+    assert train(files, "-o", files / "part", *strokes, *shorter) == 0
+    assert train(files, "-o", files / "part", "--resume", "--steps", "24") == 0
+    assert_same(weights(files / "run"), weights(files / "part"))
+
+
 def test_replayed_and_resumed_runs_have_the_same_weights(files):
     strokes = ["--strokes", files / "strokes.jsonl"]
     assert train(files, "-o", files / "run", *strokes, *TINY) == 0

@@ -20,6 +20,11 @@ SMALL = ("--steps", "1", "--tile", "44", "--depth", "1", "--width", "2", "--batc
 PREDICT = ("predict", "run", "{}", "-o", "out.tif", "--device", "cpu", "--overwrite")
 TRAIN = ("train", "{}", "labels.tif", "-o", "new", *SMALL)
 RESUME = ("train", "image.tif", "labels.tif", "-o", "run", "--resume", "--steps", "3")
+PAINTED = (
+    ("info", "painted"),
+    ("train", "-o", "painted", "--resume", "--steps", "3"),
+    ("train", "-o", "new", "--replay", "painted"),
+)
 IMAGE = (PREDICT, ("check", "{}", "labels.tif", "--no-step"), TRAIN)
 LABELS = (
     ("check", "image.tif", "{}", "--no-step"),
@@ -36,6 +41,10 @@ COMMANDS_OF: dict[str, tuple[tuple[str, ...], ...]] = {
                              "-o", "out.tif", "--device", "cpu", "--overwrite")),
     "run/last.safetensors": (("train", "image.tif", "labels.tif", "-o", "new", "--from",
                              "run/last.safetensors", *SMALL[:4]),),
+    "painted/run.json": PAINTED,
+    "painted/journal.jsonl": PAINTED,
+    "strokes.jsonl": (("train", "image.tif", "-o", "new", "--strokes", "{}", *SMALL),
+                      ("train", "image.tif", "labels.tif", "-o", "new", "--strokes", "{}", *SMALL)),
     "image.tif": IMAGE,
     "ome.tif": IMAGE,
     "imagej.tif": IMAGE,
@@ -91,6 +100,7 @@ def build(folder: Path) -> None:
          "--steps", "2"]
     )  # fmt: skip
     assert code == 0
+    _build_painted(folder)
     config = json.loads((folder / "run" / "run.json").read_text())["config"]
     (folder / "settings.json").write_text(json.dumps(config))
     (folder / "settings.toml").write_text(
@@ -120,6 +130,22 @@ def _build_zarr(folder: Path, image: np.ndarray) -> None:
             ],
         }
     ]
+
+
+def _build_painted(folder: Path) -> None:
+    from napari_unet.cli import main
+
+    strokes = [
+        {"step": 0, "slice": 0, "class": 0, "points": [[5, 5], [5, 40]], "width": 4},
+        {"step": 0, "slice": 1, "class": 1, "points": [[20, 24], [20.5, 36]]},
+        {"step": 1, "slice": 1, "class": None, "points": [[20, 30]], "width": 3, "stack": 0},
+    ]
+    (folder / "strokes.jsonl").write_text("\n".join(map(json.dumps, strokes)) + "\n")
+    code = main(
+        ["train", f"{folder}/image.tif", "-o", f"{folder}/painted", *SMALL[2:], "--steps", "2",
+         "--strokes", f"{folder}/strokes.jsonl"]
+    )  # fmt: skip
+    assert code == 0
 
 
 def _build_result(folder: Path) -> None:

@@ -66,7 +66,9 @@ def test_a_file_cut_anywhere_keeps_its_whole_lines(tmp_path_factory, cut):
     [
         {"box": [0, 0, 0, 3]}, {"box": [-1, 1, 0, 3]}, {"box": [2, 5, 3, 6]}, {"box": "x"},
         {"dtype": "object"}, {"values": "%%"}, {"values": "AAAA"}, {"slice": "three"},
-        {"box": [0, 10**9, 0, 10**9]},
+        {"box": [0, 10**9, 0, 10**9]}, {"box": [2.0, 4, 3, 6]}, {"stack": -1}, {"stack": 0.5},
+        {"slice": True}, {"slice": 10**400}, {"edit": 1}, {"edit": None}, {"dtype": "int64"},
+        {"values": None}, {"stack": None}, {"more": 1}, {"box": [2, 4, 3]},
     ],
     ids=str,
 )  # fmt: skip
@@ -78,10 +80,45 @@ def test_damage_is_said_with_file_and_line(tmp_path, change):
         Journal(tmp_path)
 
 
-def test_an_effect_of_edits_that_are_not_there_is_damage(tmp_path):
-    Journal(tmp_path).take_effect(Effect(3, 2))
-    with pytest.raises(CheckpointError, match="damaged"):
+def test_negative_values_are_damage(tmp_path):
+    Journal(tmp_path).add(edit(-1, dtype=np.int32))
+    with pytest.raises(CheckpointError, match="values are below 0"):
         Journal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"edits": 2}, {"edits": 0}, {"edits": -1}, {"edits": 1.5}, {"right": []}, {"right": [2.0]},
+        {"right": [0.5, 0.5]}, {"right": ["0.5"]}, {"right": None}, {"right": [10**400]},
+        {"step": -1}, {"step": None}, {"step": True}, {"strokes": "1"}, {"more": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_effect_that_does_not_fit_the_edits_is_damage(tmp_path, change):
+    Journal(tmp_path).add(edit())
+    line = {"step": 3, "edits": 1, "right": [0.5]} | change
+    with (tmp_path / FILE_NAME).open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    with pytest.raises(CheckpointError, match=r"line 2 of .*journal\.jsonl is damaged"):
+        Journal(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["[]", "1", "null", '"edit"', "{}", "{", "\x00", "[" * 9999])
+def test_lines_that_are_no_records_are_damage(tmp_path, line):
+    (tmp_path / FILE_NAME).write_text(line + "\n")
+    with pytest.raises(CheckpointError, match=r"line 1 of .*journal\.jsonl is damaged"):
+        Journal(tmp_path)
+
+
+def test_edits_that_took_effect_at_one_step_one_after_the_other(tmp_path):
+    """One class is painted, then another, before there is anything to learn."""
+    journal = Journal(tmp_path)
+    for number in (1, 2):
+        journal.add(edit(number))
+        journal.take_effect(Effect(0, number, (np.nan,)))
+    again = Journal(tmp_path)
+    assert [(e.step, e.edits, len(e.right)) for e in again.effects] == [(0, 1, 1), (0, 2, 1)]
 
 
 def test_a_run_that_goes_on_from_earlier_records_later_effects_again(tmp_path):

@@ -15,17 +15,20 @@ resumed or replayed takes every edit at its step.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import threading
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 
 import numpy as np
+from pydantic import Field, with_config
+from typing_extensions import TypedDict
 
 from napari_unet.base.errors import CheckpointError
+from napari_unet.base.quantities import count
+from napari_unet.base.records import record_of
 from napari_unet.base.regular_files import read_whole
 
 if TYPE_CHECKING:
@@ -36,11 +39,26 @@ if TYPE_CHECKING:
 __all__ = ["FILE_NAME", "Edit", "Effect", "Journal"]
 
 FILE_NAME = "journal.jsonl"
-DTYPES = ("uint8", "uint16", "int32")
-WRONG = (
-    ValueError, KeyError, TypeError, OverflowError, RecursionError, zlib.error, binascii.Error,
-)  # fmt: skip
-MOST_PIXELS = 2**28  # of one box; a damaged line must not ask for all memory
+Count = Annotated[int, Field(ge=0, le=10**12)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@with_config(extra="forbid")
+class _EditLine(TypedDict):
+    edit: Count
+    stack: Count
+    slice: Count
+    box: tuple[Count, Count, Count, Count]
+    dtype: Literal["uint8", "uint16", "int32"]
+    values: str
+
+
+@with_config(extra="forbid")
+class _EffectLine(TypedDict):
+    step: Count
+    edits: Count
+    right: list[Share | None]
+    strokes: NotRequired[Count]
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,33 +202,44 @@ class Journal:
             ) from error
 
     def _read(self, file: Path) -> None:
+        from napari_unet.network.compute import available_memory  # loads torch
+
         content = read_whole(file, "journal")
+        room = available_memory("cpu")
         whole, torn = content.rsplit(b"\n", 1) if b"\n" in content else (b"", content)
         if torn:  # the line that was being written when everything stopped
             os.truncate(file, len(content) - len(torn))
         for number, line in enumerate(filter(None, whole.split(b"\n")), start=1):
             try:
-                self._take(json.loads(line))
-            except WRONG as error:
+                room -= self._take(line, room)
+            except (ValueError, zlib.error) as error:
                 raise CheckpointError(
                     f"line {number} of {file} is damaged ({error}): restore the file, or remove "
                     "that line and those after it."
                 ) from error
 
-    def _take(self, line: dict[str, Any]) -> None:
-        if "edit" in line:
-            if line["edit"] == len(self.edits):
-                self.edits.append(_edit_from_json(line))
-            return
-        effect = Effect(
-            int(line["step"]),
-            int(line["edits"]),
-            tuple(np.nan if share is None else float(share) for share in line["right"]),
-            int(line.get("strokes", 0)),
-        )
-        if not 0 <= effect.edits <= len(self.edits) or effect.step < 0:
-            raise ValueError("it counts edits that are not there")
-        self.effects = [one for one in self.effects if one.step < effect.step] + [effect]
+    def _take(self, line: bytes, room: int) -> int:
+        """Take a line, of which the labels may have so many bytes; return how many they have."""
+        if b'"edit"' in line:
+            told = record_of(_EditLine, line)
+            if told["edit"] > len(self.edits):
+                raise ValueError(f"edit {len(self.edits)} is missing before it")
+            if told["edit"] < len(self.edits):  # painted again by a resumed run
+                return 0
+            self.edits.append(_edit_from_json(told, room))
+            return self.edits[-1].values.nbytes
+        found = record_of(_EffectLine, line)
+        right = tuple(np.nan if share is None else share for share in found["right"])
+        effect = Effect(found["step"], found["edits"], right, found.get("strokes", 0))
+        # A resumed run records again what took effect after the step that it went on from.
+        before = [
+            one for one in self.effects if one.step <= effect.step and one.edits < effect.edits
+        ]
+        new = effect.edits - (before[-1].edits if before else 0)
+        if effect.edits > len(self.edits) or len(right) != new:
+            raise ValueError(f"it is about {count(len(right), 'edit')} of {new}")
+        self.effects = [*before, effect]
+        return 0
 
 
 def _edit_to_json(edit: Edit) -> dict[str, Any]:
@@ -224,16 +253,19 @@ def _edit_to_json(edit: Edit) -> dict[str, Any]:
     }
 
 
-def _edit_from_json(line: dict[str, Any]) -> Edit:
-    y0, y1, x0, x1 = (int(n) for n in line["box"])
+def _edit_from_json(line: _EditLine, room: int) -> Edit:
+    """Return an edit that takes no more bytes than there is room for."""
+    y0, y1, x0, x1 = line["box"]
     height, width, dtype = y1 - y0, x1 - x0, line["dtype"]
-    if dtype not in DTYPES or min(y0, x0) < 0 or min(height, width) < 1:
-        raise ValueError("it names no box of labels")
-    if height * width > MOST_PIXELS:
-        raise ValueError("its box is too large")
+    if min(height, width) < 1:
+        raise ValueError("its box is empty")
     size = height * width * np.dtype(dtype).itemsize
+    if size > room:
+        raise ValueError("its box does not fit into memory")
     raw = zlib.decompressobj().decompress(base64.b64decode(line["values"], validate=True), size + 1)
     if len(raw) != size:
         raise ValueError("its values do not fill its box")
     values = np.frombuffer(raw, dtype).reshape(height, width)
-    return Edit(int(line["stack"]), int(line["slice"]), (y0, y1, x0, x1), values)
+    if int(values.min()) < 0:
+        raise ValueError("its values are below 0")
+    return Edit(line["stack"], line["slice"], line["box"], values)
