@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Tally", "hunt"]
 
 MOST_SECONDS = 10.0  # of the processor, for one case
-MOST_WAITING = 60.0  # by the clock, for a case that computes nothing
+MOST_WAITING = 120.0  # by the clock, without any work of the processor
 MOST_BYTES = 2 * 10**9
 LONG, HANGS = f"more than {MOST_SECONDS:g} seconds", "it hangs"
 SLOW = (LONG, HANGS)
@@ -136,8 +136,8 @@ class _Worker:
         self._process.stdin.write(f"{number}\n")
         self._process.stdin.flush()
         begun: dict[str, Any] = {}
-        clock = start = 0.0
-        waiting = time.monotonic() + 120  # for the imports of a new worker
+        start = 0.0
+        worked, seen = time.monotonic(), 0.0  # when the processor was last seen at work
         while True:
             try:
                 line = self._lines.get(timeout=0.2)
@@ -151,11 +151,11 @@ class _Worker:
                     found["seconds"] = self._seconds() - start if begun else 0.0
                     return found
                 begun, start = found, self._seconds()
-                clock = time.monotonic()
                 continue
+            if self._seconds() > seen or self._wants_to_work():
+                worked, seen = time.monotonic(), self._seconds()
             why = self._too_much(start if begun and self._cases > 3 else None)
-            late = time.monotonic() > (clock + MOST_WAITING if begun else waiting) + 60
-            if why or late:
+            if why or time.monotonic() > worked + MOST_WAITING:
                 self.end()
                 return {**begun, "number": number, "good": False, "why": why or HANGS}
 
@@ -172,6 +172,13 @@ class _Worker:
         except psutil.Error:
             return 0.0
         return float(times.user + times.system)
+
+    def _wants_to_work(self) -> bool:
+        """Whether the worker only waits for other programs, which hold the machine."""
+        try:
+            return bool(self._watched.status() == psutil.STATUS_RUNNING)
+        except psutil.Error:
+            return False
 
     def bytes(self) -> int:
         """Memory of the worker now."""
