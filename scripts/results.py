@@ -56,6 +56,9 @@ prediction of the six slices. {load} The settings are those of
 
 The curves and the pictures are of the first line.
 
+How this compares with StarDist, Cellpose and nnU-Net after the same processor seconds is in
+[quality.md](quality.md).
+
 ![Loss and IoU while training](images/results-em-curves.png)
 
 The six held-out slices: image, predicted objects, errors (wrongly inside a cell orange, missed
