@@ -77,8 +77,7 @@ TOOLS = {
         ("nnunetv2", "torch"),
         "planned and preprocessed by itself before the clock runs, configuration 2d, fold `all`, "
         "the steps of its own trainer, whose 1,000 epochs, and so its polynomial rate, are spread "
-        "over the seconds; no validation on the way. Predicted with its mirrored views. The batch "
-        "is 2, the smallest that it plans itself: with the planned one it would take a handful of "
-        "steps. A training for each point.",
+        "over the seconds; no validation on the way. Predicted with its mirrored views. A "
+        "training for each point.",
     ),
 }

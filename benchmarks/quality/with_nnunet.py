@@ -16,8 +16,7 @@ import numpy as np
 PLACE = Path(tempfile.mkdtemp(prefix="nnunet-"))
 for kind in ("raw", "preprocessed", "results"):
     os.environ[f"nnUNet_{kind}"] = str(PLACE / kind)
-# Tiles are augmented by this process, whose seconds count.
-os.environ |= {"nnUNet_n_proc_DA": "0", "nnUNet_compile": "f", "nnUNet_def_n_proc": "1"}
+os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_compile": "f", "nnUNet_def_n_proc": "1"}
 
 import torch  # noqa: E402
 from clock import Clock  # noqa: E402
@@ -31,7 +30,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor  # noqa: E4
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer  # noqa: E402
 from PIL import Image  # noqa: E402
 
-NAME, CPU, BATCH = "Dataset001_EM", torch.device("cpu"), 2
+NAME, CPU = "Dataset001_EM", torch.device("cpu")
 
 
 def planned(request: Request) -> tuple[dict, dict]:
@@ -53,8 +52,10 @@ def planned(request: Request) -> tuple[dict, dict]:
     plan_experiments([1])
     preprocess([1], configurations=["2d"], num_processes=[1])
     plans = json.loads((PLACE / "preprocessed" / NAME / "nnUNetPlans.json").read_text("utf-8"))
+    # From here on tiles are augmented by this process, whose seconds count, on one thread.
+    os.environ |= {"nnUNet_n_proc_DA": "0"}
+    torch.set_num_threads(1)
     print("planned:", plans["configurations"]["2d"], flush=True)
-    plans["configurations"]["2d"]["batch_size"] = BATCH
     return plans, described
 
 
@@ -67,7 +68,8 @@ def trained(plans: dict, described: dict, budget: float, seed: int) -> tuple:
     torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - what it draws with
     clock, steps = Clock(), 0
-    trainer = nnUNetTrainer(plans, "2d", "all", described, device=CPU)
+    once = {**plans, "continue_training": False}  # as its own command says it
+    trainer = nnUNetTrainer(once, "2d", "all", described, device=CPU)
     trainer.initialize()
     trainer.on_train_start()
     while clock.seconds < budget:
@@ -102,7 +104,6 @@ def predicted(trainer: nnUNetTrainer, images: np.ndarray) -> list:
 
 def main(folder: Path) -> None:
     """Train once for every number of seconds."""
-    torch.set_num_threads(1)
     request = Request.read(folder)
     plans, described = planned(request)
     for budget in request.seconds:
@@ -113,7 +114,7 @@ def main(folder: Path) -> None:
             budget=budget,
             seconds=round(seconds, 1),
             steps=steps,
-            how=f"{steps} steps of {BATCH} tiles",
+            how=f"{steps} steps of {trainer.batch_size} tiles",
         )
 
 
