@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,7 +51,7 @@ class _Sequence:
     number: str
     frames: tuple[Path, ...]
 
-    @property
+    @cached_property
     def times(self) -> dict[int, int]:
         """Position of every frame by the number in its name."""
         return {int(re.findall(r"[0-9]+", p.stem)[0]): k for k, p in enumerate(self.frames)}

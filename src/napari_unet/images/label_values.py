@@ -213,15 +213,20 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
             return None
         # Interpolation leaves rounding errors on the areas.
         steps = np.rint(array * (255 / np.abs(array).max()))
-    values, where = _indexed(steps)
-    counts = np.bincount(where.ravel(), minlength=len(values))
+    values, where, zero = _indexed(steps)
+    marked_pixels = where != zero  # usually few, and counting takes time
+    counts = np.bincount(where[marked_pixels], minlength=len(values))
+    counts[zero] += where.size - counts.sum()
     if np.count_nonzero(counts) < 5:
         return None
-    here = where[..., 1:, 1:]
-    flat = (here == where[..., :-1, 1:]) & (here == where[..., 1:, :-1])
-    flats = np.bincount(here[flat], minlength=len(values))
+    present = (counts > 0) & (values != 0)
+    # What has enough flat pixels in a part of the rows lines no edge, and nothing does usually.
+    few = _flats(where, marked_pixels, len(values), every=4)
+    if np.count_nonzero(present & (few <= 0.05 * counts)) < 3:
+        return None
+    flats = _flats(where, marked_pixels, len(values))
     filling = (flats > 0.2 * counts) | (values == 0)  # the background, whatever is left of it
-    lining = ~filling & (flats <= 0.05 * counts) & (counts > 0)
+    lining = ~filling & (flats <= 0.05 * counts) & present
     full, marked = filling & (values > 0), values != 0
     enough = counts[full].sum() >= 0.25 * counts[marked].sum()
     if not enough or lining.sum() < max(3, 0.5 * (np.count_nonzero(counts) - 1)):
@@ -240,9 +245,22 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
     return [float(np.median(array[where == k])) for k in np.flatnonzero(full)]
 
 
-def _indexed(steps: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Values, and the index of each pixel's among them; small whole numbers are their own."""
+def _flats(
+    where: NDArray[Any], chosen: NDArray[np.bool_], n: int, every: int = 1
+) -> NDArray[np.int64]:
+    """Count, per value, the chosen pixels that have their like above and to the left."""
+    here = where[..., 1::every, 1:]
+    flat = (here == where[..., :-1:every, 1:]) & (here == where[..., 1::every, :-1])
+    counts: NDArray[np.int64] = np.bincount(here[flat & chosen[..., 1::every, 1:]], minlength=n)
+    return counts
+
+
+def _indexed(steps: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], int]:
+    """Values, the index of each pixel's among them, and that of 0, or -1 where there is none.
+
+    Small whole numbers are their own index.
+    """
     if steps.dtype.kind in "ui" and steps.size and steps.min() >= 0 and steps.max() < OWN_INDEX:
-        return np.arange(int(steps.max()) + 1), steps
+        return np.arange(int(steps.max()) + 1), steps, 0
     values, where = np.unique(steps, return_inverse=True)
-    return values, where.reshape(steps.shape)
+    return values, where.reshape(steps.shape), int(np.max(np.flatnonzero(values == 0), initial=-1))
