@@ -165,6 +165,14 @@ def test_the_indices_of_a_tiff_palette_are_the_data(tmp_path):
     np.testing.assert_array_equal(read_labels(tmp_path / "a.tif").array, PLANE)
 
 
+def test_a_tiff_of_inks_is_taken_as_stored_and_said(tmp_path):
+    inks = np.random.default_rng(0).integers(0, 255, (20, 18, 4), np.uint8)
+    Image.fromarray(inks, "CMYK").save(tmp_path / "inks.tif")
+    stack = open_image(tmp_path / "inks.tif")
+    np.testing.assert_array_equal(stack.image, inks)
+    assert "inks.tif is stored as inks (CMYK): its channels are taken as stored." in stack.notes
+
+
 def test_cmyk_is_shown_in_red_green_blue(tmp_path):
     Image.fromarray(PLANE).convert("CMYK").save(tmp_path / "a.jpg", quality=100)
     stack = open_image(tmp_path / "a.jpg")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
+
 import imagecodecs
 import numpy as np
 import pytest
@@ -41,6 +44,30 @@ def save_palette(path, indices, colours):
     picture.putdata(indices.ravel().tolist())
     picture.putpalette(colours)
     picture.save(path)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_pngs_of_few_bits_hold_the_values_that_were_written(tmp_path, bits):
+    """Pillow stretches grey values of 2 and 4 bits to 255: class 1 of 4 would be 85."""
+    values = (np.arange(16 * 24).reshape(16, 24) // 5 % 2**bits).astype(np.uint8)
+    rows = np.unpackbits(values[..., None], axis=-1)[..., 8 - bits :].reshape(16, -1)
+    packed = np.pad(np.packbits(rows, axis=-1), ((0, 0), (1, 0))).tobytes()
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(name + content).to_bytes(4, "big")
+        return len(content).to_bytes(4, "big") + name + content + check
+
+    head = struct.pack(">IIBBBBB", 24, 16, bits, 0, 0, 0, 0)
+    (tmp_path / "l.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(packed)) + chunk(b"IEND", b"")
+    )  # fmt: skip
+    np.testing.assert_array_equal(read_labels(tmp_path / "l.png").array, values)
+    np.testing.assert_array_equal(open_image(tmp_path / "l.png").image, values)
+    if bits > 1:
+        Image.fromarray(values).save(tmp_path / "m.png")
+        with pytest.raises(DataSetError, match=f"l.png is L of {bits} bits|m.png is L, but"):
+            open_image(tmp_path)
 
 
 # -- one reader, whoever asks ---------------------------------------------------------------

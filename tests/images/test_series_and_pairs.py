@@ -321,6 +321,60 @@ def test_an_image_is_never_its_own_labels(tmp_path):
         open_image(tmp_path / "folder", tmp_path / "folder")
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (["Z\u00e4hlung.tif", "b.tif"], ["Za\u0308hlung.tif", "b.tif"]),  # one letter, or two
+        (["Z\u00e41.tif", "Z\u00e42.tif"], ["Za\u03081_mask.tif", "Za\u03082_mask.tif"]),
+        (["A.tif", "a.tif"], ["A.tif", "a.tif"]),
+        (["Cell_A.TIF", "Cell_B.TIF"], ["cell_a.tif", "cell_b.tif"]),
+        (["im1.tif", "im10.tif"], ["im01.tif", "im10.tif"]),
+        (["im1.tif", "im01.tif"], ["im1.tif", "im01.tif"]),
+        (["x2.tif", "x\u00b2.tif", "x\u0662.tif"], ["x2.tif", "x\u00b2.tif", "x\u0662.tif"]),
+        (["-1.tif", "--.tif", " a.tif", "a b.tif"], ["-1.tif", "--.tif", " a.tif", "a b.tif"]),
+    ],
+    ids=str,
+)
+def test_names_that_people_give(images, labels):
+    pairing = pair_by_name(images, labels)
+    assert sorted((a.name, b.name) for a, b in pairing.certain) == sorted(zip(images, labels))
+
+
+def test_what_a_folder_holds_besides(tmp_path):
+    """Hidden files, those of file browsers, folders, links to nowhere."""
+    for folder, what in (("images", noise(20, 18)), ("labels", cells(20, 18))):
+        (tmp_path / folder / "sub").mkdir(parents=True)
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini", "._a.tif", "notes.txt"):
+            (tmp_path / folder / name).write_bytes(b"\0\5\x16\7junk")
+        for name in ("a.tif", "b.tif", "sub/c.tif"):
+            tifffile.imwrite(tmp_path / folder / name, what)
+    (tmp_path / "images" / "dead.tif").symlink_to("nowhere.tif")
+    stack = open_image(tmp_path / "images", tmp_path / "labels")
+    assert (stack.n_slices, stack.labelled_slices) == (2, (0, 1))
+
+
+@pytest.mark.parametrize("how", ["link", "copy"])
+def test_images_of_a_folder_are_no_labels_under_another_name(tmp_path, how):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+    for k in (1, 2):
+        image = tmp_path / "images" / f"{k}.tif"
+        tifffile.imwrite(image, noise(20, 18, seed=k))
+        own = tmp_path / "labels" / f"{k}.tif"
+        own.hardlink_to(image) if how == "link" else own.write_bytes(image.read_bytes())
+    with pytest.raises(UNetError, match="its own labels" if how == "link" else "image itself"):
+        open_image(tmp_path / "images", tmp_path / "labels")
+
+
+def test_labels_of_one_of_many_slices_make_no_channels(tmp_path):
+    np.save(tmp_path / "i.npy", noise(20, 40, 36))
+    np.save(tmp_path / "l.npy", cells(40, 36))
+    with pytest.raises(InputError, match="labels of one slice, say which"):
+        open_image(tmp_path / "i.npy", tmp_path / "l.npy")
+    stack = open_image(tmp_path / "i.npy", tmp_path / "l.npy", annotated=(7,))
+    assert (stack.axes, stack.labelled_slices) == ("zyx", (7,))
+
+
 def test_names_of_nnunet(tmp_path):
     images = [f"case_{k:03}_0000.png" for k in range(3)]
     labels = [f"case_{k:03}.png" for k in range(3)]

@@ -206,6 +206,14 @@ def test_labels_of_a_plane_with_an_axis_of_length_one():
     for image, labels in ((plane, plane[None]), (plane[None], plane), (plane[None], plane[None])):
         stack = Stack("s", image, "yx" if image.ndim == 2 else "zyx", labels=labels)
         np.testing.assert_array_equal(stack.label_plane(0), plane)
+    for labels in (plane[None, None], plane[..., None], plane[None, :, :, None]):
+        for image, axes in ((plane, "yx"), (plane[None], "zyx"), (plane[None, None], "tzyx")):
+            stack = Stack("s", image, axes, labels=labels)
+            np.testing.assert_array_equal(stack.label_plane(0), plane)
+    whole = np.arange(24).reshape(2, 3, 4) % 3
+    for labels in (whole[None], whole[:, None], whole[..., None]):
+        stack = Stack("s", whole, "zyx", labels=labels)
+        np.testing.assert_array_equal(stack.label_plane(1), whole[1])
     stack = Stack("s", np.zeros((5, 3, 4)), "zyx", labels=plane[None], annotated=(2,))
     np.testing.assert_array_equal(stack.label_plane(2), plane)
 

@@ -14,9 +14,10 @@ from napari_unet.base.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["check_axes", "guess_axes", "lengths_without_channels"]
+__all__ = ["MANY_CHANNELS", "check_axes", "guess_axes", "lengths_without_channels"]
 
 MOST_CHANNELS = 8  # as last axis; a plane is wider
+MANY_CHANNELS = 10  # more than any microscope records at once: rather slices
 SLICES = {0: "", 1: "z", 2: "tz", 3: "ptz"}
 
 
@@ -87,7 +88,13 @@ def _fitting_first(
     n = len(shape)
     others = [SLICES[n - 3] + "yxc", *_with_channels_before(n)] if n >= 3 else []
     known = misfit(min(proposals, key=misfit))
-    more = [axes for axes in others if axes not in proposals and misfit(axes) < max(known, 1)]
+    more = [
+        axes
+        for axes in others
+        if axes not in proposals
+        and misfit(axes) < max(known, 1)
+        and shape[axes.index("c")] <= MANY_CHANNELS
+    ]
     return tuple(sorted((*proposals, *more), key=misfit))
 
 

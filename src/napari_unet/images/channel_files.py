@@ -50,9 +50,10 @@ def cases_of(files: Sequence[Path]) -> dict[str, Member]:
     for file in files:
         stem = stem_of(file)
         number = CHANNEL.search(stem)
-        if number is None:
+        case = CHANNEL.sub("", stem)
+        if number is None or int(number[1]) in found[case]:  # or twice, but for capital letters
             return {}
-        found[CHANNEL.sub("", stem)][int(number[1])] = file
+        found[case][int(number[1])] = file
     every = sorted({k for channels in found.values() for k in channels})
     if len(every) < 2 or every != list(range(len(every))):
         return {}

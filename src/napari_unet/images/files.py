@@ -6,15 +6,14 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import DataSetError, InputError
 from napari_unet.images.axes import guess_axes
 from napari_unet.images.ctc_folder import find_sequences, find_truths, open_ctc
 from napari_unet.images.folders import Labelling, open_folder, read_label_folder
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
+from napari_unet.images.label_values import refuse_copy
 from napari_unet.images.labels_on_disk import label_values_on_disk
 from napari_unet.images.ome_zarr import is_url, is_zarr, open_zarr
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels, reason
@@ -273,7 +272,7 @@ def _with_labels(
     stated: bool,
 ) -> Stack:
     """Put labels on an image; their shape tells axes that nobody stated, and upright from not."""
-    _refuse_copy(stack, labels)
+    refuse_copy(stack.name, stack.image, labels.array)
     stack = replace(stack, notes=(*stack.notes, *labels.notes))
     try:
         return stack.with_labels(labels.array, scheme, annotated)
@@ -298,15 +297,3 @@ def _with_labels(
         turned = replace(stack_of(upright), notes=(*labels.notes, note))
         return turned.with_labels(labels.array, scheme, annotated)
     raise why
-
-
-def _refuse_copy(stack: Stack, labels: Pixels) -> None:
-    """Refuse the image once more as its labels, under another name."""
-    image: Any = stack.image
-    both = isinstance(image, np.ndarray) and isinstance(labels.array, np.ndarray)
-    if not both or image.shape != labels.array.shape or image.dtype != labels.array.dtype:
-        return
-    if np.array_equal(image, labels.array) and len(np.unique(image)) > 3:
-        raise InputError(
-            f"the labels of {stack.name!r} are the image itself: choose the file that holds labels."
-        )

@@ -18,7 +18,7 @@ from napari_unet.images.channel_files import (
     read_member,
 )
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
-from napari_unet.images.label_values import MASK_TOPS, joined_masks
+from napari_unet.images.label_values import MASK_TOPS, joined_masks, refuse_copy
 from napari_unet.images.pairing import natural_key, pair_by_name, split_by_kind, stem_of
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels
 from napari_unet.images.series import read_series
@@ -299,7 +299,7 @@ def _paired(
             "or name each image with its labels."
         )
     for image, own in pairing.certain:
-        if image.resolve() == own.resolve():
+        if image.samefile(own):
             raise DataSetError(
                 f"{image} cannot be its own labels: choose a folder that holds labels."
             )
@@ -320,6 +320,8 @@ def _labelled(
     chosen = [i for i, file in enumerate(files) if file in partner]
     array, notes = _read_labels([partner[files[i]] for i in chosen], lazy_above)
     stack = replace(stack, notes=(*stack.notes, *notes))
+    if isinstance(stack.image, np.ndarray):
+        refuse_copy(name, stack.image[chosen] if len(files) > 1 else stack.image[None], array)
     if len(files) == 1:
         return stack.with_labels(array[0], scheme)
     if len(chosen) == len(files):

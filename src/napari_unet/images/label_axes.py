@@ -32,7 +32,7 @@ def find_label_axes(
     Returns
     -------
     str
-        One letter per axis: the image's own; "c" a single channel, to be left out; "n" the
+        One letter per axis: the image's own; "c" an axis of length 1, to be left out; "n" the
         annotated slices one after the other. Without any letter of the image's leading axes, or
         "n", the labels are those of one slice.
 
@@ -61,7 +61,24 @@ def find_label_axes(
             return "n" + plane
         if count == 1 and shape[:-2] in ((), (1,)):
             return "n" * (len(shape) - 2) + plane
+    letters = _but_for_single(shape, own, lengths_without_channels(axes, image_shape))
+    if annotated is None and letters:
+        return letters
     raise InputError(_misfit(shape, axes, image_shape))
+
+
+def _but_for_single(shape: tuple[int, ...], own: str, lengths: tuple[int, ...]) -> str:
+    """Letters of labels that differ from the image by axes of length 1 alone, which are "c"."""
+    wanted = [(a, n) for a, n in zip(own, lengths) if n > 1 or a in "yx"]
+    letters = ""
+    for n in shape:
+        if wanted and n == wanted[0][1]:
+            letters += wanted.pop(0)[0]
+        elif n == 1:
+            letters += "c"
+        else:
+            return ""
+    return "" if wanted else letters
 
 
 def _plane(axes: str, shape: tuple[int, ...]) -> tuple[int, ...]:

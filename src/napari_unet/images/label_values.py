@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.base.errors import DataSetError
+from napari_unet.base.errors import DataSetError, InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.images.pixels import Pixels
 
-__all__ = ["MASK_TOPS", "MaskCut", "joined_masks", "label_values", "mask_cut"]
+__all__ = ["MASK_TOPS", "MaskCut", "joined_masks", "label_values", "mask_cut", "refuse_copy"]
 
 JPEG_NOISE = 64  # of 255; at sharp edges a low quality reaches further than that
 JPEG_BLURRED = 0.05  # share of the pixels beyond it from which on it is no mask
@@ -112,6 +112,30 @@ def mask_cut(
     if probabilities and array.dtype.kind == "f":
         return None
     return _cut_of_blurred(array, name)
+
+
+def refuse_copy(name: str, image: Any, labels: Any) -> None:
+    """Refuse an image once more as its labels, under another name.
+
+    Parameters
+    ----------
+    name
+        Of the image.
+    image, labels
+        Arrays; those that are not in memory are not compared.
+
+    Raises
+    ------
+    InputError
+        They are the same, and no mask.
+    """
+    both = isinstance(image, np.ndarray) and isinstance(labels, np.ndarray)
+    if not both or image.shape != labels.shape or image.dtype != labels.dtype:
+        return
+    if np.array_equal(image, labels) and len(np.unique(image)) > 3:
+        raise InputError(
+            f"the labels of {name!r} are the image itself: choose the file that holds labels."
+        )
 
 
 def joined_masks(labels: NDArray[Any]) -> NDArray[Any]:

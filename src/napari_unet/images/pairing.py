@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def pair_by_name(images: Iterable[str | Path], labels: Iterable[str | Path]) -> 
         one = len(channels) == 1 and path in left_names
         return CHANNEL.sub("", stem_of(path)) if one else stem_of(path)
 
-    for key in (stem_of, without_channel, _without_kind, _WithoutShared(left, right)):
+    for key in (_exact, stem_of, without_channel, _without_kind, _WithoutShared(left, right)):
         found = _unique_matches(left, right, key)
         certain += found
         left = [p for p in left if p not in {a for a, _ in found}]
@@ -151,9 +152,17 @@ def _unique_matches(
 
 
 def stem_of(path: Path) -> str:
-    """Return the name of a file in lower case, without what says its format."""
-    name = path.name.lower()
+    """Return the name of a file in lower case, without what says its format.
+
+    Systems that write an umlaut as one letter or as two mean the same.
+    """
+    name = unicodedata.normalize("NFC", path.name).lower()
     return name.removesuffix(path.suffix.lower()).removesuffix(".ome")
+
+
+def _exact(path: Path) -> str:
+    """The name without its suffix, letters as they are."""
+    return unicodedata.normalize("NFC", path.stem)
 
 
 def _words(path: Path) -> tuple[str | int, ...]:

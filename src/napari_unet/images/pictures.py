@@ -48,6 +48,7 @@ def read_picture(path: str | Path) -> Pixels:
     with file_errors(path, "a picture", ADVICE), Image.open(path) as picture:
         _check_size(path, picture, size)
         deep = _has_deep_colour(picture)  # told before anything is decoded
+        step = _step_of_few_bits(picture)
         notes = _notes_on_frames(path, picture)
         orientation = _orientation(picture)
         if orientation != 1:
@@ -56,6 +57,8 @@ def read_picture(path: str | Path) -> Pixels:
         lossy = picture.format in ("JPEG", "MPO") or _is_lossy_webp(path, picture)
         palette = _palette(picture)
         array = _read_deep_png(path) if deep else _decoded(picture)
+        if step > 1:
+            array = array // step
     array = turned(array, orientation)
     return Pixels(
         path.stem,
@@ -75,9 +78,10 @@ def picture_form(path: Path) -> tuple[Any, ...]:
     check_file(path, "a picture")
     with file_errors(path, "a picture", ADVICE), Image.open(path) as picture:
         deep = _has_deep_colour(picture)
+        bits = {85: " of 2 bits", 17: " of 4 bits"}.get(_step_of_few_bits(picture), "")
         width, height = picture.size
         sides = (width, height) if _orientation(picture) > 4 else (height, width)
-        return sides, picture.mode, deep
+        return sides, picture.mode + bits, deep
 
 
 def _check_size(path: Path, picture: Any, size: int) -> None:
@@ -134,6 +138,12 @@ def _has_deep_colour(picture: Any) -> bool:
         return False
     rawmode = picture.tile[0][3] if picture.tile else ""
     return picture.mode in ("LA", "RGB", "RGBA") and ";16" in str(rawmode)
+
+
+def _step_of_few_bits(picture: Any) -> int:
+    """By what Pillow multiplies grey values of 2 or 4 bits, so that they fill 8; else 1."""
+    rawmode = str(picture.tile[0][3]) if picture.tile else ""
+    return {"L;2": 85, "L;4": 17}.get(rawmode, 1) if picture.mode == "L" else 1
 
 
 def _read_deep_png(path: Path) -> NDArray[Any]:

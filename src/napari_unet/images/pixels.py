@@ -15,7 +15,7 @@ TIFF sample format            integers, signed ones and floats as they are; comp
 TIFF palette                  indices: in this field they are data, the colours a look-up table
 PNG palette                   colours for images, indices for labels (grey values where all are
                               grey)
-CMYK, YCbCr                   red, green, blue
+CMYK, YCbCr, CIELAB           red, green, blue; of TIFF but JPEG in it as stored, said
 Alpha                         a channel of images; left out of labels, unless it alone is the mask
 ============================  ======================================================================
 """

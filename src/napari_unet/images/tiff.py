@@ -42,6 +42,8 @@ LOST = (
     *("Missing data are zeroed", "contains index out of range", "is missing files"),
 )
 LARGE = 2**26  # bytes
+RAW_COLOURS = {5: "inks (CMYK)", 6: "YCbCr", 8: "CIELAB", 9: "CIELAB", 10: "CIELAB"}
+"""Photometric interpretations whose channels are no red, green and blue."""
 LOSSY = (6, 7, 34892)  # JPEG
 
 
@@ -88,10 +90,13 @@ def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
         page = chosen.keyframe
         orientation = int(_tag(page, "Orientation", 1))
         lossy, parts = int(page.compression) in LOSSY, _parts(path, chosen)
-        white_is_zero = page.photometric == 0 and not _by_imagej(tif)
+        photometric = page.photometric
+        white_is_zero = photometric == 0 and not _by_imagej(tif)
     if orientation != 1:
         said = f"{path.name} has the TIFF orientation {orientation}, which is not followed"
         notes += (f"{said}: rows and columns are as stored, as Fiji and napari show them.",)
+    if colours := RAW_COLOURS.get(int(photometric)) if not lossy else None:
+        notes += (f"{path.name} is stored as {colours}: its channels are taken as stored.",)
     if white_is_zero:
         said = f"{path.name} is stored with 0 as white"
         notes += (f"{said}: its values are taken as stored, as Fiji and napari read them.",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_unet.base.quantities import count
+from napari_unet.images.axes import MANY_CHANNELS
 from napari_unet.preflight.finding import Finding
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ __all__ = ["check_axes"]
 
 MUCH_SMALLER = 4  # times: a plane's side against the plane's other side and the number of slices
 FEW_CHANNELS = 4  # as many can be stains or colours; more at the end are slices
-MANY_CHANNELS = 10  # more than any microscope records at once: rather slices
 LARGE_SIDE = 128  # px; axes of small arrays cannot be told from their sizes
 
 
