@@ -163,7 +163,7 @@ def watch_prediction(viewer: napari.Viewer, seconds: float) -> dict[str, float]:
     found = gaps.stop()
     found["tiles"] = dock._done
     if dock._worker is not None:
-        dock.cancel.click()
+        dock.running.cancel.click()
         wait(60, lambda: dock._worker is None)
     return found
 

@@ -182,6 +182,7 @@ MISSING = {k: v for k, v in MEMBERS.items() if "t001" not in k}
         (zipped(**{"Cells/01/../../../evil.tif": b"x"}), "outside"),
         (zipped(**{"C:/evil.tif": b"x"}), "outside"),
     ],
+    ids=["changed", "missing", "cut", "page", "above", "absolute", "back", "drive"],
 )
 def test_a_wrong_archive_is_refused_and_leaves_nothing(cells, server, cache, content, words):
     server["/Cells.zip"] = content

@@ -18,7 +18,9 @@ from napari_unet.config.training import TrainConfig
 from napari_unet.images.intensity import Intensity
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import find
-from napari_unet.training.data import TrainingData, check_alike, pixel_sizes_differ
+from napari_unet.training.alike import check_alike
+from napari_unet.training.common_pixels import pixel_sizes_differ
+from napari_unet.training.data import TrainingData
 from napari_unet.training.events import Finished, Step
 from napari_unet.training.trainer import Trainer
 

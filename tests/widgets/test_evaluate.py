@@ -10,12 +10,9 @@ from napari_unet.app.session import session_of
 from napari_unet.evaluation import comparison as evaluation
 from napari_unet.widgets.common.layer_facts import mark_made
 from napari_unet.widgets.common.layer_stack import LayerStack
-from napari_unet.widgets.evaluate.evaluate_dock import (
-    NO_PREDICTION,
-    SAME,
-    EvaluateDock,
-)
-from napari_unet.widgets.evaluate.reference_choice import ranges
+from napari_unet.widgets.evaluate.evaluate_dock import EvaluateDock
+from napari_unet.widgets.evaluate.evaluate_form import NO_PREDICTION, SAME
+from napari_unet.widgets.evaluate.reference_choice import ranges, shown_plane
 
 from .conftest import until
 
@@ -34,9 +31,9 @@ def dock(viewer, cells):
     guess = (labels > 0).astype(np.uint8)
     guess[5, 40:60] = 1  # a bar across the last slice merges and invents
     viewer.add_labels(guess, name="guess", **placement)
-    dock.prediction.value = viewer.layers["guess"]
-    dock.reference.value = truth
-    dock._offer_slices()
+    dock.form.prediction.value = viewer.layers["guess"]
+    dock.form.reference.value = truth
+    dock.form.offer_slices()
     return dock
 
 
@@ -46,7 +43,7 @@ def one_line(tip):
 
 
 def finish(dock):
-    until(lambda: dock._worker is None, 60)
+    until(lambda: not dock.is_busy, 60)
 
 
 def test_it_says_what_is_missing(viewer, cells, qtbot):
@@ -63,22 +60,22 @@ def test_of_our_layers_only_predictions_can_be_compared(dock):
     for kind in ("weights", "errors", "objects"):
         layer = dock.viewer.add_image(np.zeros((96, 112)), name=kind)
         mark_made(layer, kind, image)
-    offered = [dock.prediction.itemText(k) for k in range(dock.prediction.count())]
+    offered = [dock.form.prediction.itemText(k) for k in range(dock.form.prediction.count())]
     assert "objects" in offered
     assert not {"weights", "errors"} & set(offered)
 
 
 def test_validation_slices_are_compared_first(dock):
-    assert dock.slices.currentText() == "validation slices (5)"
+    assert dock.form.slices.currentText() == "validation slices (5)"
     assert dock.start.text() == "Compare 1 slice"
 
 
 def test_other_shapes_are_refused_at_the_field(dock):
     dock.viewer.add_labels(np.zeros((5, 5), int), name="small")
-    dock.prediction.value = dock.viewer.layers["small"]
-    dock._offer_slices()
+    dock.form.prediction.value = dock.viewer.layers["small"]
+    dock.form.offer_slices()
     assert not dock.start.isEnabled()
-    assert "shape" in dock.prediction_problem.text()
+    assert "shape" in dock.form.problem.text()
 
 
 def test_comparing_fills_the_table_and_shows_the_errors(dock):
@@ -97,13 +94,13 @@ def test_comparing_fills_the_table_and_shows_the_errors(dock):
     assert errors.data[5].any()
     assert not errors.data[:5].any()
     # the window turned to the slice that was compared
-    assert dock._shown(errors) == 5
+    assert shown_plane(dock.viewer, errors) == 5
     assert dock.line.text().startswith("1 slice in ")
 
 
 def test_choosing_an_error_leads_to_it(dock):
-    dock.slices.value = tuple(range(6))
-    dock.slices.setCurrentIndex(1)  # all labelled slices
+    dock.form.slices.value = tuple(range(6))
+    dock.form.slices.setCurrentIndex(1)  # all labelled slices
     dock.start.click()
     finish(dock)
     table = dock.errors.table
@@ -112,8 +109,8 @@ def test_choosing_an_error_leads_to_it(dock):
     assert areas == sorted(areas, reverse=True)
     dock.viewer.dims.set_point(0, 0)
     table.setCurrentCell(0, 0)
-    index, error = dock._found[0]
-    assert dock._shown(dock.viewer.layers["truth"]) == index[0]
+    index, error = dock.errors.found[0]
+    assert shown_plane(dock.viewer, dock.viewer.layers["truth"]) == index[0]
     scene = getattr(dock.viewer, "scene", dock.viewer)
     centre = np.asarray(scene.camera.center)[-2:]
     expected = np.array(error.position) * 0.5 + (10, 20)
@@ -130,7 +127,7 @@ def test_the_table_can_be_copied(dock):
 
 
 def test_errors_can_be_left_out(dock):
-    dock.show_errors.setChecked(False)
+    dock.form.show_errors.setChecked(False)
     dock.start.click()
     finish(dock)
     assert "cells · errors" not in dock.viewer.layers
@@ -138,7 +135,7 @@ def test_errors_can_be_left_out(dock):
 
 
 def test_challenge_metrics_run_in_the_background(dock):
-    dock.metrics.value = "isbi2012"
+    dock.form.metrics.value = "isbi2012"
     dock.start.click()
     finish(dock)
     names = [dock.scores.table.item(k, 0).text() for k in range(dock.scores.table.rowCount())]
@@ -172,19 +169,19 @@ def test_cancel_acts_at_once_and_keeps_what_was_found(dock, monkeypatch):
         return slow(*planes)
 
     monkeypatch.setattr("napari_unet.evaluation.comparison.metrics.error_map", wait_for_it)
-    dock.slices.setCurrentIndex(1)
+    dock.form.slices.setCurrentIndex(1)
     dock.start.click()
     worker = dock._worker
     until(lambda: "comparing slice" in dock.line.text())
     begun = time.monotonic()
-    dock.cancel.click()
+    dock.running.cancel.click()
     assert time.monotonic() - begun < 0.5
-    assert dock._worker is None
+    assert not dock.is_busy
     assert dock.running.isHidden()
     assert dock.start.isEnabled()
     assert dock.line.text().startswith("Cancelled")
     # another comparison may begin while the first one is still ending
-    dock.show_errors.setChecked(False)
+    dock.form.show_errors.setChecked(False)
     dock.start.click()
     go_on.set()
     finish(dock)
@@ -196,8 +193,8 @@ def test_curves_are_shown_for_probabilities(dock, cells):
     probabilities = np.clip((cells[0] - 60.0) / 100, 0, 1).astype(np.float32)
     placement = {"scale": (4, 0.5, 0.5), "translate": (0, 10, 20)}
     layer = dock.viewer.add_image(probabilities, name="sure", **placement)
-    dock.prediction.value = layer
-    dock.metrics.value = "isbi2012"
+    dock.form.prediction.value = layer
+    dock.form.metrics.value = "isbi2012"
     dock._check()
     dock.start.click()
     finish(dock)
@@ -210,7 +207,7 @@ def test_curves_are_shown_for_probabilities(dock, cells):
     assert 1 - rand.max() == pytest.approx(error, abs=5e-4)
     assert len(second.points("warping error")[0]) == 10
     assert "Rand F at" in dock.curves.note.text()
-    dock.metrics.value = "overlap"
+    dock.form.metrics.value = "overlap"
     dock.start.click()
     finish(dock)
     assert dock.curves.isHidden()
@@ -219,8 +216,8 @@ def test_curves_are_shown_for_probabilities(dock, cells):
 
 def test_scores_and_curves_can_be_saved(dock, cells, tmp_path):
     layer = dock.viewer.add_image(cells[0], name="grey")
-    dock.prediction.value = layer
-    dock.metrics.value = "isbi2012"
+    dock.form.prediction.value = layer
+    dock.form.metrics.value = "isbi2012"
     dock.start.click()
     finish(dock)
     dock.scores.save(tmp_path / "scores")
@@ -248,7 +245,7 @@ def test_scores_never_replace_what_was_compared(dock, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_unet.widgets.evaluate.score_table.show_error", lambda error: None)
     file = tmp_path / "truth.tif"
     file.write_bytes(b"truth")
-    dock.reference.value._source = Source(path=str(file))
+    dock.form.reference.value._source = Source(path=str(file))
     dock.start.click()
     finish(dock)
     dock.scores.save(tmp_path / "." / "truth.tif")
@@ -257,7 +254,7 @@ def test_scores_never_replace_what_was_compared(dock, tmp_path, monkeypatch):
 
 
 def test_kinds_of_errors_can_be_hidden(dock):
-    dock.slices.setCurrentIndex(1)
+    dock.form.slices.setCurrentIndex(1)
     dock.start.click()
     finish(dock)
     listed = dock.errors.table
@@ -276,12 +273,12 @@ def test_slices_without_labels_are_left_out_of_a_foreign_reference(dock, cells):
     sparse = cells[1].copy()
     sparse[[0, 2, 3]] = 0
     layer = dock.viewer.add_labels(sparse, name="some frames")
-    dock.reference.value = layer
-    dock._offer_slices()
-    assert dock.slices.currentText() == "3 slices with labels"
-    assert dock.slices.value == (1, 4, 5)
-    assert not dock.zero.isHidden()
-    dock.prediction.value = dock.viewer.add_labels(cells[1], name="same")
+    dock.form.reference.value = layer
+    dock.form.offer_slices()
+    assert dock.form.slices.currentText() == "3 slices with labels"
+    assert dock.form.slices.value == (1, 4, 5)
+    assert not dock.form.zero.isHidden()
+    dock.form.prediction.value = dock.viewer.add_labels(cells[1], name="same")
     dock._check()
     dock.start.click()
     finish(dock)
@@ -293,20 +290,20 @@ def test_frames_known_not_to_be_annotated_are_not_offered(dock, cells):
     told = {"napari_unet": {"annotated": [1, 4], "scheme": {"kind": "objects"}}}
     truth = np.zeros_like(cells[1])
     truth[[1, 4]] = cells[1][[1, 4]]
-    dock.reference.value = dock.viewer.add_labels(truth, name="gold", metadata=told)
-    dock.prediction.value = dock.viewer.add_labels(cells[1], name="cells found")
-    dock._offer_slices()
-    texts = [dock.slices.itemText(k) for k in range(dock.slices.count())]
+    dock.form.reference.value = dock.viewer.add_labels(truth, name="gold", metadata=told)
+    dock.form.prediction.value = dock.viewer.add_labels(cells[1], name="cells found")
+    dock.form.offer_slices()
+    texts = [dock.form.slices.itemText(k) for k in range(dock.form.slices.count())]
     assert texts == ["all 2 labelled slices", "slice shown"]
     assert dock.start.text() == "Compare 2 slices"
-    assert dock.zero.isHidden()
-    dock.slices.setCurrentIndex(1)
+    assert dock.form.zero.isHidden()
+    dock.form.slices.setCurrentIndex(1)
     dock.viewer.dims.set_current_step(0, 0)
     dock.start.click()
-    assert dock._worker is None
+    assert not dock.is_busy
     assert "not annotated: turn to one that is, such as 1" in dock.problem.text()
-    dock.slices.setCurrentIndex(0)
-    dock.metrics.value = "ctc"
+    dock.form.slices.setCurrentIndex(0)
+    dock.form.metrics.value = "ctc"
     dock.start.click()
     finish(dock)
     values = [dock.scores.table.item(k, 1).text() for k in range(dock.scores.table.rowCount())]
@@ -317,10 +314,10 @@ def test_frames_known_not_to_be_annotated_are_not_offered(dock, cells):
 def test_zero_may_mean_not_annotated(dock, cells):
     reference = np.where(cells[1] > 0, 2, 1).astype(np.uint8)
     reference[:, :, 50:] = 0
-    dock.reference.value = dock.viewer.add_labels(reference, name="half")
-    dock.prediction.value = dock.viewer.add_labels((cells[1] > 0).astype(int), name="mask")
-    dock._offer_slices()
-    dock.zero.value = "sparse"
+    dock.form.reference.value = dock.viewer.add_labels(reference, name="half")
+    dock.form.prediction.value = dock.viewer.add_labels((cells[1] > 0).astype(int), name="mask")
+    dock.form.offer_slices()
+    dock.form.zero.value = "sparse"
     dock.start.click()
     finish(dock)
     assert dock.problem.text() == ""
@@ -329,12 +326,12 @@ def test_zero_may_mean_not_annotated(dock, cells):
 
 def test_the_cost_is_told_before(dock):
     assert dock.reason.text() == "a few seconds"
-    dock.metrics.value = "isbi2012"
+    dock.form.metrics.value = "isbi2012"
     dock.viewer.add_labels(np.ones((40, 512, 512), np.uint8), name="large")
     dock.viewer.add_labels(np.ones((40, 512, 512), np.uint8), name="larger")
-    dock.reference.value = dock.viewer.layers["large"]
-    dock.prediction.value = dock.viewer.layers["larger"]
-    dock._offer_slices()
+    dock.form.reference.value = dock.viewer.layers["large"]
+    dock.form.prediction.value = dock.viewer.layers["larger"]
+    dock.form.offer_slices()
     assert dock.start.text() == "Compare 40 slices"
     assert dock.reason.text().startswith("about 1 min")
 
@@ -353,12 +350,14 @@ def test_slices_are_named_shortly():
 def test_the_dock_says_what_python_says(dock, metric):
     from napari_unet import evaluate
 
-    dock.metrics.value = metric
+    dock.form.metrics.value = metric
     dock._check()
     dock.start.click()
     finish(dock)
     guess, truth = (dock.viewer.layers[name].data for name in ("guess", "truth"))
     scheme = dock.session.stack.scheme
-    expected = evaluate(guess, truth, ("overlap", metric), scheme=scheme, slices=dock.slices.value)
+    expected = evaluate(
+        guess, truth, ("overlap", metric), scheme=scheme, slices=dock.form.slices.value
+    )
     assert {row.name: row.value for row in dock.scores.scores} == dict(expected)
     assert [row.text for row in dock.scores.scores] == [row.text for row in expected.rows]

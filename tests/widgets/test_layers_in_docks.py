@@ -185,9 +185,11 @@ def test_a_renamed_result_is_offered_by_its_new_name_at_once(viewer, layers, pre
     evaluate = EvaluateDock(viewer)
     viewer.window.add_dock_widget(evaluate, name="Evaluate")
     result = viewer.layers["cells · prediction"]
-    assert evaluate.prediction.value is result
+    assert evaluate.form.prediction.value is result
     result.name = "first try"
-    assert evaluate.prediction.currentText() == "first try"
+    assert evaluate.form.prediction.currentText() == "first try"
     paint(result)
-    offered = [evaluate.reference.itemData(k)[0] for k in range(evaluate.reference.count())]
+    offered = [
+        evaluate.form.reference.itemData(k)[0] for k in range(evaluate.form.reference.count())
+    ]
     assert result in offered, "corrected, so it may be what is right"

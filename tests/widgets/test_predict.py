@@ -14,8 +14,9 @@ from napari_unet.images.stack import Intensity, Stack
 from napari_unet.prediction.outputs import Output
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.layer_stack import LayerStack
-from napari_unet.widgets.predict.predict_dock import BUSY, NO_IMAGE, NO_MODEL, PredictDock
+from napari_unet.widgets.predict.predict_dock import BUSY, PredictDock
 from napari_unet.widgets.predict.predict_form import FILL
+from napari_unet.widgets.predict.readiness import NO_IMAGE, NO_MODEL
 
 from .conftest import until
 
@@ -254,7 +255,7 @@ def test_cancel_keeps_the_finished_tiles_and_says_so(dock, monkeypatch):
     dock.form.tile.setValue(60)
     click(dock.start)
     until(lambda: dock._done >= 8)
-    click(dock.cancel)
+    click(dock.running.cancel)
     finish(dock, 10)
     done = dock._done
     assert f"Stopped after {done} of" in dock.line.text()

@@ -10,24 +10,24 @@ the network gets it. Torch is imported only where tiles are drawn.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_unet.annotation.labels import check_annotation
-from napari_unet.annotation.splits import Split, split_stack, split_stacks
 from napari_unet.annotation.weights import class_frequencies, class_weights
 from napari_unet.base.errors import InputError
-from napari_unet.base.units import ratio
 from napari_unet.config.size_rule import border, previous_valid_size, smallest_input
 from napari_unet.images.grey_ranges import own_ranges, say_ranges
 from napari_unet.images.intensity import training_limits
 from napari_unet.images.outside import mark_outside, say_outside
-from napari_unet.images.resampling import reach, resample, resampled_labels, resampled_shape
+from napari_unet.images.resampling import resample, resampled_labels, resampled_shape
 from napari_unet.images.stack import Intensity, Stack
+from napari_unet.training.alike import check_alike
+from napari_unet.training.common_pixels import pixel_sizes, pixel_sizes_differ
+from napari_unet.training.division import divide, given_guards, seen_split
 from napari_unet.training.planes import SeenImages, SeenTruth, everything
 
 if TYPE_CHECKING:
@@ -37,23 +37,14 @@ if TYPE_CHECKING:
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.config.decoding import Decoding
-    from napari_unet.config.split import Region, SplitConfig
+    from napari_unet.config.split import Region
     from napari_unet.config.training import TrainConfig
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.training.journal import Edit
     from napari_unet.training.sampling import TileSampler
     from napari_unet.training.validation_planes import ValidationPlanes
 
-__all__ = [
-    "Placement",
-    "TrainingData",
-    "check_alike",
-    "like_model",
-    "pixel_sizes_differ",
-]
-
-ALIKE = 0.01  # pixel sizes that differ by less than one percent are the same
-SAME_ZOOM = 1e-3  # as are zooms that differ by less than this
+__all__ = ["Placement", "TrainingData", "like_model"]
 
 SLICES_CHECKED = 64
 """Labelled slices that are looked at for a second class before training."""
@@ -139,15 +130,16 @@ class TrainingData:
         # Painted labels are read when they are needed: they change in place.
         self._lazy = lazy or painted
         self._painted = painted
-        self._sizes = _pixel_sizes(self.given, config)
+        self._sizes = pixel_sizes(self.given, config)
         self._shapes = tuple(
             resampled_shape(stack, size or stack.pixel_size)
             for stack, size in zip(self.given, self._sizes)
         )
-        self._guard = border(network.depth)  # px as the network sees them
-        self.guards = self._given_guards()
-        self.given_splits = self._split(config.split)
-        self.splits = tuple(self._seen_split(k, split) for k, split in enumerate(self.given_splits))
+        guard = border(network.depth)  # px as the network sees them
+        self.guards = given_guards(self.given, self._shapes, guard)
+        self.given_splits = divide(self.given, config.split, self.guards, painted=painted)
+        parts = zip(self.given, self._shapes, self.given_splits)
+        self.splits = tuple(seen_split(*part, guard) for part in parts)
         self._brought = False
         if limits is not None:
             self.take_limits(limits)
@@ -387,41 +379,6 @@ class TrainingData:
         """Whether the network sees other pixels of a stack than it has."""
         return self._sizes[stack_index] is not None
 
-    # -- pixels --------------------------------------------------------------------------------
-
-    def _split(self, config: SplitConfig) -> tuple[Split, ...]:
-        if not self._painted:
-            return split_stacks(self.given, config, self.guards)
-        splits = []
-        for stack, guard in zip(self.given, self.guards, strict=True):
-            every = tuple(range(stack.n_slices))
-            split = Split(every, ())
-            if self.scheme.annotation == "dense":
-                split = split_stack(stack, config, guard)
-                held = set() if split.region else set(split.validation)
-                split = replace(split, train=tuple(i for i in every if i not in held))
-            splits.append(split)
-        return tuple(splits)
-
-    def _given_guards(self) -> tuple[int, ...]:
-        shares = [
-            min(m / n for n, m in zip(stack.plane_shape, shape))
-            for stack, shape in zip(self.given, self._shapes)
-        ]
-        return tuple(math.ceil(self._guard / share) for share in shares)
-
-    def _seen_split(self, k: int, split: Split) -> Split:
-        before, after = self.given[k].plane_shape, self._shapes[k]
-        mixed = max(reach(n, m) for n, m in zip(before, after))
-        seen = split.resampled(before, after, guard=self._guard, reach=mixed)
-        if seen.region is not None and not seen.training_mask(seen.train[0], after).any():
-            msg = (
-                f"the validation region {split.region} and its guard band of {split.guard} px "
-                f"leave no pixel for training in a plane of shape {before}; draw a smaller region"
-            )
-            raise InputError(msg)
-        return seen
-
 
 def _resampling(config: TrainConfig) -> tuple[object, ...]:
     return config.pixel_size, config.zoom, config.outside
@@ -454,56 +411,6 @@ def _check_same_shape(old: Stack, new: Stack) -> None:
         raise InputError(f"{new.name!r} has lost its labels: choose its labels again.")
 
 
-def _pixel_sizes(
-    stacks: Sequence[Stack], config: TrainConfig
-) -> tuple[tuple[float, float] | None, ...]:
-    """Pixel sizes to resample to, in the units of each stack; None where nothing is to be done."""
-    sizes: list[tuple[float, float] | None] = []
-    zoom = 1.0 if abs(config.zoom - 1) < SAME_ZOOM else config.zoom
-    for stack in stacks:
-        common = _common_size(stack, stacks[0], config) or stack.pixel_size
-        y, x = (side / zoom for side in common)
-        sizes.append(None if (y, x) == stack.pixel_size else (y, x))
-    return tuple(sizes)
-
-
-def _common_size(stack: Stack, first: Stack, config: TrainConfig) -> tuple[float, float] | None:
-    """The pixel size that all stacks get, in the unit of one; None where it has it already."""
-    asked = config.pixel_size
-    if asked is None:
-        return None
-    per_unit = ratio(first.units[-1], stack.units[-1])
-    if per_unit is None:
-        msg = (
-            f"a common pixel size needs sizes that can be compared, but those of {stack.name!r} "
-            f"are in {stack.units[-1]} and not in {first.units[-1]}: save it with its pixel size"
-        )
-        raise InputError(msg)
-    sides = first.pixel_size if asked == "first" else asked
-    sides = sides if isinstance(sides, tuple) else (sides, sides)
-    y, x = (side * per_unit for side in sides)
-    return None if _alike((y, x), stack.pixel_size) else (y, x)
-
-
-def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
-    return all(math.isclose(a, b, rel_tol=ALIKE) for a, b in zip(size, other, strict=True))
-
-
-def pixel_sizes_differ(stacks: Sequence[Stack]) -> bool:
-    """Tell whether pixels have different sizes.
-
-    Sizes whose units cannot be compared, such as pixels and micrometers, do not count.
-    """
-    for stack in stacks[1:]:
-        first = stacks[0]
-        per_unit = ratio(first.units[-1], stack.units[-1])
-        if per_unit is not None:
-            y, x = (side * per_unit for side in first.pixel_size)
-            if not _alike((y, x), stack.pixel_size):
-                return True
-    return False
-
-
 def like_model(config: TrainConfig, start_from: TrainedModel | None) -> TrainConfig:
     """Return the settings with the network's shape and the zoom of a model to go on with.
 
@@ -521,58 +428,6 @@ def like_model(config: TrainConfig, start_from: TrainedModel | None) -> TrainCon
     if network.depth != config.network.depth:
         tile = previous_valid_size(max(tile, smallest_input(network.depth)), network.depth)
     return replace(config, network=network, tile=tile, zoom=start_from.zoom)
-
-
-def check_alike(stacks: Sequence[Stack], intensity: Literal["stack", "image"] = "stack") -> None:
-    """Refuse stacks that one network cannot learn from.
-
-    Parameters
-    ----------
-    stacks
-        With labels. Sizes and pixel sizes may differ.
-    intensity
-        Whether all stacks share their limits of grey values, or each slice has its own.
-
-    Raises
-    ------
-    InputError
-        Without any stack or labels, when the numbers of channels or classes differ, or when
-        grey values that share limits have several dtypes.
-    """
-    if not stacks:
-        msg = "training needs at least one stack with labels, got none: choose one"
-        raise InputError(msg)
-    first = stacks[0]
-    for stack in stacks:
-        if stack.labels is None or stack.scheme is None:
-            msg = f"{stack.name!r} has no labels: choose a labels layer or file to train on"
-            raise InputError(msg)
-        if stack.channels != first.channels:
-            msg = (
-                f"all stacks of a training need the same channels, but {first.name!r} has "
-                f"{first.channels} and {stack.name!r} {stack.channels}: leave one out"
-            )
-            raise InputError(msg)
-        if intensity == "stack" and _grey_type(stack) != _grey_type(first):
-            msg = (
-                f"{first.name!r} is {first.dtype} and {stack.name!r} is {stack.dtype}, so that "
-                "their grey values cannot be compared: save them with one dtype, or give each "
-                "slice limits of its own (--intensity image, or Limits under Data)"
-            )
-            raise InputError(msg)
-        assert first.scheme is not None
-        if stack.scheme.n_classes != first.scheme.n_classes:
-            msg = (
-                f"all stacks of a training need the same classes, but {first.name!r} has "
-                f"{first.scheme.n_classes} and {stack.name!r} {stack.scheme.n_classes}: "
-                "leave one out"
-            )
-            raise InputError(msg)
-
-
-def _grey_type(stack: Stack) -> str:
-    """What grey values share that can be compared: fractions of any precision, or whole numbers."""
-    return "float" if stack.dtype.kind == "f" else stack.dtype.newbyteorder("=").name
 
 
 def _labels_to_check(stack: Stack) -> Iterator[NDArray[np.int32]]:

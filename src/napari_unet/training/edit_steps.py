@@ -17,11 +17,11 @@ from napari_unet.base.errors import CheckpointError
 from napari_unet.config.size_rule import border, next_valid_size
 from napari_unet.network.inference import forward_logits, network_for_inference
 from napari_unet.network.tiles import read_mirrored
-from napari_unet.training.events import Painted
+from napari_unet.training.events import Painted, Waiting
 from napari_unet.training.interest import Spot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from napari_unet.training.learner import Learner
     from napari_unet.training.painting import Painting
     from napari_unet.training.sampling import TileSampler
+    from napari_unet.training.validation_planes import ValidationPlanes
 
 __all__ = ["EditSteps"]
 
 LARGEST_SCORED = 512  # px; of a larger edit the middle is scored
+WAITING = 0.2  # seconds between two words that it waits for something to be painted
 RECENT = 20  # strokes that the score for people is the mean of
 
 
@@ -70,6 +72,28 @@ class EditSteps:
         right = [share for effect in journal.effects for share in effect.right]
         edits = journal.edits[: journal.in_effect]
         self.ready = sampler.edited(self._spots(edits, right), known=False)
+
+    def taken(
+        self, sampler: TileSampler, validation: ValidationPlanes
+    ) -> Iterator[Painted | Waiting]:
+        """Take what was painted; wait for it where there is nothing to learn before it."""
+        learner, settled = self._learner, False
+        while True:
+            painted = self.take(sampler, hasten=settled)
+            if painted is not None:
+                yield painted
+                if any(i in self._data.splits[k].validation for k, i in self.latest):
+                    self._refresh(validation)
+            settled = learner.schedule.has_settled(learner.step)
+            if (self.ready and not settled) or self.is_over:
+                return
+            yield Waiting(learner.step, settled)
+            self.wait(WAITING)
+
+    def _refresh(self, validation: ValidationPlanes) -> None:
+        data = self._data
+        for k in range(len(data.given)):
+            validation.refresh(k, data.images(k, blind=False), data.truth(k, blind=False))
 
     def take(self, sampler: TileSampler, *, hasten: bool = False) -> Painted | None:
         """Take what is due before the next step; None when nothing is.

@@ -140,10 +140,15 @@ class Keeper:
         except CheckpointError as error:
             self.remarks.append(f"{error} The picture of this validation is left out.")
 
-    def save_snapshot(self, step: int, model: TrainedModel) -> None:
-        """Keep what the network is like after a step; a full disk is said, once in a while."""
-        if self.folder is None:
+    def keep_snapshot(
+        self, learner: Learner, make: Callable[[], TrainedModel], scores: Mapping[str, float]
+    ) -> None:
+        """Keep what the network is like now and then, with its scores; a full disk is said."""
+        step, parameters = learner.step, learner.network.parameter_count
+        if self.folder is None or not self.folder.snapshots.is_due(step, parameters):
             return
+        model = make()
+        model.run["scores"] = {**self.scores(), **scores}
         try:
             self.folder.snapshots.keep(step, model)
         except CheckpointError as error:

@@ -190,6 +190,14 @@ class Learner:
         if self._average is not None:
             self._average.module.load_state_dict(weights)
 
+    def compute_fewer_at_once(self) -> str:
+        """Compute half as many tiles of a batch at once; says so."""
+        self.micro = -(-self.micro // 2)
+        return (
+            f"memory does not hold {self.config.batch} tiles at once: they are computed "
+            f"{self.micro} at a time, and their gradients added"
+        )
+
     def release(self) -> None:
         """Give the device's memory back; the next step takes it again."""
         if self.compute.device != "cpu":

@@ -56,7 +56,7 @@ from napari_unet.training.resuming import (
 from napari_unet.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from napari_unet.images.label_sums import SeenLabels
@@ -77,9 +77,6 @@ __all__ = [
     "Validated",
     "train",
 ]
-
-WAITING = 0.2
-"""Seconds between two words that a training waits for something to be painted."""
 
 
 class Trainer:
@@ -172,7 +169,8 @@ class Trainer:
         try:
             while learner.step < self.config.steps:
                 if self.edits is not None:
-                    yield from self._take_edits(self.edits)
+                    for event in self.edits.taken(self.sampler, self.validation):
+                        yield event if isinstance(event, Waiting) else self._kept.record(event)
                     if self.edits.is_over:
                         break
                 begun = time.perf_counter()
@@ -204,26 +202,6 @@ class Trainer:
         finally:
             batches.close()
             self._keep()
-
-    def _take_edits(self, edits: EditSteps) -> Iterator[Event]:
-        """Take what was painted; wait for it where there is nothing to learn before it."""
-        learner, settled = self.learner, False
-        while True:
-            painted = edits.take(self.sampler, hasten=settled)
-            if painted is not None:
-                yield self._kept.record(painted)
-                if any(i in self.data.splits[k].validation for k, i in edits.latest):
-                    self._refresh_validation()
-            settled = learner.schedule.has_settled(learner.step)
-            if (edits.ready and not settled) or edits.is_over:
-                return
-            yield Waiting(learner.step, settled)
-            edits.wait(WAITING)
-
-    def _refresh_validation(self) -> None:
-        data = self.data
-        for k in range(len(data.given)):
-            self.validation.refresh(k, data.images(k, blind=False), data.truth(k, blind=False))
 
     # -- preparation -----------------------------------------------------------
 
@@ -274,14 +252,9 @@ class Trainer:
 
     def _make_smaller(self) -> str:
         """Ask for less memory: first fewer tiles at once, then smaller tiles."""
-        learner = self.learner
-        if learner.micro > 1:
-            learner.micro = -(-learner.micro // 2)
-            return (
-                f"memory does not hold {self.config.batch} tiles at once: they are computed "
-                f"{learner.micro} at a time, and their gradients added"
-            )
-        before, self.tile = self.tile, _smaller_tile(self.tile, learner)
+        if self.learner.micro > 1:
+            return self.learner.compute_fewer_at_once()
+        before, self.tile = self.tile, _smaller_tile(self.tile, self.learner)
         self.sampler = self._make_sampler()
         return f"memory does not hold a tile of {before} pixels: tiles are {self.tile} now"
 
@@ -327,11 +300,8 @@ class Trainer:
         spent = time.perf_counter() - begun
         self.seconds += spent
         self._pace.between_steps = spent / self.config.validation_interval
-        return self._kept.record(
-            Validated(
-                learner.step, found.loss, found.iou, found.pixel_accuracy, found.f_score, best
-            )
-        )
+        scores = found.loss, found.iou, found.pixel_accuracy, found.f_score
+        return self._kept.record(Validated(learner.step, *scores, best))
 
     def _checkpointed(self, folder: RunFolder) -> Checkpointed | Adjusted:
         step, steps = self.learner.step, self.config.steps
@@ -431,13 +401,8 @@ class Trainer:
 
     def _keep_snapshot(self) -> None:
         """Keep a small model now and then; the scores of its step go with it."""
-        step, parameters = self.learner.step, self.learner.network.parameter_count
-        if self.folder is None or not self.folder.snapshots.is_due(step, parameters):
-            return
-        model = self.model
         right = {} if self.edits is None else {"right": self.edits.recent}
-        model.run["scores"] = self._kept.scores() | right
-        self._kept.save_snapshot(step, model)
+        self._kept.keep_snapshot(self.learner, lambda: self.model, right)
 
     def _keep(self) -> None:
         """Save where a stopped run stands, unless its last checkpoint says the same."""

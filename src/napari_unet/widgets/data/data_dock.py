@@ -5,33 +5,28 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Layer
 from qtpy.QtCore import QTimer
 
 from napari_unet.app.inspection_job import inspect, look_at
 from napari_unet.images.grey_values import GreyValues
 from napari_unet.images.stack import Stack
-from napari_unet.preflight import Finding, apply_fix
+from napari_unet.preflight import Finding
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.dock import Dock
 from napari_unet.widgets.common.file_choice import FileChoice
-from napari_unet.widgets.common.layer_facts import tell
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import describe_levels, go_to_slice, shown_slice
 from napari_unet.widgets.common.notes import Heading, Note
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.data.class_panel import ClassPanel, looked_at
-from napari_unet.widgets.data.file_pixel_size import (
-    FilePixelSize,
-    give_pixel_size,
-    with_lost_pixel_size,
-)
+from napari_unet.widgets.data.file_pixel_size import with_lost_pixel_size
 from napari_unet.widgets.data.finding_list import FindingList
 from napari_unet.widgets.data.grey_limits import GreyLimits
 from napari_unet.widgets.data.grey_values import GreyHistogram
 from napari_unet.widgets.data.layer_choice import LayerChoice
+from napari_unet.widgets.data.mending import mend
 from napari_unet.widgets.data.sample_choice import SampleChoice
-from napari_unet.widgets.data.samples import stack_layers
+from napari_unet.widgets.data.samples import show_stacks
 from napari_unet.widgets.data.training_stacks import TrainingStacks
 from napari_unet.widgets.data.validation_choice import ValidationChoice
 from napari_unet.widgets.train.paint_start import PaintStart
@@ -101,20 +96,12 @@ class DataDock(Dock):
     def _on_opened(self, opened: Stack | tuple[Stack, ...]) -> None:
         """Show what was opened; the first stack is chosen, others are learned from as well."""
         stacks = opened if isinstance(opened, tuple) else (opened,)
-        shown = [[Layer.create(*one) for one in stack_layers(stack)] for stack in stacks]
-        for layers in shown:
-            for layer in layers:
-                self.viewer.add_layer(layer)
-        self.image.value = shown[0][0]
-        self.labels.value = shown[0][1] if len(shown[0]) > 1 else None
+        shown, further = show_stacks(self.viewer, stacks)
+        self.image.value = shown[0]
+        self.labels.value = shown[1] if len(shown) > 1 else None
         self.viewer.reset_view()
         self._just_opened = True
         self.layers.use_image()
-        further = tuple(
-            LayerStack(*layers, axes=stack.axes, scheme=stack.scheme, annotated=stack.annotated)
-            for stack, layers in zip(stacks[1:], shown[1:])
-            if stack.labels is not None
-        )
         if further:
             self.session.added = (*self.session.added, *further)
 
@@ -162,17 +149,13 @@ class DataDock(Dock):
 
     def _checks(self) -> dict[str, Any]:
         """What the pre-flight wants to know besides the stack."""
-        labels = self.labels.value
-        placed = (
-            {}
-            if labels is None
-            else {
-                "labels_scale": tuple(map(float, labels.scale)),
-                "labels_translate": tuple(map(float, labels.translate)),
-            }
-        )
-        others = tuple(one for one in self.session.stacks if one is not self.session.stack)
-        return {"config": self.session.config, "others": others, **placed}
+        labels, session = self.labels.value, self.session
+        others = tuple(one for one in session.stacks if one is not session.stack)
+        places = {} if labels is None else {
+            f"labels_{name}": tuple(map(float, getattr(labels, name)))
+            for name in ("scale", "translate")
+        }  # fmt: skip
+        return {"config": session.config, "others": others, **places}
 
     def _on_found(self, found: Stack | GreyValues | Finding) -> None:
         if isinstance(found, Stack):
@@ -232,27 +215,7 @@ class DataDock(Dock):
             self._show_scheme(scheme)
 
     def _on_fix(self, finding: Finding) -> None:
-        stack, fix, labels = self.session.stack, finding.fix, self.labels.value
-        if stack is None or fix is None:
-            return
-        if isinstance(finding, FilePixelSize):
-            give_pixel_size(self.image.value, stack.axes, finding)  # looks anew
-        elif fix == "zoom":
-            self.session.change(zoom=finding.zoom or 1.0)  # looks anew
-        elif fix == "take NaN as outside":
-            self.session.change(outside="all")  # looks anew
-        elif fix == "make gaps":
-            self.layers.gap.setChecked(True)  # looks anew
-        elif fix == "give the image's pixel size":  # along the axes they have, the plane's last
-            n = min(len(stack.scale), labels.ndim)
-            labels.scale = (*labels.scale[: labels.ndim - n], *stack.scale[len(stack.scale) - n :])
-        else:
-            if fix == "read other axes":
-                self.layers.use_axes(finding.axes or stack.axes)
-            elif fix in ("read as objects", "read as classes"):
-                self.layers.kind.value = fix.removeprefix("read as ")
-            else:
-                tell(labels, annotated=list(apply_fix(stack, fix).annotated or ()))
+        if mend(finding, self.session, self.layers):
             self._look()
 
     # -- the session ------------------------------------------------------------------------

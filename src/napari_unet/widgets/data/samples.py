@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Layer
 
 from napari_unet.widgets.common.layer_facts import as_metadata
+from napari_unet.widgets.common.layer_stack import LayerStack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,7 @@ __all__ = [
     "open_isbi2012_em",
     "open_phc_c2dh_u373",
     "open_synthetic",
+    "show_stacks",
     "stack_layers",
 ]
 
@@ -70,6 +73,35 @@ def stack_layers(stack: Stack) -> list[LayerData]:
     if stack.labels is not None and stack.scheme is not None:
         layers.append(labels_layer(stack, f"{stack.name} labels"))
     return layers
+
+
+def show_stacks(viewer: Any, stacks: Sequence[Stack]) -> tuple[list[Layer], tuple[LayerStack, ...]]:
+    """Add stacks to a viewer.
+
+    Parameters
+    ----------
+    viewer
+        Where.
+    stacks
+        One or several; the first is the one to look at.
+
+    Returns
+    -------
+    first : list of Layer
+        The image, and its labels where it has some.
+    further : tuple of LayerStack
+        The others with labels, to be learned from as well.
+    """
+    shown = [[Layer.create(*one) for one in stack_layers(stack)] for stack in stacks]
+    for layers in shown:
+        for layer in layers:
+            viewer.add_layer(layer)
+    further = tuple(
+        LayerStack(*layers, axes=stack.axes, scheme=stack.scheme, annotated=stack.annotated)
+        for stack, layers in zip(stacks[1:], shown[1:])
+        if stack.labels is not None
+    )
+    return shown[0], further
 
 
 def _channels_before_planes(stack: Stack) -> tuple[Any, str]:

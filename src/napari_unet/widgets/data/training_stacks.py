@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
 from napari_unet.base.units import SYMBOLS
-from napari_unet.training.data import check_alike, pixel_sizes_differ
+from napari_unet.training.alike import check_alike
+from napari_unet.training.common_pixels import pixel_sizes_differ
 from napari_unet.widgets.common import notices
 from napari_unet.widgets.common.bound import BoundControls
 from napari_unet.widgets.common.buttons import button, check_box

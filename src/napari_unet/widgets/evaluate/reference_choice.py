@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_unet.app.session import Session
 
-__all__ = ["SHOWN", "annotated_in", "pixel_area", "scheme_of", "slice_options"]
+__all__ = ["SHOWN", "annotated_in", "pixel_area", "scheme_of", "shown_plane", "slice_options"]
 
 SHOWN = "shown"
 
@@ -53,6 +53,15 @@ def pixel_area(layer: Any) -> tuple[float, str] | None:
     if y != x or y == "pixel":
         return None
     return float(layer.scale[-2] * layer.scale[-1]), f"{SYMBOLS.get(y, y)}²"
+
+
+def shown_plane(viewer: Any, layer: Any) -> int:
+    """Return the flat index of the slice of a labels layer that is shown, the nearest one."""
+    leading = tuple(layer.data.shape[:-2])
+    point = np.asarray(viewer.dims.point, float)[-layer.ndim :]
+    where = np.round(np.asarray(layer.world_to_data(point), float))[: len(leading)]
+    index = [int(np.clip(v, 0, n - 1)) for v, n in zip(where, leading)]
+    return int(np.ravel_multi_index(index, leading)) if leading else 0
 
 
 def slice_options(session: Session, layer: Any) -> list[tuple[str, Slices]]:

@@ -6,39 +6,32 @@ from math import isfinite
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QProgressBar
-
-from napari_unet.app.prediction_cost import prediction_cost
 from napari_unet.app.prediction_job import (
     ModelRead,
     PredictionRequest,
     Remarked,
     prediction_job,
 )
-from napari_unet.base.errors import InputError, UNetError
-from napari_unet.base.quantities import about, count, duration, size
-from napari_unet.images.zoom import zoom_for
+from napari_unet.base.quantities import count, duration
 from napari_unet.prediction.outputs import ObjectPlane
 from napari_unet.prediction.pieces import Piece
-from napari_unet.widgets.common.buttons import PrimaryButton, button
+from napari_unet.widgets.common.buttons import PrimaryButton
 from napari_unet.widgets.common.dock import Dock
-from napari_unet.widgets.common.form import Row
 from napari_unet.widgets.common.notes import Note, Problem
 from napari_unet.widgets.common.notices import sentence, show_error
+from napari_unet.widgets.common.progress import ProgressRow
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.predict.object_panel import ObjectPanel
 from napari_unet.widgets.predict.predict_form import PredictForm
 from napari_unet.widgets.predict.prediction_layer import prediction_layer
+from napari_unet.widgets.predict.readiness import cost_line, ready
 from napari_unet.widgets.predict.remarks import Remarks
 
 if TYPE_CHECKING:
-    from napari_unet.images.stack import Stack
     from napari_unet.widgets.common.result_layers import GrowingLayer
 
 __all__ = ["PredictDock"]
 
-NO_IMAGE = "Open an image first, for example under Data."
-NO_MODEL = "Train a model first, or choose a saved one."
 BUSY = "A prediction is running: cancel it below."
 TIP = "Predict in the background; finished tiles appear in the result layer."
 
@@ -78,14 +71,9 @@ class PredictDock(Dock):
         self.start.clicked.connect(self._on_start)
         self.problem = Problem(self.start)
         self.cost = Note()
-        self.bar = QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setMaximumHeight(6)
+        self.running = ProgressRow("Stop at once; the tiles that are finished stay.")
+        self.running.cancel.clicked.connect(self._on_cancel)
         self.line = Note()
-        self.cancel = button("&Cancel", "Stop at once; the tiles that are finished stay.")
-        self.cancel.clicked.connect(self._on_cancel)
-        self.running = Row(self.bar, self.cancel, stretch=0)
-        self.running.hide()
         self.notes = Remarks()
         self.notes.wanted.connect(self._on_offer)
         self.objects = ObjectPanel(self)
@@ -124,9 +112,7 @@ class PredictDock(Dock):
         if self._worker is not None:
             return
         self.problem.say("")
-        self.form.image_problem.say("")
-        self.form.match_problem.say("")
-        stack, reason = self._ready()
+        stack, reason = ready(self.form, self.session)
         if stack is None:
             self.start.allow(reason, "Predict")
             self.cost.say("" if self.form.image_problem.text() else reason or "")
@@ -134,40 +120,7 @@ class PredictDock(Dock):
         one = self.form.extent.value == "slice" or stack.n_slices == 1
         slices = 1 if one else stack.n_slices
         self.start.allow(None, "Predict this slice" if one else f"Predict {slices} slices")
-        self.cost.say(self._cost(stack, slices))
-
-    def _ready(self) -> tuple[Stack | None, str | None]:
-        """Return the stack to predict, or why nothing can be predicted."""
-        layer = self.form.image.value
-        if layer is None:
-            return None, NO_IMAGE
-        try:
-            stack = self.form.read_stack()
-            if self.form.model.value == "current":
-                _check_channels(stack, self.session.model)
-        except UNetError as error:
-            self.form.image_problem.say(sentence(error))
-            return None, sentence(error)
-        if self.form.model.value is None:
-            return None, NO_MODEL
-        if self.form.match.isChecked() and self.form.model.value == "current":
-            try:
-                model: Any = self.session.model
-                zoom_for(model, stack, match_pixels=True)
-            except UNetError as error:
-                self.form.match_problem.say(sentence(error))
-                return None, sentence(error)
-        return stack, None
-
-    def _cost(self, stack: Stack, slices: int) -> str:
-        height, width = stack.plane_shape
-        text = f"{count(slices, 'slice')} of {width} × {height} px"
-        if self.form.model.value != "current":
-            return text
-        model: Any = self.session.model
-        cost = prediction_cost(self.form.request(stack), model)
-        time = "" if cost.seconds is None else f"{about(cost.seconds)}, "
-        return f"{time}{size(cost.bytes)}, {text}, {count(cost.tiles, 'tile')}"
+        self.cost.say(cost_line(self.form, self.session, stack, slices))
 
     # -- while it runs ----------------------------------------------------------------------
 
@@ -175,7 +128,7 @@ class PredictDock(Dock):
         if self._worker is not None:
             return
         self._check()  # the layer as it is now
-        stack, _ = self._ready()
+        stack, _ = ready(self.form, self.session)
         if stack is None:
             return
         request = self._request = self.form.request(stack)
@@ -194,9 +147,7 @@ class PredictDock(Dock):
 
     def _show_running(self) -> None:
         self.start.allow(BUSY, self.start.text().replace("Predict", "Predicting", 1))
-        self.bar.setRange(0, 0)
-        self.running.show()
-        self.cancel.setEnabled(True)
+        self.running.begin()
         self.notes.clear()
         self.line.say("Preparing the network …")
 
@@ -229,8 +180,7 @@ class PredictDock(Dock):
         self._done, self._total = piece.done, piece.total
         if piece.note:
             self.notes.say(piece.note)
-        self.bar.setRange(0, piece.total)
-        self.bar.setValue(piece.done)
+        self.running.show_share(piece.done / piece.total)
         known = piece.done < piece.total and isfinite(piece.seconds_left)
         left = f" · {duration(piece.seconds_left)} left" if known else ""
         self.line.say(f"tile {piece.done:,}/{piece.total:,}{left}")
@@ -254,7 +204,7 @@ class PredictDock(Dock):
     def _on_cancel(self) -> None:
         if self._worker is not None:
             self._worker.stop()
-            self.cancel.setEnabled(False)
+            self.running.cancel.setEnabled(False)
 
     # -- after it ---------------------------------------------------------------------------
 
@@ -293,12 +243,3 @@ class PredictDock(Dock):
         model, request, result = self.session.model, self._request, self._result
         if model is not None and request is not None and result is not None:
             self.objects.finish(model, request.stack, request.output.decoding(model), result)
-
-
-def _check_channels(stack: Stack, model: Any) -> None:
-    wanted = model.network.config.in_channels
-    if stack.channels != wanted:
-        raise InputError(
-            f"the model was trained on {count(wanted, 'channel')}, but {stack.name!r} has "
-            f"{stack.channels}: choose an image like the training stack."
-        )
