@@ -1,4 +1,4 @@
-"""``python -m benchmarks.interactive [--seeds 0] [--seconds 600] [--where order] -o FOLDER``.
+"""``python -m benchmarks.interactive [--seeds 0] [--where order] [--set tile=188] -o FOLDER``.
 
 Trains from an image and nothing else while a simulated annotator paints, and keeps a curve: at
 which processor second, with how many strokes, the held-out slices had which score. Processor
@@ -51,7 +51,9 @@ def em() -> tuple[Stack, np.ndarray]:
     return bare, (np.asarray(stack.labels) > 0).astype(np.uint8)
 
 
-def run(seed: int, seconds: float, where: str, step_seconds: float = 0) -> list[dict[str, Any]]:
+def run(
+    seed: int, seconds: float, where: str, step_seconds: float, changes: dict[str, Any]
+) -> list[dict[str, Any]]:
     """Train and paint for so many seconds; return the curve."""
     bare, truth = em()
     stack = to_paint(bare)
@@ -59,7 +61,8 @@ def run(seed: int, seconds: float, where: str, step_seconds: float = 0) -> list[
     annotator = Annotator({i: truth[i] for i in PAINTED_IN}, seed)
     for stroke in annotator.first(0):
         paint(painting, stroke)
-    config = replace(PRESETS["paint"], seed=seed, device="cpu", checkpoint_every=10**6)
+    fixed = {"seed": seed, "device": "cpu", "checkpoint_every": 10**6}
+    config = replace(PRESETS["paint"], **fixed, **changes)
     trainer = Trainer(painting.stacks, config, painting=painting)
     torch.set_num_threads(1)
     way = WAYS[where](trainer, PAINTED_IN, seed)
@@ -117,9 +120,15 @@ def _measure(
         "strokes": strokes,
         "painted pixels": int(np.count_nonzero(np.asarray(stack.labels))),
         "V_Rand": round(v_rand(inside, truth[list(HELD_OUT)]), 4),
+        "balanced accuracy": _balanced(inside > 0.5, truth[list(HELD_OUT)] == 1),
         "IoU of the first slice": round(float((shown & cell).sum() / (shown | cell).sum()), 4),
         "right before": trainer.edits.recent if trainer.edits is not None else None,
     }
+
+
+def _balanced(predicted: np.ndarray, true: np.ndarray) -> float:
+    """Mean share of right pixels of both classes: 0.5 by chance, steadier than V_Rand."""
+    return round(float((predicted[true].mean() + 1 - predicted[~true].mean()) / 2), 4)
 
 
 def paint(painting: Painting, stroke: Stroke) -> None:
@@ -150,15 +159,19 @@ def main() -> None:
     parser.add_argument("--where", nargs="+", choices=WAYS, default=["order"])
     parser.add_argument("--step-seconds", type=float, default=0, help="0: as it is measured")
     parser.add_argument("--table", action="store_true", help="measure nothing, print")
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings other than the preset's"
+    )
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/interactive"))
     options = parser.parse_args()
     if options.table:
         print(table(options.output))
         return
     options.output.mkdir(parents=True, exist_ok=True)
+    changes = {name: json.loads(value) for name, value in (c.split("=", 1) for c in options.set)}
     for seed, where in product(options.seeds, options.where):
-        curve = run(seed, options.seconds, where, options.step_seconds)
-        file = options.output / f"em-{where}-seed-{seed}.json"
+        curve = run(seed, options.seconds, where, options.step_seconds, changes)
+        file = options.output / f"{'-'.join(['em', where, *options.set])}-seed-{seed}.json"
         file.write_text(json.dumps(curve, indent=1) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Where a painted training looks: at everything that is annotated, and more at recent strokes."""
+"""Where a painted training looks: at all classes alike, and more at recent strokes."""
 
 from __future__ import annotations
 
@@ -68,10 +68,11 @@ class Interest:
         balance: bool,
     ) -> None:
         self._slices = [where for where in sorted(counts) if counts[where].any()]
-        pixels = np.array([counts[where].sum() for where in self._slices], float)
-        self._chances = np.cumsum(pixels) / max(1.0, pixels.sum())
-        total = np.sum([counts[where] for where in self._slices], axis=0)
-        self.ready = bool(np.count_nonzero(total) >= 2)
+        pixels = np.array([counts[where] for where in self._slices], float)  # (slices, K)
+        total = pixels.sum(0)
+        self._classes = np.flatnonzero(total)
+        self._chances = np.cumsum(pixels, 0) / np.maximum(1.0, total)
+        self.ready = self._classes.size >= 2
         """Whether two classes are annotated: before, there is nothing to tell apart."""
         self.class_weights: NDArray[np.float64] | None = None
         if balance and self.ready:
@@ -88,23 +89,18 @@ class Interest:
         self._spot_chances = np.cumsum(chances) / max(chances.sum(), 1e-12)
         self._share = share
 
-    def draw(self, side: int, rng: np.random.Generator) -> tuple[int, int, tuple[int, int] | None]:
-        """Draw where the next tile lies.
+    def draw(self, index: int, side: int, rng: np.random.Generator) -> Aim:
+        """Draw where a tile lies.
 
         Parameters
         ----------
+        index
+            Of the tile in its step: the tiles of a step go through the classes in turn, so that
+            each step has of each.
         side
             px, of the output tile.
         rng
             Source of randomness; as many numbers are taken whatever comes out.
-
-        Returns
-        -------
-        int, int
-            Stack and slice.
-        (int, int) or None
-            Row and column of the tile's middle, which may lie outside the slice; None: anywhere
-            around an annotated pixel of the slice.
         """
         at_spot, pick, *place = rng.random(6)
         if at_spot < self._share and self._spots:
@@ -113,6 +109,28 @@ class Interest:
             # A painted pixel comes to lie in the middle half of the tile.
             y = y0 + place[0] * (y1 - y0) + (place[1] - 0.5) * side / 2
             x = x0 + place[2] * (x1 - x0) + (place[3] - 0.5) * side / 2
-            return spot.stack_index, spot.slice_index, (int(y), int(x))
-        chosen = min(int(np.searchsorted(self._chances, pick, side="right")), len(self._slices) - 1)
-        return (*self._slices[chosen], None)
+            return Aim(spot.stack_index, spot.slice_index, middle=(int(y), int(x)))
+        of_class = int(self._classes[index % self._classes.size])
+        chances = self._chances[:, of_class]
+        chosen = min(int(np.searchsorted(chances, pick, side="right")), len(self._slices) - 1)
+        return Aim(*self._slices[chosen], of_class=of_class)
+
+
+@dataclass(frozen=True)
+class Aim:
+    """Where a tile lies: around a place, or around any annotated pixel of a class.
+
+    Attributes
+    ----------
+    stack_index, slice_index
+        Where.
+    middle
+        Row and column of the tile's middle, which may lie outside the slice.
+    of_class
+        Without a middle: the class.
+    """
+
+    stack_index: int
+    slice_index: int
+    middle: tuple[int, int] | None = None
+    of_class: int | None = None

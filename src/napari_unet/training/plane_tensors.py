@@ -45,7 +45,7 @@ class Truth:
         (2 + M, Y, X) float32: class index (UNKNOWN where not annotated), weight, object maps
         (NaN where not known).
     known
-        Flat indices of the annotated pixels; None if all are.
+        Flat indices of the annotated pixels, class by class; None if all are.
     """
 
     planes: Tensor
@@ -200,7 +200,9 @@ class PlaneTensors:
 
     # -- where there is something to learn --------------------------------------------------
 
-    def draw_pixel(self, i: int, side: int, rng: np.random.Generator) -> tuple[int, int]:
+    def draw_pixel(
+        self, i: int, side: int, rng: np.random.Generator, of_class: int | None = None
+    ) -> tuple[int, int]:
         """Draw the middle of an output tile, so that known pixels are equally likely to be in it.
 
         Where all pixels are known, any pixel of the plane is the middle with the
@@ -215,6 +217,8 @@ class PlaneTensors:
             px, of the output tile.
         rng
             Source of randomness.
+        of_class
+            The known pixel is of this class, of which the slice has some; None: of any.
 
         Returns
         -------
@@ -225,32 +229,41 @@ class PlaneTensors:
         y, x = (int(rng.integers(n)) for n in shape)
         shift = rng.integers(side // 2 - side + 1, side // 2 + 1, size=2)
         pick = float(rng.random())
-        known = self._known_pixel(i, pick, rng)
+        known = self._known_pixel(i, pick, rng, of_class)
         if known is None:
             return y, x
         moved = (int(k + s) for k, s in zip(known, shift))
         a, b = (min(max(m, 0), n - 1) for m, n in zip(moved, shape))
         return a, b
 
-    def _known_pixel(self, i: int, pick: float, rng: np.random.Generator) -> Origin | None:
+    def _known_pixel(
+        self, i: int, pick: float, rng: np.random.Generator, of_class: int | None
+    ) -> Origin | None:
         """Any known pixel of slice `i`; None where all are known, or none is."""
+        chosen = slice(None) if of_class is None else slice(of_class, of_class + 1)
         if self.whole:
             known = self._whole_truth(i).known
             if known is None or not known.size:
                 return None
-            y, x = divmod(int(known[int(pick * known.size)]), self.stack.plane_shape[1])
+            counts = self.class_counts(i)
+            k = int(counts[: of_class or 0].sum()) + int(pick * counts[chosen].sum())
+            y, x = divmod(int(known[k]), self.stack.plane_shape[1])
             return y, x
         if not self.seen_truth.may_be_partial:
             return None
-        blocks, counts = self._survey(i)
+        blocks, per_class = self._survey(i)
+        counts = per_class[:, chosen].sum(1)
         total = int(counts.sum())
         if total == 0:
             return None
-        known = np.cumsum(counts.sum(1))
-        rows, cols = blocks[int(np.searchsorted(known, int(pick * total), side="right"))]
-        ys, xs = np.nonzero(self.seen_truth.known(i, rows, cols))
-        k = int(rng.integers(len(ys))) if len(ys) else 0
-        return (rows.start + int(ys[k]), cols.start + int(xs[k])) if len(ys) else None
+        block = int(np.searchsorted(np.cumsum(counts), int(pick * total), side="right"))
+        rows, cols = blocks[block]
+        wanted = self.seen_truth.known(i, rows, cols)
+        if of_class is not None:
+            wanted &= self.seen_truth.target(i, rows, cols).classes == of_class
+        ys, xs = np.nonzero(wanted)
+        k = int(rng.integers(len(ys)))
+        return rows.start + int(ys[k]), cols.start + int(xs[k])
 
     def _survey(self, i: int) -> tuple[list[tuple[slice, slice]], NDArray[np.int64]]:
         """Known pixels of each class in a large slice, square by square; read once."""
@@ -289,9 +302,11 @@ class PlaneTensors:
 
 
 def _survey_truth(planes: Tensor) -> tuple[Truth, int]:
-    """Find the known pixels of a plane; also its bytes."""
-    known = np.flatnonzero(planes[0].cpu().numpy() != UNKNOWN)
-    every = known.size == planes[0].numel()
+    """Find the known pixels of a plane, class by class; also its bytes."""
+    classes = planes[0].cpu().numpy().ravel()
+    known = np.flatnonzero(classes != UNKNOWN)
+    every = known.size == classes.size
+    known = known[np.argsort(classes[known], kind="stable")] if not every else known
     return Truth(planes, None if every else known), planes.nbytes + (0 if every else known.nbytes)
 
 

@@ -21,7 +21,7 @@ import torch
 
 from napari_unet.config.size_rule import border, output_size
 from napari_unet.training.augmentation import Deformation, Lookup, adjust_grey, draw
-from napari_unet.training.interest import Interest, Spot
+from napari_unet.training.interest import Aim, Interest, Spot
 from napari_unet.training.places import SlicePlace, TilePlace, draw_corner, orders
 from napari_unet.training.plane_cache import PlaneCache
 from napari_unet.training.plane_tensors import PlaneTensors
@@ -174,13 +174,14 @@ class TileSampler:
 
     def tile(self, step: int, index: int) -> Tile:
         """Return tile `index` of step `step`: always the same one."""
-        view, middle = self._view, None
+        view = self._view
         rng = np.random.default_rng([self.seed, TILE_STREAM, step, index])
         if view.interest is not None:
-            stack_index, i, middle = view.interest.draw(self.output_side, rng)
+            aim = view.interest.draw(index, self.output_side, rng)
         else:
             chosen = int(np.searchsorted(self._chances, rng.random(), side="right"))
-            stack_index, i = self._slices[chosen]
+            aim = Aim(*self._slices[chosen])
+        stack_index, i = aim.stack_index, aim.slice_index
         source = view.sources[stack_index]
         deformation = draw(self.augment, rng)
         place: TilePlace | SlicePlace
@@ -189,8 +190,9 @@ class TileSampler:
             corner = draw_corner(shape, self.output_side, rng)
             place = SlicePlace(deformation, self.tile_side, corner, margin, shape)
         else:
+            middle = aim.middle
             if middle is None:
-                middle = source.draw_pixel(i, self.output_side, rng)
+                middle = source.draw_pixel(i, self.output_side, rng, aim.of_class)
             place = TilePlace.around(deformation, self.tile_side, middle)
         image, classes, weights, maps = self._cut(source, i, place)
         if view.interest is not None and view.interest.class_weights is not None:
