@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
+from skimage.morphology import skeletonize
 
 from napari_unet.training.strokes import Stroke
 
@@ -78,34 +79,36 @@ class Annotator:
 def stroke_inside(
     region: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[tuple[tuple[float, float], ...], float] | None:
-    """Return a line inside a region, and the width of the brush, 5 px or as thin as the region.
+    """Return a line along the middle of a region, and the width of the brush.
 
-    It begins in the middle of the region and goes, at most 30 px, where it gets farthest.
+    As a person would, it follows the region from anywhere in it, at most 30 px; the brush is 5 px
+    or as thin as the region is there, and the line ends where the brush would leave it.
     """
     if not region.any():
         return None
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
-    middle = np.unravel_index(int(depth.argmax()), depth.shape)
-    width = min(WIDTH, max(1.0, 2 * float(depth[middle]) - 1))
-    end, longest = np.array(middle, float), 0.0
-    for angle in rng.uniform(0, np.pi) + np.linspace(0, np.pi, 12, endpoint=False):
-        for sign in (1, -1):
-            direction = sign * np.array([np.sin(angle), np.cos(angle)])
-            length = _free(depth, middle, direction, width / 2)
-            if length > longest:
-                end, longest = np.array(middle) + length * direction, length
-    return ((float(middle[0]), float(middle[1])), (float(end[0]), float(end[1]))), width
+    middle = np.argwhere(skeletonize(region))
+    if not len(middle):
+        middle = np.array([np.unravel_index(int(depth.argmax()), depth.shape)])
+    y, x = (int(v) for v in middle[rng.integers(len(middle))])
+    width = min(WIDTH, max(1.0, 2 * float(depth[y, x]) - 1))
+    along = {(int(a), int(b)) for a, b in middle if depth[a, b] >= width / 2}
+    return tuple((float(a), float(b)) for a, b in _longest((y, x), along)), width
 
 
-def _free(
-    depth: NDArray[np.float64], start: tuple[int, ...], direction: NDArray[np.float64], half: float
-) -> float:
-    """How far one can go before the brush leaves the region, at most 30 px."""
-    length = 0.0
-    while length < LONGEST:
-        y, x = (round(s + (length + 1) * d) for s, d in zip(start, direction))
-        inside = 0 <= y < depth.shape[0] and 0 <= x < depth.shape[1]
-        if not inside or depth[y, x] < half:
-            break
-        length += 1
-    return length
+def _longest(start: tuple[int, int], along: set[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the way through pixels that touch which gets farthest, at most 30 px."""
+    ways, done = [[start]], {start}
+    length, best = {start: 0.0}, [start]
+    while ways:
+        way = ways.pop(0)
+        y, x = way[-1]
+        if length[way[-1]] > length[best[-1]]:
+            best = way
+        for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+            to, far = (y + dy, x + dx), length[way[-1]] + float(np.hypot(dy, dx))
+            if to in along and to not in done and far <= LONGEST:
+                done.add(to)
+                length[to] = far
+                ways.append([*way, to])
+    return best
