@@ -36,7 +36,7 @@ SHAPE = (2, 60, 70)
 def data_of(labels, scheme, weights, **changes):
     image = np.random.default_rng(0).integers(0, 255, SHAPE, np.uint8)
     config = TrainConfig(
-        network=UNetConfig(depth=1, width=2), tile=44, batch=2, weights=weights,
+        network=UNetConfig(depth=1, width=2), tile=28, batch=2, weights=weights,
         augment=AugmentConfig.none(), stroke_share=0.5, device="cpu", **changes,
     )  # fmt: skip
     stack = Stack("painted", image, "zyx", labels=labels, scheme=scheme)
@@ -65,10 +65,12 @@ def test_renewed_planes_equal_fresh_ones(scheme, weights, whole, zoom, edits):
     labels[0, 5:20, 5:20] = 2
     labels[0, 5:20, 22:30] = 3 if scheme != "classes" else 1
     data = data_of(labels, SCHEMES[scheme], WEIGHTS[weights], zoom=zoom)
+    # tiles of 28, so that a plane of 60 x 70 is not kept whole for being small
     limit = plane_tensors.WHOLE_PIXELS
     plane_tensors.WHOLE_PIXELS = limit if whole else 0
     try:
-        sampler = data.sampler(tile=44)
+        sampler = data.sampler(tile=28)
+        assert sampler._view.sources[0].whole is whole
         sampler.edited(everything, known=False)
         for i, y, h, x, w, value in edits:
             box = y, min(60, y + h), x, min(70, x + w)
@@ -77,7 +79,7 @@ def test_renewed_planes_equal_fresh_ones(scheme, weights, whole, zoom, edits):
             spot = Spot(0, i, data.edited(edit), 0.5)
             sampler.edited([spot], known=not data.is_resampled(0))
         fresh = data_of(labels.copy(), SCHEMES[scheme], WEIGHTS[weights], zoom=zoom).sampler(
-            tile=44
+            tile=28
         )
         fresh.edited([Spot(0, i, (0, 1, 0, 1), np.nan) for i in (0, 1)], known=False)
         Y, X = data.stacks[0].plane_shape
@@ -102,15 +104,18 @@ def test_tiles_come_from_annotated_slices_and_a_share_from_the_stroke():
     spot = Spot(0, 1, (10, 12, 40, 44), 0.0)
     interest = Interest(counts, [spot], 0.5, balance=True)
     rng = np.random.default_rng(0)
-    drawn = [interest.draw(20, rng) for _ in range(4000)]
-    assert {i for _, i, _ in drawn} == {1, 2}
-    at_spot = [place for _, _, place in drawn if place is not None]
-    assert len(at_spot) / 4000 == pytest.approx(0.5, abs=0.03)
+    drawn = [interest.draw(k % 4, 20, rng) for k in range(8000)]
+    assert {aim.slice_index for aim in drawn} == {1, 2}
+    at_spot = [aim.middle for aim in drawn if aim.middle is not None]
+    assert len(at_spot) / 8000 == pytest.approx(0.5, abs=0.03)
     ys, xs = np.transpose(at_spot)
     assert ys.min() >= 10 - 5 and ys.max() <= 12 + 5  # noqa: PT018 - a range
     assert xs.min() >= 40 - 5 and xs.max() <= 44 + 5  # noqa: PT018
-    rest = [i for _, i, place in drawn if place is None]
-    assert np.mean(np.array(rest) == 2) == pytest.approx(120 / 160, abs=0.03)
+    rest = [aim for aim in drawn if aim.middle is None]
+    first, second = ([a.slice_index for a in rest if a.of_class == c] for c in (0, 1))
+    assert len(first) / len(rest) == pytest.approx(0.5, abs=0.03)  # classes alike
+    assert set(first) == {1}  # the only slice that has the first
+    assert np.mean(np.array(second) == 2) == pytest.approx(120 / 130, abs=0.03)
     # N / (K N_c) with 30 and 130 of 160 pixels
     assert interest.class_weights == pytest.approx([160 / 60, 160 / 260])
 
@@ -120,9 +125,26 @@ def test_wrong_and_recent_strokes_are_looked_at_more():
     spots = [Spot(0, 0, (0, 1, 0, 1), 1.0), Spot(0, 1, (0, 1, 0, 1), 0.0)]
     interest = Interest(counts, spots, 0.99, balance=False)
     rng = np.random.default_rng(0)
-    seen = np.bincount([interest.draw(20, rng)[1] for _ in range(3000)], minlength=3)
+    seen = np.bincount([interest.draw(k, 20, rng).slice_index for k in range(3000)], minlength=3)
     # chances 0.1 * 0.5 ** 0.1 and 1.1
     assert seen[0] / seen[1] == pytest.approx(0.1 * 0.5**0.1 / 1.1, abs=0.03)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_tile_for_a_class_holds_a_pixel_of_it(whole, monkeypatch):
+    monkeypatch.setattr(plane_tensors, "WHOLE_PIXELS", 10**7 if whole else 0)
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[0, 5:45, 5:60] = 1
+    labels[0, 50, 66] = 2
+    sampler = data_of(labels, SCHEMES["classes"], WEIGHTS["none"]).sampler(tile=28)
+    source, rng = sampler._view.sources[0], np.random.default_rng(0)
+    assert source.whole is whole
+    middles = np.array([source.draw_pixel(0, 10, rng, 1) for _ in range(200)])
+    assert (abs(middles - (50, 66)) <= 5).all()
+    assert len({tuple(m) for m in middles}) > 20
+    ones = np.array([source.draw_pixel(0, 2, rng, 0) for _ in range(200)])
+    assert ones[:, 0].max() <= 46
+    assert ones[:, 1].max() <= 61
 
 
 def test_one_class_is_not_enough():
@@ -136,7 +158,7 @@ def test_an_edit_changes_the_batches_after_it_alone():
     labels[0, 5:20, 5:20] = 2
     labels[0, 30:40, 30:40] = 1
     data = data_of(labels, SCHEMES["classes"], WEIGHTS["none"])
-    sampler = data.sampler(tile=44)
+    sampler = data.sampler(tile=28)
     sampler.edited([Spot(0, 0, (0, 60, 0, 70), np.nan)], known=False)
     batches = sampler.batches()
     before = [next(batches) for _ in range(2)]
@@ -161,7 +183,7 @@ def test_a_stroke_in_a_validation_region_never_reaches_training():
 
     split = SplitConfig("region", region=(40, 60, 40, 70))
     data = data_of(labels, SCHEMES["dense objects"], WEIGHTS["none"], split=split)
-    sampler = data.sampler(tile=44)
+    sampler = data.sampler(tile=28)
     spots = [Spot(0, i, (0, 60, 0, 70), np.nan) for i in (0, 1)]
     sampler.edited(spots, known=False)
     before = [sampler.batch(step) for step in range(8)]

@@ -175,14 +175,20 @@ class EditSteps:
     def _predict(
         self, edit: Edit, y: int, x: int, shape: tuple[int, ...], network: UNet
     ) -> NDArray[np.int64]:
-        """Likeliest class of a part of an edit's box: (h, w)."""
+        """Likeliest class of a part of an edit's box: (h, w), as the whole plane's prediction has it.
+
+        Poolings go in pairs of pixels, so the tile begins where one of the plane's tiles may.
+        """
         images = self._data.images(edit.stack_index)
         depth = network.config.depth
-        half = border(depth) // 2
+        half, step = border(depth) // 2, 2**depth
+        starts = (edit.box[0] + y, edit.box[2] + x)
+        off = tuple(start % step for start in starts)
         ranges = []
-        for start, size in zip((edit.box[0] + y, edit.box[2] + x), shape, strict=True):
-            side = next_valid_size(size + border(depth), depth)
-            ranges.append((start - half, start - half + side))
+        for start, size, before in zip(starts, shape, off, strict=True):
+            side = next_valid_size(before + size + border(depth), depth)
+            first = start - before - half
+            ranges.append((first, first + side))
         crop = read_mirrored(
             lambda rows, cols: images.window(edit.slice_index, rows, cols),
             images.stack.plane_shape,
@@ -192,7 +198,7 @@ class EditSteps:
             tile = torch.from_numpy(np.ascontiguousarray(crop))[None]
             logits = forward_logits(network, tile, self._learner.compute)[0]
         likeliest = logits[: network.config.classes].argmax(0).numpy()
-        return likeliest[: shape[0], : shape[1]]
+        return likeliest[off[0] : off[0] + shape[0], off[1] : off[1] + shape[1]]
 
 
 def _middle(shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[int, int]]:
