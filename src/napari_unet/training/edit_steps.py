@@ -175,7 +175,7 @@ class EditSteps:
     def _predict(
         self, edit: Edit, y: int, x: int, shape: tuple[int, ...], network: UNet
     ) -> NDArray[np.int64]:
-        """Likeliest class of a part of an edit's box: (h, w), as the whole plane's prediction has it.
+        """Likeliest class of a part of an edit's box, as the plane's prediction has it: (h, w).
 
         Poolings go in pairs of pixels, so the tile begins where one of the plane's tiles may.
         """
