@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--step-seconds", type=float, default=0, help="0: as it is measured")
     parser.add_argument("--table", action="store_true", help="measure nothing, print")
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings other than the preset's"
+        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="settings of your own"
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("docs/interactive"))
     options = parser.parse_args()
