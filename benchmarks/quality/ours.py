@@ -12,7 +12,7 @@ from napari_unet.config.presets import PRESETS
 from napari_unet.config.split import SplitConfig
 from napari_unet.prediction.arrays import predict_array, predict_probabilities
 from napari_unet.prediction.outputs import Output
-from napari_unet.training.trainer import Finished, Step, TrainConfig, Trainer
+from napari_unet.training.trainer import Finished, Prepared, Step, TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,13 +37,13 @@ def train(task: Task, seconds: Sequence[float], seed: int) -> Iterator[dict[str,
     before, each = _pace(stack, config)
     for budget in seconds:
         steps = max(20, int((budget - before) / each))
-        model, spent = _trained(stack, replace(config, steps=steps))
+        model, spent, compute = _trained(stack, replace(config, steps=steps))
         found = {way: _found(task, model, way == "mirrored") for way in ("plain", "mirrored")}
         yield {
             "budget": budget,
             "seconds": round(spent, 1),
             "steps": steps,
-            "how": f"preset {preset!r}, {steps} steps",
+            "how": f"preset {preset!r}, {steps} steps, {compute}",
             "scores": {way: task.scores(one) for way, one in found.items()},
         }
 
@@ -57,18 +57,20 @@ def _pace(stack: Stack, config: TrainConfig) -> tuple[float, float]:
     return times[0] - each, each
 
 
-def _trained(stack: Stack, config: TrainConfig) -> tuple[TrainedModel, float]:
-    """Return the model, its thresholds fitted after the clock was stopped, and the seconds."""
-    clock, spent = Clock(), 0.0
+def _trained(stack: Stack, config: TrainConfig) -> tuple[TrainedModel, float, str]:
+    """Return the model (its thresholds fitted after the clock stopped), seconds, and how."""
+    clock, spent, compute = Clock(), 0.0, ""
     trainer = Trainer(stack, config)
     for event in trainer.run():
         if isinstance(event, Step):
             spent = clock.seconds
             if event.step % 50 == 0:
                 print(f"  step {event.step} of {config.steps}, {spent:.0f} s", flush=True)
+        elif isinstance(event, Prepared):
+            compute = event.compute
         elif isinstance(event, Finished):
             break
-    return trainer.snapshot(), spent
+    return trainer.snapshot(), spent, compute
 
 
 def _found(task: Task, model: TrainedModel, mirror: bool) -> Any:
