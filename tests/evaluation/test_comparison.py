@@ -186,10 +186,43 @@ def test_touching_cells_are_two_to_the_challenge_of_membranes():
         ([0, 1, 2], LabelScheme(kind="classes", values=(0, 1, 2)), "labels"),
         ([0, 7, 9], LabelScheme(kind="classes", values=(0, 1)), "objects"),
         ([0.0, 0.5], OBJECTS, "probabilities"),
+        ([0.0, 1.0], OBJECTS, "probabilities"),
+        ([0.0, 1.0, 2.0], OBJECTS, "objects"),
+        ([0.0, 1.0, 2.0], LabelScheme(kind="classes", values=(0, 1, 2)), "labels"),
     ],
 )
 def test_what_a_prediction_holds_is_guessed(values, scheme, kind):
     assert guess_kind([np.array([values])], scheme) == kind
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({1: np.nan}, "probabilities from 0 to 1, got NaN"),
+        ({1: 1.5}, "got 1.5"),
+        ({1: -0.5}, "got -0.5"),
+        ({1: np.inf}, "NaN or infinite"),
+        ({1: -1.0, 2: 2.0}, "must be 0 or more, got -1"),
+    ],
+    ids=str,
+)
+def test_what_is_no_prediction_is_refused(change, words):
+    """NaN and negative values would count as background."""
+    prediction = np.zeros((4, 5), np.float32)
+    for place, value in change.items():
+        prediction.flat[place] = value
+    reference = np.eye(4, 5, dtype=np.uint8)
+    with pytest.raises(InputError, match=words):
+        rows_of(EvaluationRequest(prediction, reference, None, OBJECTS, metrics=("overlap",)))
+
+
+def test_ids_saved_as_fractions_are_ids():
+    ids = TOUCHING.astype(np.float32)
+    scores = [
+        rows_of(EvaluationRequest(one, TOUCHING, None, OBJECTS, metrics=("objects",)))
+        for one in (ids, TOUCHING)
+    ]
+    assert scores[0] == scores[1]
 
 
 def test_the_pieces_of_a_mask_are_objects():

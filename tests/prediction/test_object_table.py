@@ -148,10 +148,14 @@ def test_equal_to_scikit_image() -> None:
 
 def test_what_does_not_fit_is_said() -> None:
     stack = Stack("s", grey(), "yx")
-    with pytest.raises(InputError, match="must be whole numbers of shape"):
+    with pytest.raises(InputError, match="must have the shape"):
         measure(OBJECTS[:3], stack)
     with pytest.raises(InputError, match="whole numbers"):
         measure(OBJECTS * 0.5, stack)
+    with pytest.raises(InputError, match="must be 0 or more, got -1"):
+        measure(OBJECTS.astype(int) - 1, stack)
+    as_floats = measure(OBJECTS.astype(np.float32), stack)
+    assert len(as_floats) == len(measure(OBJECTS, stack))
 
 
 def test_ten_thousand_objects_take_seconds() -> None:

@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.annotation.labels import foreground_probability, likeliest, read_target
+from napari_unet.annotation.labels import (
+    foreground_probability,
+    integer_labels,
+    likeliest,
+    read_target,
+)
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
 
 __all__ = ["Kind", "PredictedPlanes", "Reading", "guess_kind"]
+
+ROUNDED = 1e-3  # that probabilities of few bits may be beyond 0 and 1
 
 Kind = Literal["labels", "mask", "objects", "probabilities"]
 
@@ -37,15 +44,20 @@ def guess_kind(planes: Iterable[Any], scheme: LabelScheme) -> Kind:
     Returns
     -------
     {"labels", "mask", "objects", "probabilities"}
-        Probabilities are floating-point numbers. Zeros and one other value are a mask, if there
-        are two classes. Values that the labels of the scheme do not have are ids of objects.
+        Probabilities are floating-point numbers, unless all are whole and some above 1. Zeros and
+        one other value are a mask, if there are two classes. Values that the labels of the scheme
+        do not have are ids of objects.
     """
-    every: set[int] = set()
+    every: set[float] = set()
+    fractions = False
     for plane in planes:
         array = np.asarray(plane)
-        if array.dtype.kind == "f":
+        fractions = fractions or array.dtype.kind == "f"
+        if fractions and (array != np.rint(array)).any():
             return "probabilities"
         every |= set(np.unique(array).tolist())
+    if fractions and max(every, default=0) <= 1:
+        return "probabilities"
     if scheme.n_classes == 2 and len(every - {0}) < 2 and (0 in every or 0 in scheme.values):
         return "mask"
     return "objects" if every - set(scheme.values) else "labels"
@@ -131,14 +143,14 @@ class PredictedPlanes:
     def read(self, lead: tuple[int, ...]) -> Reading:
         """Read the slice of a leading index."""
         if self._classes == "all":
-            return self._of_classes(np.asarray(self._prediction[lead]))
+            return self._of_classes(_probable(np.asarray(self._prediction[lead])))
         if self._classes == "but background":
-            others = np.asarray(self._prediction[(slice(None), *lead)])
+            others = _probable(np.asarray(self._prediction[(slice(None), *lead)]))
             return self._of_classes(np.concatenate([1 - others.sum(0, keepdims=True), others]))
         plane = np.asarray(self._prediction[lead])
         if self._kind == "probabilities":
-            return _of_foreground(_as_probabilities(plane))
-        return self._of_labels(plane)
+            return _of_foreground(_probable(_as_probabilities(plane)))
+        return self._of_labels(integer_labels(plane, of="the prediction"))
 
     def _of_classes(self, probabilities: np.ndarray) -> Reading:
         if len(probabilities) == 2:
@@ -160,6 +172,18 @@ class PredictedPlanes:
         return Reading(
             inside.astype(np.uint8), np.where(inside, objects, 0), inside.astype(np.float32)
         )
+
+
+def _probable(values: np.ndarray) -> np.ndarray:
+    """Return probabilities, refusing what is none."""
+    low, high = float(values.min(initial=0)), float(values.max(initial=0))
+    if not (low >= -ROUNDED and high <= 1 + ROUNDED):
+        found = "NaN" if np.isnan(values).any() else f"{low if low < 0 else high:g}"
+        raise InputError(
+            f"the prediction must hold labels, or probabilities from 0 to 1, got {found}: give "
+            "what predict wrote."
+        )
+    return values
 
 
 def _of_foreground(probabilities: np.ndarray) -> Reading:

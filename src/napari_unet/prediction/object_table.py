@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.annotation.labels import integer_labels
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import InputError
 
@@ -216,14 +217,14 @@ def measure(
     Raises
     ------
     InputError
-        If shapes differ or labels are not whole numbers.
+        If shapes differ or labels are no whole numbers from 0 on.
     """
-    ids = np.asarray(labels)
+    ids = integer_labels(labels)
     shape = (*stack.leading_shape, *stack.plane_shape)
-    if ids.shape != shape or ids.dtype.kind not in "iu":
+    if ids.shape != shape:
         raise InputError(
-            f"labels must be whole numbers of shape {shape} to fit {stack.name!r}, got {ids.dtype} "
-            f"of shape {ids.shape}: give the objects that were found on this image."
+            f"labels must have the shape {shape} to fit {stack.name!r}, got {ids.shape}: give the "
+            "objects that were found on this image."
         )
     maker = TableMaker(stack, class_names)
     for i in range(stack.n_slices):
