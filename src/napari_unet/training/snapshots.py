@@ -16,7 +16,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import CheckpointError
-from napari_unet.network.model_file import read_model_file, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,6 +71,8 @@ class Snapshots:
         CheckpointError
             It cannot be written, or others cannot be removed.
         """
+        from napari_unet.network.model_file import save_model  # torch: not to list files
+
         save_model(self._file(step), model, half=step > 0)
         every = spacing(step, model.network.parameter_count)
         self._remove(one for one in self.files() if one % every)
@@ -95,6 +96,8 @@ class Snapshots:
                 f"{self.run} has no snapshot of step {step:,}: "
                 + (f"choose one of {known}." if known else "none was kept of this run.")
             )
+        from napari_unet.network.model_file import read_model_file
+
         return read_model_file(files[step])
 
     def forget(self, after: int = -1) -> None:

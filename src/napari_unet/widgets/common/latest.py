@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_unet.widgets.common.worker import Worker, once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from napari_unet.widgets.common.dock import Dock
 
@@ -28,15 +28,15 @@ class Latest(QObject):
     """
 
     done = Signal(object)
-    """The result of a function."""
+    """The result of a function, or an event of a generator."""
     failed = Signal(object)
-    """The exception of a function."""
+    """The exception of either."""
 
     def __init__(self, dock: Dock) -> None:
         super().__init__(dock)
         self._dock = dock
         self._worker: Worker | None = None
-        self._next: Callable[[], object] | None = None
+        self._next: Callable[[], Iterable[object]] | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -45,15 +45,29 @@ class Latest(QObject):
 
     def request(self, function: Callable[[], object]) -> None:
         """Compute this as soon as what is being computed is done."""
-        self._next = function
+        self._next = once(function)
         if self._worker is None:
             self._begin()
 
+    def follow(self, generate: Callable[[], Iterable[object]]) -> None:
+        """Run a generator, every event of which is a result; what runs is stopped for it."""
+        self._next = generate
+        if self._worker is None:
+            self._begin()
+        else:
+            self._worker.abandon()
+
+    def cancel(self) -> None:
+        """Want nothing any more."""
+        self._next = None
+        if self._worker is not None:
+            self._worker.abandon()
+
     def _begin(self) -> None:
-        function, self._next = self._next, None
-        if function is None:
+        generate, self._next = self._next, None
+        if generate is None:
             return
-        self._worker = Worker(once(function), period=PERIOD)
+        self._worker = Worker(generate, period=PERIOD)
         self._worker.yielded.connect(self.done)
         self._worker.errored.connect(self.failed)
         self._worker.finished.connect(self._on_finished)

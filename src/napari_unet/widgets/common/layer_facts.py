@@ -40,6 +40,7 @@ Kind = Literal[
     "probabilities",
     "objects",
     "live prediction",
+    "earlier prediction",
     "weights",
     "errors",
     "validation",

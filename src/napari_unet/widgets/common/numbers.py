@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
 
 from napari_unet.widgets.common.notes import set_tip
 
-__all__ = ["SliderField", "decimal_box", "spin_box"]
+__all__ = ["SliderField", "decimal_box", "scroll_the_dock", "spin_box"]
 
 WIDEST = "25.0 px"  # of the numbers beside a slider
 
@@ -61,10 +61,11 @@ def _quiet_box(box: QAbstractSpinBox, tip: str) -> None:
     box.setAlignment(Qt.AlignmentFlag.AlignRight)
     # The wheel scrolls the dock; it changes a number only where the user clicked first.
     box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    box.wheelEvent = _scroll_the_dock
+    box.wheelEvent = scroll_the_dock
 
 
-def _scroll_the_dock(event: Any) -> None:
+def scroll_the_dock(event: Any) -> None:
+    """A wheel over a control that must not turn with it."""
     event.ignore()
 
 
@@ -104,7 +105,7 @@ class SliderField(QWidget):
         self.slider.setRange(0, round((high - low) / step))
         set_tip(self.slider, tip)
         self.slider.setMinimumWidth(60)
-        self.slider.wheelEvent = _scroll_the_dock
+        self.slider.wheelEvent = scroll_the_dock
         self.box = decimal_box(low, high, value, tip, suffix=suffix, decimals=decimals, step=step)
         # The same for all, so that sliders below one another end alike; and the two buttons.
         self.box.setFixedWidth(self.box.fontMetrics().horizontalAdvance(WIDEST) + 62)

@@ -37,7 +37,7 @@ def prediction_layer(
     scheme: LabelScheme,
     model: str,
     *,
-    live: bool = False,
+    kind: Kind | None = None,
 ) -> GrowingLayer:
     """Show the layer of a prediction, or go on with a former one of the same.
 
@@ -53,10 +53,10 @@ def prediction_layer(
         The model's: how many classes, and which label values.
     model
         What tells the model and its settings from others.
-    live
-        It follows a training.
+    kind
+        What it is besides its output: the live prediction of a training, or an earlier one.
     """
-    kind: Kind = "live prediction" if live else KINDS[output.kind]
+    kind = kind or KINDS[output.kind]
     shape = (*stack.leading_shape, *stack.plane_shape)
     name = f"{stack.name} · {kind}"
     meaning = LabelScheme("objects") if output.kind == "objects" else scheme

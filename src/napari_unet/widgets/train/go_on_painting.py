@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.training.painting import Painting
     from napari_unet.widgets.common.dock import Dock
+    from napari_unet.widgets.train.run_control import RunControl
 
 __all__ = ["NO_IMAGE", "GoOnPainting"]
 
@@ -36,32 +37,53 @@ class GoOnPainting(QObject):
     ----------
     dock
         Whose viewer is painted in.
+    control
+        Says what will be done, or why it cannot.
     """
 
-    looked = Signal(object)
-    """Why nobody can go on painting in the run that was looked at; "": somebody can."""
     failed = Signal(object)
     """The error of a run that cannot be taken up."""
 
-    def __init__(self, dock: Dock) -> None:
+    def __init__(self, dock: Dock, control: RunControl) -> None:
         super().__init__(dock)
-        self._dock = dock
+        self._dock, self._control = dock, control
+        self._run: Path | None = None
         self._latest, self._looks = Latest(dock), Latest(dock)
         self._latest.done.connect(self._on_read)
         self._latest.failed.connect(self.failed)
-        self._looks.done.connect(self.looked)
+        self._looks.done.connect(self._say)
         self._looks.failed.connect(self._on_unreadable)
 
-    def look(self, run: Path) -> None:
-        """Find out, as far as it can be told quickly, whether the current image fits a run."""
+    def look(self, run: Path | None) -> None:
+        """Find out, as far as it can be told quickly, whether the current image fits a run.
+
+        Parameters
+        ----------
+        run
+            The one to go on with; None: another beginning was chosen.
+        """
+        self._run = run
         stack = self._dock.session.stack
-        if stack is None or self._dock.session.image_layer is None:
-            self.looked.emit(NO_IMAGE)
+        if run is None:
+            self._looks.cancel()
+        elif stack is None or self._dock.session.image_layer is None:
+            self._control.refuse(NO_IMAGE, wrong=True)
         else:
             self._looks.request(partial(_misfit, run, stack.with_labels(None)))
 
+    def _say(self, misfit: str) -> None:
+        training, run = self._dock.session.training, self._run
+        if run is None or (training is not None and training.is_running):
+            return
+        if misfit:
+            self._control.refuse(misfit, wrong=True)
+            return
+        self._control.problem.say("")
+        self._control.start.allow(None, f"Go on painting {run.name}")
+        self._control.cost.say("With all that was painted, and where its training stopped.")
+
     def _on_unreadable(self, error: Exception) -> None:
-        self.looked.emit(sentence(error))
+        self._say(sentence(error))
 
     def begin(self, run: Path) -> None:
         """Read the run, add its labels, and let its training go on."""

@@ -1,4 +1,4 @@
-"""The layer "NAME · live prediction" into which a training's live tiles are written."""
+"""The layer of what a training predicts, now ("NAME · live prediction") or earlier."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from napari_unet.widgets.predict.prediction_layer import prediction_layer
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+    from numpy.typing import NDArray
 
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.pieces import Piece
+    from napari_unet.widgets.common.layer_facts import Kind
     from napari_unet.widgets.common.result_layers import GrowingLayer
 
 __all__ = ["LiveLayer"]
@@ -37,6 +39,8 @@ class LiveLayer:
     below
         Labels that are painted meanwhile: they stay on top, and the prediction is drawn as
         contours, so that one cannot be taken for the other.
+    kind
+        Of the prediction.
     """
 
     def __init__(
@@ -46,9 +50,10 @@ class LiveLayer:
         source: Layer | None,
         training: str,
         below: Layer | None = None,
+        kind: Kind = "live prediction",
     ) -> None:
         self._viewer, self._stack, self._source = viewer, stack, source
-        self._training, self._below = training, below
+        self._training, self._below, self._kind = training, below, kind
         self._layer: GrowingLayer | None = None
 
     @property
@@ -58,15 +63,20 @@ class LiveLayer:
 
     def write(self, tile: Piece) -> None:
         """Write a tile into the layer's array; `draw` shows it."""
+        self.write_at((*tile.index, tile.rows, tile.cols), tile.values)
+
+    def write_at(self, where: tuple[Any, ...], values: NDArray[Any]) -> None:
+        """Write values into a part of the layer's array."""
         if self._layer is None:
             scheme = self._stack.scheme
             assert scheme is not None
             self._layer = prediction_layer(
-                self._viewer, self._stack, self._source, Output(), scheme, self._training, live=True
-            )
+                self._viewer, self._stack, self._source, Output(), scheme, self._training,
+                kind=self._kind,
+            )  # fmt: skip
             if self._below is not None:
                 self._draw_below(self._below)
-        self._layer.write((*tile.index, tile.rows, tile.cols), tile.values)
+        self._layer.write(where, values)
 
     @property
     def layer(self) -> Layer | None:

@@ -65,6 +65,8 @@ class Training(QObject):
     config : TrainConfig or None
         With what it really trains, if known: channels and classes of the data, and the network
         of a model that it goes on with.
+    image_layer : Image or None
+        The layer of the stack that it learns from, if it has one.
     places : tuple of Place or None
         Where to paint next, the best place first; None while nothing was looked at.
     """
@@ -97,7 +99,7 @@ class Training(QObject):
         self._looked_at = self._cost = 0.0
         # Another image may be chosen while it runs.
         is_current = session.stacks[0] is session.stack
-        self._image_layer = session.image_layer if is_current else None
+        self.image_layer = session.image_layer if is_current else None
         self._is_live = True
         self._live = self._live_layer()
         self._worker = Worker(self.job.events, on_pause=self.job.release)
@@ -322,7 +324,7 @@ class Training(QObject):
         return LiveLayer(
             self._viewer,
             self.job.stack,
-            self._image_layer,
+            self.image_layer,
             f"training {self.request.run}",
             below=self._session.labels_layer if self.request.painting is not None else None,
         )
@@ -331,7 +333,7 @@ class Training(QObject):
         if self._is_live:
             if self._live.taken_away:
                 self._live = self._live_layer()
-            self.job.live_slice = shown_slice(self._viewer, self.job.stack, self._image_layer)
+            self.job.live_slice = shown_slice(self._viewer, self.job.stack, self.image_layer)
         else:
             self.job.live_slice = None
 

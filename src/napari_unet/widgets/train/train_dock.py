@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer
@@ -17,11 +18,13 @@ from napari_unet.widgets.common.form import Expander
 from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.worker import Worker, once
+from napari_unet.widgets.train.after_stop import after_stop
 from napari_unet.widgets.train.go_on_painting import GoOnPainting
 from napari_unet.widgets.train.newer_labels import NewerLabels
 from napari_unet.widgets.train.paint_mode import paint_mode_of
 from napari_unet.widgets.train.paint_next import PaintNext
 from napari_unet.widgets.train.paint_start import PaintStart
+from napari_unet.widgets.train.past_slider import PastSlider
 from napari_unet.widgets.train.predicted_labels import PredictedLabels
 from napari_unet.widgets.train.run_control import RunControl
 from napari_unet.widgets.train.running import Training
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from qtpy.QtGui import QShowEvent
+
+    from napari_unet.network.trained_model import TrainedModel
 
 __all__ = ["TrainDock"]
 
@@ -74,13 +79,14 @@ class TrainDock(Dock):
         self.settings = Expander("Settings of this training", self.form)
         set_tip(self.settings.toggle, "Look at the settings it was begun with.")
         self.paint = PaintStart(self)
-        self.go_on = GoOnPainting(self)
-        self.go_on.looked.connect(self._on_looked)
+        self.go_on = GoOnPainting(self, self.control)
         self.go_on.failed.connect(self._on_failed)
         self.predicted = PredictedLabels(self)
+        self.past = PastSlider(self)
+        self.past.go_on_wanted.connect(self._on_go_on)
         self.next = PaintNext(paint_mode_of(self.viewer, self.session).next)
-        shown = (self.paint, self.next, self.settings, self.control, self.progress, self.predicted)
-        for widget in shown:
+        above = self.paint, self.next, self.settings, self.control, self.progress
+        for widget in (*above, self.past, self.predicted):
             self.column.addWidget(widget)
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.added_changed, self._on_stack)
@@ -124,8 +130,9 @@ class TrainDock(Dock):
         """Say what the button will do and cost, or why it cannot."""
         if self._training is not None and self._training.is_running:
             return
+        self.go_on.look(self.start_from.painted)
         if self.start_from.painted is not None:
-            self.go_on.look(self.start_from.painted)
+            self.kept.say("")
             return
         if not self.session.stacks:
             self.control.refuse(NO_STACK if self.session.stack is None else NO_LABELS)
@@ -147,19 +154,6 @@ class TrainDock(Dock):
         else:
             self.control.cost.show_cost(data)
         self.kept.say(self.start_from.remark(self.session.config))
-
-    def _on_looked(self, refusal: str) -> None:
-        """Say what going on painting will do, or why it cannot."""
-        run = self.start_from.painted
-        if run is None or (self._training is not None and self._training.is_running):
-            return
-        self.kept.say("")
-        if refusal:
-            self.control.refuse(refusal, wrong=True)
-            return
-        self.control.problem.say("")
-        self.control.start.allow(None, f"Go on painting {run.name}")
-        self.control.cost.say("With all that was painted, and where its training stopped.")
 
     def _title(self, data: TrainingData) -> str:
         """What the button will do."""
@@ -203,6 +197,20 @@ class TrainDock(Dock):
             stacks, config, folder, resume=run is not None, start_from=self.start_from.model
         )
 
+    def _on_go_on(self, model: TrainedModel) -> None:
+        """Go on from an earlier step, in a run of its own."""
+        training, mode = self._training, paint_mode_of(self.viewer, self.session)
+        is_painted = training is not None and training.request.painting is not None
+        begin = partial(mode.begin_from, self, model) if is_painted else partial(self._go_on, model)
+        after_stop(training, begin)
+
+    def _go_on(self, model: TrainedModel) -> None:
+        self.session.model = model
+        self.start_from.choose_model()
+        self._check()
+        if self.control.start.isEnabled():
+            self._on_start()
+
     def _on_training(self, training: Training | None) -> None:
         """Something else began a training."""
         if training is not self._training:
@@ -215,6 +223,7 @@ class TrainDock(Dock):
         self._training = training
         self.control.watch(training)
         self.progress.watch(training)
+        self.past.watch(training)
         if training is not None:
             training.over.connect(self._on_over)
         self._fold(training is not None and training.is_running)
