@@ -141,12 +141,15 @@ def paint(painting: Painting, stroke: Stroke) -> None:
 
 
 def table(folder: Path) -> str:
-    """Return the curves of a folder beside one another: V_Rand, and strokes until then."""
+    """Return the curves of a folder beside one another: balanced accuracy, V_Rand, strokes."""
     curves = {file.stem: json.loads(file.read_text()) for file in sorted(folder.glob("em-*.json"))}
     times = sorted({point["seconds"] for curve in curves.values() for point in curve})
     lines = ["| | " + " | ".join(f"{at} s" for at in times) + " |", "|---" * (len(times) + 1) + "|"]
     for name, curve in curves.items():
-        at = {point["seconds"]: f"{point['V_Rand']:.3f} ({point['strokes']})" for point in curve}
+        at = {
+            point["seconds"]: f"{point['balanced accuracy']:.3f} {point['V_Rand']:.3f} ({point['strokes']})"
+            for point in curve
+        }
         lines.append(f"| {name} | " + " | ".join(at.get(t, "") for t in times) + " |")
     return "\n".join(lines)
 

@@ -56,24 +56,24 @@ def look_through(scan, windows=None):
 
 
 def test_the_doubtful_spot_is_found_and_the_rest_is_not():
-    scan, _ = scan_of(image([(4, 50, 40)]))
+    scan, _ = scan_of(image([(4, 96, 32)]))
     (place,) = look_through(scan)
     assert (place.stack_index, place.slice_index) == (0, 4)
     y, x = place.middle
-    assert abs(y - 50) <= 12
-    assert abs(x - 40) <= 12
+    assert abs(y - 96) <= 4
+    assert abs(x - 32) <= 4
     assert place.box[1] - place.box[0] == SIDE
 
 
 def test_several_slices_and_several_stacks():
-    one, other = image([(1, 50, 40), (5, 140, 40)]), image([(2, 60, 150)], size=224)
+    one, other = image([(1, 96, 32), (5, 160, 32)]), image([(2, 60, 150)], size=224)
     scan, _ = scan_of(one, other)
     found = {(p.stack_index, p.slice_index) for p in look_through(scan)}
     assert found == {(0, 1), (0, 5), (1, 2)}
 
 
 def test_a_painted_spot_is_not_suggested_again():
-    scan, painting = scan_of(image([(1, 50, 40), (4, 50, 40)]))
+    scan, painting = scan_of(image([(1, 96, 32), (4, 96, 32)]))
     (first, second) = look_through(scan)
     labels = np.zeros((192, 192), np.uint8)
     y, x = (int(n) for n in first.middle)
@@ -87,7 +87,7 @@ def test_a_painted_spot_is_not_suggested_again():
 
 
 def test_it_depends_on_the_seed_alone():
-    spots = [(1, 50, 40), (4, 50, 40)]
+    spots = [(1, 96, 32), (4, 96, 32)]
     runs = [scan_of(image(spots), seed=seed)[0] for seed in (3, 3, 4)]
     for scan in runs:
         look_through(scan, 5)
@@ -131,7 +131,7 @@ def test_a_small_plane_is_one_place(size):
 
 
 def test_what_validates_is_never_suggested():
-    values = image([(5, 50, 40)]).image
+    values = image([(5, 96, 32)]).image
     labels = np.zeros(values.shape, np.uint8)
     labels[:, :10] = 1
     stack = Stack("dense", values, "zyx", labels=labels)

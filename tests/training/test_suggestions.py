@@ -53,6 +53,14 @@ def test_of_several_classes_the_reason_names_the_two():
     assert reason in ("cell or rim?", "rim or cell?")
 
 
+def test_nothing_counts_twice_at_the_edge():
+    one = put(sure(), slice(0, 8), slice(0, 8), 0.5, 0.5)
+    put(one, slice(60, 76), slice(60, 76), 0.5, 0.5)
+    (first, *_), (_, score, _) = unsure_places(one, one, NAMES, side=16)
+    assert first == (68, 68)
+    assert score == pytest.approx(64 / 256)
+
+
 def test_outlines_do_not_count():
     one = put(sure(), slice(0, 128), slice(60, 63), 0.5, 0.5)
     assert unsure_places(one, one, NAMES) == []

@@ -119,6 +119,7 @@ def test_the_key_goes_from_one_to_the_next(model, training, listed, suggest, pre
     suggest(FIRST, SECOND)
     press()
     assert model.dims.point[0] == 3 * 2
+    assert listed.table.currentRow() == 0  # it was the first before
     press()
     assert model.dims.point[0] == 5 * 2
     assert [row[0] for row in texts(listed)] == ["5"]

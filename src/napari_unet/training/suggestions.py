@@ -119,20 +119,25 @@ def unsure_places(
     first, second = np.take_along_axis(mean, two, axis=0)
     unsure = ndimage.grey_opening(1 - (first - second), THIN)
     divided = one.argmax(0) != other.argmax(0)
-    heat = ndimage.uniform_filter(unsure, side)
+    side = min(side, *unsure.shape)
+    heat = ndimage.uniform_filter(unsure, side, mode="constant")  # nothing is known beyond
     found = []
     for _ in range(PER_WINDOW):
-        y, x = (int(n) for n in np.unravel_index(int(heat.argmax()), heat.shape))
-        if heat[y, x] < LEAST:
+        score = float(heat.max())
+        if score < LEAST:
             break
-        box = tuple(slice(max(0, n - side // 2), n + side // 2) for n in (y, x))
+        peak = np.unravel_index(int(heat.argmax()), heat.shape)
+        box = tuple(slice(max(0, int(n) - side // 2), int(n) + side // 2 + 1) for n in peak)
+        # Many boxes may hold all of a spot: this puts it into the middle.
+        within = ndimage.center_of_mass(unsure[box])
+        y, x = (part.start + round(n) for part, n in zip(box, within))
         reason = "two views disagree"
         if divided[box].mean() < DIVIDED:
             reason = "unsure"
             if len(names) > 2:
                 a, b = (names[int(np.bincount(order[box].ravel()).argmax())] for order in two)
                 reason = f"{a} or {b}?"
-        found.append(((y, x), float(heat[y, x]), reason))
+        found.append(((y, x), score, reason))
         apart = APART * side
         heat[max(0, y - apart) : y + apart, max(0, x - apart) : x + apart] = 0
     return found

@@ -37,6 +37,7 @@ class PaintNext(QWidget):
         super().__init__()
         self._places = places
         self._listed: tuple[Place, ...] = ()
+        self._here: Place | None = None
         self.table = RowTable(("slice", "row, column", "why"), TIP, wide=2)
         rows = self.table.verticalHeader()
         assert rows is not None
@@ -58,11 +59,11 @@ class PaintNext(QWidget):
             return
         self.table.setVisible(bool(places.places))
         self.note.say(places.said)
-        if places.places != self._listed:
-            self._listed = places.places
+        if (places.places, places.here) != (self._listed, self._here):
+            self._listed, self._here = places.places, places.here
             self.table.show_rows(
                 [self._row(place) for place in self._listed],
-                chosen=0 if places.here is not None else -1,
+                chosen=-1 if places.here is None else 0,
             )
 
     def _row(self, place: Place) -> tuple[str, str, str]:
