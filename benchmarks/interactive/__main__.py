@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PAINTED_IN, HELD_OUT = tuple(range(24)), tuple(range(24, 30))
 LOOK_EVERY = 3.0  # s, of training
 MOST_STROKES = 150
-MEASURE_AT = (30, 60, 120, 240, 360, 480, 600)  # s
+MEASURE_AT = (30, 60, 120, 180, 240, 360, 480, 600)  # s
 
 
 def em() -> tuple[Stack, np.ndarray]:
