@@ -37,7 +37,7 @@ __all__ = ["StackScan", "Views"]
 
 STREAM = 13  # tells these random numbers from others drawn with the same seed
 GOLDEN = (math.sqrt(5) - 1) / 2
-KEPT = 1000  # windows of which is known what was found there
+KEPT = 300  # windows of which is known what was found there
 OUTSIDE = 0.5  # share of a place beyond the image from which on it is none
 
 
