@@ -147,8 +147,8 @@ def table(folder: Path) -> str:
     lines = ["| | " + " | ".join(f"{at} s" for at in times) + " |", "|---" * (len(times) + 1) + "|"]
     for name, curve in curves.items():
         at = {
-            point["seconds"]: f"{point['balanced accuracy']:.3f} {point['V_Rand']:.3f} ({point['strokes']})"
-            for point in curve
+            one["seconds"]: "{balanced accuracy:.3f} {V_Rand:.3f} ({strokes})".format(**one)
+            for one in curve
         }
         lines.append(f"| {name} | " + " | ".join(at.get(t, "") for t in times) + " |")
     return "\n".join(lines)

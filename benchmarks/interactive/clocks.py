@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Clock", "SetPace"]
 
-WINDOW = 1 / 6
-"""Of a step: two passes over one tile, where a step takes twelve."""
+WINDOW = 0.4
+"""Of a step: two passes over a window, where a step takes twelve over smaller tiles."""
 
-EVERY = 2
+EVERY = 5
 """Steps from one window to the next, at the share of the time that a search gets."""
 
 

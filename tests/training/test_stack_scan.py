@@ -40,12 +40,10 @@ def image(spots, n=6, size=192):
 
 
 def scan_of(*stacks, seed=0, **changes):
-    config = PRESETS["paint"].changed(
-        network=UNetConfig(depth=1, width=4, norm="batch"), tile=92, **changes
-    )
+    config = PRESETS["paint"].changed(network=UNetConfig(depth=1, width=4, norm="batch"), **changes)
     painting = Painting(stacks, live=True)
     data = TrainingData(painting.stacks, config, painted=True)
-    return StackScan(data, seed), painting
+    return StackScan(data, seed, 92), painting
 
 
 def look_through(scan, windows=None):

@@ -20,6 +20,8 @@ __all__ = ["Suggested", "Suggesting"]
 
 COUNT = 10  # places in the list
 SHARE = 0.08  # of the time of a training
+TILE = 284
+"""px, side of the windows: larger ones make a step wait, of smaller ones most is border."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Suggesting:
 
         trainer = self._trainer
         if self._scan is None:
-            self._scan = StackScan(trainer.data, trainer.config.seed, trainer.tile)
+            self._scan = StackScan(trainer.data, trainer.config.seed, TILE)
         learner = trainer.learner
         shown, latest = (
             network_for_inference(network, learner.compute)

@@ -76,16 +76,13 @@ class StackScan:
     seed
         Of the window that is looked at first.
     tile
-        px, largest side of an input tile; None: that of the training.
+        px, largest side of an input tile.
     """
 
-    def __init__(self, data: TrainingData, seed: int = 0, tile: int | None = None) -> None:
+    def __init__(self, data: TrainingData, seed: int, tile: int) -> None:
         self._data = data
         depth = data.config.network.depth
-        self._slots = [
-            plan_tiles(stack.plane_shape, depth, tile or data.config.tile).slots
-            for stack in data.stacks
-        ]
+        self._slots = [plan_tiles(stack.plane_shape, depth, tile).slots for stack in data.stacks]
         sizes = [len(s.train) * len(slots) for s, slots in zip(data.splits, self._slots)]
         self._ends = np.cumsum(sizes)
         self.windows = int(self._ends[-1])
