@@ -239,7 +239,8 @@ def _plateaus_of_blurred(array: NDArray[Any]) -> list[float] | None:
         steps = np.rint(array * (255 / np.abs(array).max()))
     values, where, zero = _indexed(steps)
     marked_pixels = where != zero  # usually few, and counting takes time
-    counts = np.bincount(where[marked_pixels], minlength=len(values))
+    # NumPy 2.0 counts no uint64.
+    counts = np.bincount(where[marked_pixels].astype(np.intp, copy=False), minlength=len(values))
     counts[zero] += where.size - counts.sum()
     if np.count_nonzero(counts) < 5:
         return None
@@ -275,7 +276,8 @@ def _flats(
     """Count, per value, the chosen pixels that have their like above and to the left."""
     here = where[..., 1::every, 1:]
     flat = (here == where[..., :-1:every, 1:]) & (here == where[..., 1::every, :-1])
-    counts: NDArray[np.int64] = np.bincount(here[flat & chosen[..., 1::every, 1:]], minlength=n)
+    counted = here[flat & chosen[..., 1::every, 1:]].astype(np.intp, copy=False)
+    counts: NDArray[np.int64] = np.bincount(counted, minlength=n)
     return counts
 
 
