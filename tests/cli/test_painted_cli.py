@@ -181,3 +181,25 @@ def test_a_snapshot_predicts_and_is_listed(files, capsys):
                  "--step", "15"]) == 2  # fmt: skip
     assert "choose one of 10, 20" in capsys.readouterr().err
     assert main([*predict, str(file), "--overwrite"]) == 2
+
+
+def test_places_to_paint_at_next_are_printed(files, capsys):
+    assert train(files, "-o", files / "run", "--strokes", files / "strokes.jsonl", *TINY) == 0
+    suggest = ["suggest", str(files / "run"), str(files / "image.tif")]
+    painted = np.zeros((3, 48, 64), np.uint8)
+    painted[:, 20, ::2] = 1  # somewhere in every place
+    for name, labels in (("nothing", 0 * painted), ("everywhere", painted)):
+        tifffile.imwrite(files / f"{name}.tif", labels, imagej=True, metadata={"axes": "ZYX"})
+    slices = {}
+    for name, labels in (("run", []), ("nothing", ["nothing.tif"]), ("all", ["everywhere.tif"])):
+        capsys.readouterr()
+        options = [*(str(files / one) for one in labels), "--device", "cpu", "--json"]
+        assert main([*suggest, *options]) == 0
+        places = json.loads(capsys.readouterr().out)["places"]
+        slices[name] = [place["slice"] for place in places]
+        assert all(0 <= place["box"][0] < place["box"][1] <= 48 for place in places)
+    assert slices["all"] == []
+    # of one place a slice the run painted in two, and its neighbours are not listed together
+    assert [2] not in slices["nothing"] or [1] not in slices["nothing"]
+    assert [0] not in slices["run"]
+    assert [1] not in slices["run"]

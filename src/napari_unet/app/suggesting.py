@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Suggested", "Suggesting"]
 
-COUNT = 10  # places in the list
 SHARE = 0.08  # of the time of a training
-TILE = 284
-"""px, side of the windows: larger ones make a step wait, of smaller ones most is border."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +74,13 @@ class Suggesting:
         if not at_rest and not self._time.affords():
             return None
         try:
-            scan = self._look(step)
+            places = self._look(step)
         except (UNetError, OSError, RuntimeError, MemoryError):
             return None  # a window that cannot be read; the training says so, if it meets it
         finally:
             if not at_rest:
                 self._time.charge()
-        return Suggested(tuple(rank(scan.places, COUNT, step=step, is_done=self._is_done)))
+        return Suggested(tuple(places))
 
     def _is_done(self, place: Place) -> bool:
         painting = self._trainer.painting
@@ -92,17 +89,17 @@ class Suggesting:
             return True
         return any(map(place.overlaps, tuple(self._looked_at)))
 
-    def _look(self, step: int) -> StackScan:
+    def _look(self, step: int) -> list[Place]:
         from napari_unet.network.inference import network_for_inference
-        from napari_unet.training.stack_scan import StackScan, Views
+        from napari_unet.training.stack_scan import COUNT, StackScan, Views
 
         trainer = self._trainer
         if self._scan is None:
-            self._scan = StackScan(trainer.data, trainer.config.seed, TILE)
+            self._scan = StackScan(trainer.data, trainer.config.seed)
         learner = trainer.learner
         shown, latest = (
             network_for_inference(network, learner.compute)
             for network in (learner.shown, learner.network)
         )
         self._scan.look(Views(shown, latest, learner.compute), step)
-        return self._scan
+        return rank(self._scan.places, COUNT, step=step, is_done=self._is_done)

@@ -28,6 +28,7 @@ from napari_unet.cli import (
     predict,
     preview,
     reproduce,
+    suggest,
     train,
     weights,
 )
@@ -39,9 +40,10 @@ if TYPE_CHECKING:
 
 __all__ = ["build_parser", "main"]
 
-COMPUTING = ("demo", "train", "predict", "reproduce")
+COMPUTING = ("demo", "train", "predict", "suggest", "reproduce")
 SUBCOMMANDS = (
-    demo, check, weights, preview, train, predict, measure, evaluate, reproduce, data, info,
+    demo, check, weights, preview, train, predict, suggest, measure, evaluate, reproduce, data,
+    info,
 )  # fmt: skip
 
 

@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_unet.network.inference import forward_tiles
+from napari_unet.base.kept_memory import kept_heap
+from napari_unet.network.choice import choose
+from napari_unet.network.compute import limit_threads
+from napari_unet.network.inference import forward_tiles, network_for_inference
 from napari_unet.network.tiles import plan_tiles, read_mirrored
-from napari_unet.training.suggestions import SIDE, Place, unsure_places
+from napari_unet.training.data import TrainingData, like_model
+from napari_unet.training.suggestions import SIDE, Place, rank, unsure_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,15 +32,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_unet.config.split import Region
+    from napari_unet.config.training import TrainConfig
+    from napari_unet.images.stack import Stack
     from napari_unet.network.compute import Compute
     from napari_unet.network.tiles import TileSlot
+    from napari_unet.network.trained_model import TrainedModel
     from napari_unet.network.unet import UNet
-    from napari_unet.training.data import TrainingData
 
-__all__ = ["StackScan", "Views"]
+__all__ = ["COUNT", "StackScan", "Views", "suggest"]
 
 STREAM = 13  # tells these random numbers from others drawn with the same seed
 GOLDEN = (math.sqrt(5) - 1) / 2
+TILE = 284
+"""px, side of an input tile: larger ones make a step wait, of smaller ones most is border."""
+
+COUNT = 10  # places in a list
 KEPT = 300  # windows of which is known what was found there
 OUTSIDE = 0.5  # share of a place beyond the image from which on it is none
 
@@ -79,7 +89,7 @@ class StackScan:
         px, largest side of an input tile.
     """
 
-    def __init__(self, data: TrainingData, seed: int, tile: int) -> None:
+    def __init__(self, data: TrainingData, seed: int = 0, tile: int = TILE) -> None:
         self._data = data
         depth = data.config.network.depth
         self._slots = [plan_tiles(stack.plane_shape, depth, tile).slots for stack in data.stacks]
@@ -173,3 +183,40 @@ def _coprime(wanted: int, n: int) -> int:
     while math.gcd(stride, n) != 1:
         stride += 1
     return stride
+
+
+def suggest(
+    model: TrainedModel, stack: Stack, config: TrainConfig, *, device: str = "auto"
+) -> list[Place]:
+    """Return places of a stack to paint at next, the best first.
+
+    Parameters
+    ----------
+    model
+        What is not sure.
+    stack
+        With labels: 0 where nothing was painted.
+    config
+        Of the training.
+    device
+        See `napari_unet.network.choice.choose`.
+
+    Raises
+    ------
+    InputError
+        When the stack cannot be trained on, or not be read.
+    """
+    painted = TrainingData(stack, like_model(config, model), limits=model.intensity, painted=True)
+    scan = StackScan(painted, config.seed)
+    compute = choose(device, model.network.config, purpose="predict")
+    limit_threads(compute)
+    network = network_for_inference(model.network, compute)
+    with kept_heap():
+        while not scan.is_fresh(0):
+            scan.look(Views(network, network, compute), 0)
+
+    def is_painted(place: Place) -> bool:
+        y0, y1, x0, x1 = place.box
+        return bool(stack.label_crop(place.slice_index, slice(y0, y1), slice(x0, x1)).any())
+
+    return rank(scan.places, COUNT, step=0, is_done=is_painted)

@@ -21,7 +21,7 @@ __all__ = ["go_to", "spotlight", "spotlight_off"]
 
 SHARE = 1 / 3  # of the canvas that a place fills
 SMALLEST = 24  # px, of a place: a speck alone shows nothing of what is around it
-COLOUR = "#ffffff"
+COLOUR = "#ff3dc8"  # seen on bright and dark, and no colour of labels or predictions
 LINE = 2  # px on the screen
 
 
