@@ -19,6 +19,7 @@ import napari
 import numpy as np
 from PIL import Image
 from qtpy.QtCore import QEventLoop, QTimer
+from qtpy.QtWidgets import QScrollArea
 
 from napari_unet.app.session import session_of
 from napari_unet.datasets import registry as datasets
@@ -134,6 +135,54 @@ def predict_evaluate(studio: Studio) -> None:
     studio.shoot("evaluate")
 
 
+def paint(name: str, folder: Path, strokes: int) -> None:
+    """Paint into a training as the benchmark's annotator does, with pictures on the way."""
+    from benchmarks.interactive.annotator import Annotator
+    from napari_unet.training.strokes import draw_stroke
+
+    studio = Studio(name, folder)
+    viewer, session = studio.viewer, session_of(studio.viewer)
+    truth = (np.asarray(studio.labels.data) > 0).astype(np.uint8)
+    viewer.layers.remove(studio.labels)
+    session.use(LayerStack(studio.image))
+    viewer.dims.set_current_step(0, 0)
+    dock = studio.unet.show_tab("Train")
+    dock.paint.new.click()
+    labels, annotator = session.labels_layer, Annotator({0: truth[0]})
+
+    def put(stroke: Any) -> None:
+        edit = draw_stroke(stroke, labels.data[0], stroke.class_index + 1)
+        if edit is not None:
+            y, x = (axis.ravel() + corner for axis, corner in zip(
+                np.indices(edit.values.shape), (edit.box[0], edit.box[2])
+            ))  # fmt: skip
+            labels.data_setitem((np.zeros_like(y), y, x), edit.values.ravel())
+
+    for stroke in annotator.first(0):
+        put(stroke)
+    wait(60, lambda: session.training is not None)
+    training = session.training
+    wait(LONGEST_WAIT, lambda: training.live_layer is not None)
+    for _ in range(strokes):
+        wait(3)
+        predicted = (np.asarray(training.live_layer.data[0]) == 2).astype(np.uint8)
+        stroke = annotator.correct(0, 0, predicted)
+        if stroke is not None:
+            put(stroke)
+    wait(10)
+    studio.shoot("paint")
+    dock.past.slider.setValue(1)
+    wait(60, lambda: any("earlier" in layer.name for layer in viewer.layers))
+    scroll = dock.past
+    while not isinstance(scroll, QScrollArea):
+        scroll = scroll.parentWidget()
+    scroll.ensureWidgetVisible(dock.predicted)
+    studio.shoot("paint-earlier")
+    training.stop()
+    wait(60, lambda: not training.is_running)
+    viewer.close()
+
+
 def main() -> None:
     """Make all pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -141,7 +190,15 @@ def main() -> None:
     parser.add_argument("--stack", default="isbi2012-em" if real else "synthetic")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("-o", "--output", type=Path, default=IMAGES)
+    parser.add_argument("--strokes", type=int, default=40, help="of the pictures of painting")
+    parser.add_argument("--only", choices=("docks", "painting"), help="a part of the pictures")
     options = parser.parse_args()
+    if options.only != "docks":
+        with tempfile.TemporaryDirectory() as place:
+            os.environ["XDG_DOCUMENTS_DIR"] = place
+            paint(options.stack, options.output, options.strokes)
+    if options.only == "painting":
+        return
     studio = Studio(options.stack, options.output)
     wait(1)
     data_weights_augmentation(studio)

@@ -1,0 +1,150 @@
+"""How smooth the window stays while somebody paints with the mouse, without a rest.
+
+Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python -m benchmarks.painting_gaps``, or without
+xvfb-run where there is a screen. Mouse events paint stroke after stroke into a slice of 2048 ×
+2048 pixels: first into labels alone, which is the viewer's own work, then into labels that a
+training learns from while its live prediction is drawn below them. Gaps and own times are those of
+`benchmarks.window_gaps`. Exit code 1 when p99 of the gaps is over 25 ms, or one over 100 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from typing import Any
+
+os.environ.setdefault("NAPARI_CONFIG", "")
+
+import napari
+import numpy as np
+from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
+
+from benchmarks.window_gaps import P99, wait, watch
+from napari_unet.app.session import session_of
+from napari_unet.datasets import registry as datasets
+from napari_unet.widgets.common.layer_stack import LayerStack
+from napari_unet.widgets.train.train_dock import TrainDock
+
+LONGEST = 100.0  # ms
+SIDE = 2048  # px
+STROKE = 1500  # ms with the mouse down
+
+
+class Hand:
+    """Paints with the mouse in the canvas, stroke after stroke, one class after the other."""
+
+    def __init__(self, viewer: napari.Viewer, labels: Any) -> None:
+        self._canvas = viewer.window._qt_viewer.canvas.native
+        self._labels, self._chance = labels, np.random.default_rng(0)
+        self._place = np.array([self._canvas.width() / 2, self._canvas.height() / 2])
+        self._heading, self._moves = 0.0, 0
+        self._timer = QTimer()
+        self._timer.timeout.connect(self._move)
+
+    def start(self) -> None:
+        """Begin."""
+        self._timer.start(16)
+
+    def stop(self) -> None:
+        """Take the hand off the mouse."""
+        self._timer.stop()
+        if self._moves:
+            self._send(QEvent.Type.MouseButtonRelease)
+        self._moves = 0
+
+    def _move(self) -> None:
+        size = np.array([self._canvas.width(), self._canvas.height()])
+        self._heading += self._chance.normal(0, 0.3)
+        step = 4 * np.array([np.cos(self._heading), np.sin(self._heading)])
+        if not ((size * 0.3 < self._place + step) & (self._place + step < size * 0.7)).all():
+            self._heading += np.pi
+            step = -step
+        self._place += step
+        if self._moves * 16 >= STROKE:
+            self._send(QEvent.Type.MouseButtonRelease)
+            self._labels.selected_label = 3 - self._labels.selected_label
+            self._moves = 0
+            return
+        kind = QEvent.Type.MouseMove if self._moves else QEvent.Type.MouseButtonPress
+        self._moves += 1
+        self._send(kind)
+
+    def _send(self, kind: QEvent.Type) -> None:
+        place = QPointF(*self._place)
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        pressed = none if kind == QEvent.Type.MouseButtonRelease else left
+        button = none if kind == QEvent.Type.MouseMove else left
+        above = QPointF(self._canvas.mapToGlobal(place.toPoint()))
+        QApplication.sendEvent(
+            self._canvas,
+            QMouseEvent(kind, place, above, button, pressed, Qt.KeyboardModifier.NoModifier),
+        )
+
+
+def measure(seconds: float) -> dict[str, Any]:
+    """Watch the window while somebody paints into a large slice, alone and into a training."""
+    viewer = napari.Viewer(show=True)
+    session = session_of(viewer)
+    session.use(LayerStack(viewer.add_image(large_image(3), name="large")))
+    dock = TrainDock(viewer)
+    viewer.window.add_dock_widget(dock, name="Train")
+    wait(2)
+    dock.paint.new.click()
+    dock.paint.switch.setChecked(False)
+    hand = Hand(viewer, session.labels_layer)
+    report: dict[str, Any] = {"load_before": os.getloadavg()[0]}
+    hand.start()
+    wait(4)
+    report["alone"] = watch(seconds)
+    hand.stop()
+    dock.paint.switch.setChecked(True)
+    wait(120, lambda: session.training is not None)
+    training = session.training
+    assert training is not None
+    wait(300, lambda: training.live_layer is not None)
+    hand.start()
+    wait(5)
+    edits = training.request.painting.journal.edits
+    begun, first, painted = time.perf_counter(), training.step.step, len(edits)
+    report["into a training"] = watch(seconds)
+    spent = time.perf_counter() - begun
+    report["steps_per_s"] = round((training.step.step - first) / spent, 2)
+    report["edits_per_s"] = round((len(edits) - painted) / spent, 2)
+    hand.stop()
+    training.stop()
+    wait(60, lambda: not training.is_running)
+    report["load_after"] = os.getloadavg()[0]
+    viewer.close()
+    return report
+
+
+def large_image(slices: int) -> np.ndarray:
+    """Synthetic membranes, beside one another: (slices, SIDE, SIDE)."""
+    planes = np.asarray(datasets.open("synthetic").image)[:slices]
+    count = -(-SIDE // min(planes.shape[1:]))
+    return np.tile(planes, (1, count, count))[:, :SIDE, :SIDE]
+
+
+def main() -> int:
+    """Print the numbers; 1 when a limit is not kept."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long to measure")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_DOCUMENTS_DIR"] = folder
+        report = measure(options.seconds)
+    print(json.dumps(report, indent=1))
+    found = report["into a training"]
+    kept = found["p99_ms"] <= P99 and found["max_ms"] <= LONGEST
+    print(f"limits (p99 {P99:g} ms, max {LONGEST:g} ms): {'kept' if kept else 'NOT kept'}")
+    return 0 if kept else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
