@@ -14,7 +14,7 @@ from napari_unet.widgets.common.buttons import button
 from napari_unet.widgets.common.choices import Combo
 from napari_unet.widgets.common.form import Expander, Form, Row
 from napari_unet.widgets.common.layers import shown_slice
-from napari_unet.widgets.common.notes import Note
+from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.common.notices import sentence
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.train.after_stop import after_stop
@@ -62,6 +62,7 @@ class PredictedLabels(Expander):
     def __init__(self, dock: Dock) -> None:
         inside = QWidget()
         super().__init__("Labels from the prediction", inside)
+        set_tip(self.toggle, "Make labels of your own from what the network predicts.")
         self._dock, self._session = dock, dock.session
         self._worker: Worker | None = None
         self._stack: Stack | None = None
