@@ -205,7 +205,7 @@ def test_wrong_channels_are_named():
 
 def test_nan_is_named():
     image = np.full((40, 40), np.nan, np.float32)
-    with pytest.raises(InputError, match="slice 0 of 's' must hold finite grey values"):
+    with pytest.raises(InputError, match="finite grey values, but slice 0 of 's' contains NaN"):
         list(predict(model(), Stack("s", image, "yx"), compute=CPU))
 
 

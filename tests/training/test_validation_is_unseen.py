@@ -156,9 +156,10 @@ def test_resampling_carries_nothing_of_it_into_training(
         monkeypatch.setattr(PlaneTensors, "_prepares_whole", lambda self, tile: False)
     annotated = (2,) if part == "a strip" else None
     first, second = (
-        stack_of(3, SCHEMES["objects"], annotated=annotated, seed=k, side=160) for k in range(2)
+        of_float(stack_of(3, SCHEMES["objects"], annotated=annotated, seed=k, side=160))
+        for k in range(2)
     )
-    second = replace(of_float(second), scale=(1, 0.7, 0.6))
+    second = replace(second, scale=(1, 0.7, 0.6))
     settings = config(
         PARTS[part], zoom=zoom, pixel_size=pixel_size, augment=AugmentConfig(displacement=0)
     )

@@ -45,7 +45,7 @@ def shown(docks):
         "balance": weights.balance.isChecked(),
         "displacement": augment.form.displacement.value,
         "rotation": augment.form.rotation.value,
-        "limits": docks[DataDock].limits.value,
+        "limits": docks[DataDock].grey.limits.value,
     }
 
 
@@ -109,8 +109,8 @@ def test_every_dock_edits_the_same_object(docks):
     weights.w0.box.setValue(30)
     augment.form.displacement.box.setValue(2)
     augment.seed.setValue(9)
-    data.limits.value = "image"
-    data.limits.activated.emit(1)
+    data.grey.limits.value = "image"
+    data.grey.limits.activated.emit(1)
     assert docks[TrainDock].session.config == PRESETS["paper"].changed(
         steps=50,
         weights=WeightConfig(w0=30.0),
