@@ -218,6 +218,17 @@ def test_labels_of_a_plane_with_an_axis_of_length_one():
     np.testing.assert_array_equal(stack.label_plane(2), plane)
 
 
+def test_arrays_of_other_libraries():
+    da, torch = pytest.importorskip("dask.array"), pytest.importorskip("torch")
+    image = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    stack = Stack("s", torch.from_numpy(image), "zyx", labels=torch.from_numpy(image % 3))
+    np.testing.assert_array_equal(stack.image_plane(1)[0], image[1])
+    np.testing.assert_array_equal(stack.label_plane(1), image[1] % 3)
+    unknown = da.from_array(image).map_blocks(lambda one: one, chunks=((2,), (3,), (np.nan,)))
+    with pytest.raises(InputError, match="compute_chunk_sizes"):
+        Stack("s", unknown, "zyx")
+
+
 def test_labels_with_one_channel():
     labels = np.arange(8).reshape(2, 1, 2, 2)
     stack = Stack("s", np.zeros((2, 3, 2, 2)), "zcyx", labels=labels, scheme=LabelScheme())

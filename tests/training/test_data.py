@@ -20,6 +20,7 @@ from napari_unet.images.stack import Stack
 from napari_unet.preflight import find
 from napari_unet.training.alike import check_alike
 from napari_unet.training.common_pixels import pixel_sizes_differ
+from napari_unet.training.copies import say_copies
 from napari_unet.training.data import TrainingData
 from napari_unet.training.events import Finished, Step
 from napari_unet.training.trainer import Trainer
@@ -105,6 +106,25 @@ def test_other_grey_values_than_those_of_a_model_to_go_on_with_are_said():
             "likewise, or begin with random weights."
         )
     ]
+
+
+def test_a_slice_that_validates_and_trains_under_another_number_is_said():
+    stack = stack_of()  # of 4 slices, the last validates
+    assert say_copies((stack,), TrainingData(stack, TrainConfig()).given_splits) == ""
+    stack.image[3] = stack.image[1]
+    told = "What validates also trains, so that its score says nothing about new images: "
+    data = TrainingData(stack, TrainConfig())
+    assert f"{told}slice 3 of a is slice 1 of a; leave one of them out." in data.notes
+    twice = (stack_of(), stack_of("b"))
+    assert TrainingData(twice, TrainConfig()).notes == ()  # divided alike
+    other = replace(stack_of("b"), image=stack_of().image[::-1].copy())
+    notes = TrainingData((stack_of(), other), TrainConfig()).notes
+    assert notes == (f"{told}slice 3 of a is slice 0 of b, and 1 more; leave one of them out.",)
+    empty = replace(stack_of(), image=np.zeros((4, 24, 20), np.uint8))
+    assert TrainingData(empty, TrainConfig()).notes == ()
+    region = SplitConfig("region", region=(0, 4, 0, 4))
+    splits = TrainingData(stack, TrainConfig(split=region, network=UNetConfig(depth=1)))
+    assert say_copies((stack,), splits.given_splits) == ""
 
 
 def test_all_get_the_pixel_size_of_the_first():

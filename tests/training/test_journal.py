@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -134,6 +135,16 @@ def test_a_run_that_goes_on_from_earlier_records_later_effects_again(tmp_path):
     assert [(e.step, e.edits) for e in Journal(tmp_path).effects] == [(0, 1), (9, 2)]
 
 
+def test_a_look_at_a_journal_changes_nothing(tmp_path):
+    """Another process may be writing the last line at this moment."""
+    Journal(tmp_path).add(edit())
+    file = tmp_path / FILE_NAME
+    file.write_bytes(file.read_bytes() + b'{"edit": 1, "sta')
+    before = file.read_bytes()
+    assert len(Journal(tmp_path).edits) == 1
+    assert file.read_bytes() == before
+
+
 def test_a_full_disk_is_said_and_the_edit_counts(tmp_path):
     folder = tmp_path / "file"
     folder.write_text("in the way")
@@ -141,6 +152,30 @@ def test_a_full_disk_is_said_and_the_edit_counts(tmp_path):
     with pytest.raises(CheckpointError, match="could not be saved"):
         journal.add(edit())
     assert len(journal.edits) == 1
+    folder.unlink()  # there is room again
+    journal.add(edit(2))
+    assert [int(one.values[0, 0]) for one in Journal(folder / "run").edits] == [1, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a limit of the size of files is POSIX")
+def test_a_disk_that_takes_half_a_line(tmp_path):
+    """What there was room for is a torn line; it is written anew and whole later."""
+    import resource
+
+    journal = Journal(tmp_path)
+    journal.add(edit(1))
+    size = (tmp_path / FILE_NAME).stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
+    try:
+        with pytest.raises(CheckpointError, match="could not be saved"):
+            journal.add(edit(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / FILE_NAME).stat().st_size == size + 20
+    assert len(Journal(tmp_path).edits) == 1
+    journal.add(edit(3))
+    assert [int(one.values[0, 0]) for one in Journal(tmp_path).edits] == [1, 2, 3]
 
 
 def test_pixels_are_counted_as_often_as_they_changed():

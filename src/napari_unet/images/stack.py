@@ -425,8 +425,15 @@ def _as_array(data: Any, what: str) -> Any:
                 f"size, got a {type(data).__name__} of {len(data)}: join slices with numpy.stack."
             )
         return levels[0]
-    if not (hasattr(data, "shape") and hasattr(data, "dtype") and hasattr(data, "ndim")):
+    if not all(hasattr(data, name) for name in ("shape", "dtype", "ndim")):
         return np.asarray(data)
+    if not isinstance(data.dtype, np.dtype):  # such as a tensor of torch
+        return np.asarray(data)
+    if any(n != n for n in data.shape):  # NaN, of dask
+        raise InputError(
+            f"{what} must have a size that is known, got the shape {data.shape}: call its "
+            "compute_chunk_sizes() first."
+        )
     return data
 
 

@@ -1,4 +1,4 @@
-"""Whether what validates holds every class that is learned."""
+"""Whether what validates holds every class that is learned, and nothing that trains."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_unet.annotation.labels import annotated_classes
 from napari_unet.images.stack import sample_blocks
 from napari_unet.preflight.finding import Finding
+from napari_unet.training.copies import say_copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +35,8 @@ def check_validation(data: TrainingData) -> Iterator[Finding]:
     stack, split, scheme = data.given[0], data.given_splits[0], data.scheme
     if split.note:
         yield Finding("info", split.note, check="validation")
+    if copies := say_copies(data.given, data.given_splits):
+        yield Finding("warning", copies, check="copies")
     if not split.validation:
         return
     train = _classes(stack, split, training=True)

@@ -27,6 +27,7 @@ from napari_unet.images.resampling import resample, resampled_labels, resampled_
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.training.alike import check_alike
 from napari_unet.training.common_pixels import pixel_sizes, pixel_sizes_differ
+from napari_unet.training.copies import say_copies
 from napari_unet.training.division import divide, given_guards, seen_split
 from napari_unet.training.planes import SeenImages, SeenTruth, everything
 
@@ -185,6 +186,8 @@ class TrainingData:
     def notes(self) -> tuple[str, ...]:
         """What a user should know about how the data are taken, a sentence each."""
         notes = [split.note for split in self.given_splits if split.note]
+        copies = say_copies(self.given, self.given_splits)
+        notes += [copies] if copies else []
         if self.config.pixel_size is None and pixel_sizes_differ(self.given):
             notes.append(
                 "The pixels of the stacks differ in size and are taken as they are; a common pixel "

@@ -15,6 +15,7 @@ resumed or replayed takes every edit at its step.
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import threading
@@ -127,6 +128,8 @@ class Journal:
     def __init__(self, folder: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._file = None if folder is None else folder / FILE_NAME
+        self._whole: int | None = None  # bytes, where the file ends in a line that was torn off
+        self._unsaved = b""  # lines for which there was no room
         self.edits: list[Edit] = []
         self.effects: list[Effect] = []
         if self._file is not None and self._file.exists():
@@ -189,12 +192,17 @@ class Journal:
     def _write(self, content: dict[str, Any]) -> None:
         if self._file is None:
             return
-        # One write: the system has it even if this process is killed next.
-        line = (json.dumps(content, separators=(",", ":")) + "\n").encode()
+        self._unsaved += (json.dumps(content, separators=(",", ":")) + "\n").encode()
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("ab", buffering=0) as stream:
-                stream.write(line)
+                if self._whole is not None:
+                    stream.truncate(self._whole)
+                self._whole = stream.seek(0, os.SEEK_END)
+                # One write: the system has it even if this process is killed next.
+                if stream.write(self._unsaved) < len(self._unsaved):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._unsaved, self._whole = b"", None
         except OSError as error:
             raise CheckpointError(
                 f"what was painted could not be saved in {self._file} ({error.strerror}): "
@@ -207,8 +215,9 @@ class Journal:
         content = read_whole(file, "journal")
         room = available_memory("cpu")
         whole, torn = content.rsplit(b"\n", 1) if b"\n" in content else (b"", content)
-        if torn:  # the line that was being written when everything stopped
-            os.truncate(file, len(content) - len(torn))
+        # The line that was being written when everything stopped, or is being written now: it goes
+        # when this journal writes, which a look at it does not.
+        self._whole = len(content) - len(torn) if torn else None
         for number, line in enumerate(filter(None, whole.split(b"\n")), start=1):
             try:
                 room -= self._take(line, room)
