@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from app_model.types import KeyBinding
 from napari.layers import Shapes
+from qtpy.QtWidgets import QWidget
 
 from napari_unet.app.session import session_of
 from napari_unet.app.suggesting import Suggested
@@ -40,10 +41,17 @@ def training(model, cells, qapp):
 
 
 @pytest.fixture
-def listed(model, training, qtbot):
+def dock(qtbot):
+    """What the list lies in, and lives as long as."""
+    dock = QWidget()
+    qtbot.addWidget(dock)
+    return dock
+
+
+@pytest.fixture
+def listed(model, training, dock):
     """The list, before the training is there."""
-    listed = PaintNext(paint_mode_of(model, session_of(model)).next)
-    qtbot.addWidget(listed)
+    listed = PaintNext(paint_mode_of(model, session_of(model)).next, dock)
     assert listed.isHidden()
     return listed
 

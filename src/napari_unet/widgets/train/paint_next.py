@@ -31,10 +31,12 @@ class PaintNext(QWidget):
     ----------
     places
         Of the viewer.
+    parent
+        What it will lie in: without, it would be a window of its own while it is shown.
     """
 
-    def __init__(self, places: NextPlaces) -> None:
-        super().__init__()
+    def __init__(self, places: NextPlaces, parent: QWidget) -> None:
+        super().__init__(parent)
         self._places = places
         self._listed: tuple[Place, ...] = ()
         self._here: Place | None = None

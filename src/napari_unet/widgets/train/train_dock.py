@@ -84,7 +84,7 @@ class TrainDock(Dock):
         self.predicted = PredictedLabels(self)
         self.past = PastSlider(self)
         self.past.go_on_wanted.connect(self._on_go_on)
-        self.next = PaintNext(paint_mode_of(self.viewer, self.session).next)
+        self.next = PaintNext(paint_mode_of(self.viewer, self.session).next, self)
         above = self.paint, self.next, self.settings, self.control, self.progress
         for widget in (*above, self.past, self.predicted):
             self.column.addWidget(widget)
