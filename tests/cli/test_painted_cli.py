@@ -10,6 +10,7 @@ import safetensors.numpy
 import tifffile
 
 from napari_unet.cli import main
+from napari_unet.training.journal import FILE_NAME, Edit, Journal
 
 TINY = [
     "--depth", "1", "--width", "4", "--tile", "44", "--batch", "2", "--steps", "24",
@@ -74,6 +75,23 @@ def test_a_class_that_comes_later_than_the_first_is_resumed_and_replayed(files):
     assert train(files, "-o", files / "part", *strokes, *shorter) == 0
     assert train(files, "-o", files / "part", "--resume", "--steps", "24") == 0
     assert_same(weights(files / "run"), weights(files / "part"))
+
+
+def test_what_was_painted_into_another_run_is_left_alone(files, capsys):
+    """A journal without a run, as a killed process leaves it, and a run without a journal."""
+    alone = files / "alone"
+    Journal(alone).add(Edit(0, 0, (0, 1, 0, 1), np.ones((1, 1), np.uint8)))
+    before = (alone / FILE_NAME).read_bytes()
+    strokes = ["--strokes", files / "strokes.jsonl"]
+    labels = np.eye(48, 64, dtype=np.uint8)[None].repeat(3, 0)
+    tifffile.imwrite(files / "labels.tif", labels, photometric="minisblack")
+    for more in (strokes, [files / "labels.tif"]):
+        assert train(files, *more, "-o", alone, *TINY) == 2
+        assert "holds journal.jsonl without a run" in capsys.readouterr().err
+    assert (alone / FILE_NAME).read_bytes() == before
+    assert train(files, files / "labels.tif", "-o", files / "plain", *TINY) == 0
+    assert train(files, files / "labels.tif", "-o", files / "plain", *strokes, *TINY) == 2
+    assert not (files / "plain" / FILE_NAME).exists()
 
 
 def test_replayed_and_resumed_runs_have_the_same_weights(files):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -49,15 +49,23 @@ COMMANDS_OF: dict[str, tuple[tuple[str, ...], ...]] = {
     "ome.tif": IMAGE,
     "imagej.tif": IMAGE,
     "lzw.tif": IMAGE,
+    "tiled.tif": IMAGE,
+    "pyramid.ome.tif": IMAGE,
     "image.png": IMAGE,
     "image.jpg": IMAGE,
+    "image.bmp": IMAGE,
+    "image.webp": IMAGE,
     "image.npy": IMAGE,
     "zarr/.zattrs": ((*PREDICT[:2], "zarr", *PREDICT[3:]), ("check", "zarr")),
     "zarr/0/.zarray": ((*PREDICT[:2], "zarr", *PREDICT[3:]), ("check", "zarr")),
     "zarr/.zgroup": (("check", "zarr"),),
     "zarr/0/1.0.0": ((*PREDICT[:2], "zarr", *PREDICT[3:]),),
+    "zarr3/zarr.json": ((*PREDICT[:2], "zarr3", *PREDICT[3:]), ("check", "zarr3")),
+    "zarr3/0/zarr.json": ((*PREDICT[:2], "zarr3", *PREDICT[3:]), ("check", "zarr3")),
     "labels.tif": LABELS,
     "labels.png": LABELS,
+    "mask.jpg": LABELS,
+    "labels.npy": LABELS,
     "settings.toml": (("train", "image.tif", "labels.tif", "-o", "new", "--config",
                       "settings.toml", *SMALL),),
     "settings.json": (("train", "image.tif", "labels.tif", "-o", "new", "--config",
@@ -90,11 +98,21 @@ def build(folder: Path) -> None:
     )  # fmt: skip
     tifffile.imwrite(folder / "imagej.tif", image, imagej=True, metadata={"axes": "ZYX"})
     tifffile.imwrite(folder / "lzw.tif", image, compression="lzw", photometric="minisblack")
-    Image.fromarray(image[0]).save(folder / "image.png")
-    Image.fromarray(image[0]).save(folder / "image.jpg")
+    tifffile.imwrite(
+        folder / "tiled.tif", image.astype(np.uint16), tile=(32, 32), compression="deflate",
+        predictor=True, bigtiff=True, photometric="minisblack",
+    )  # fmt: skip
+    with tifffile.TiffWriter(folder / "pyramid.ome.tif", ome=True) as writer:
+        writer.write(image, subifds=1, metadata={"axes": "ZYX"}, photometric="minisblack")
+        writer.write(image[:, ::2, ::2], subfiletype=1, photometric="minisblack")
+    for suffix in ("png", "jpg", "bmp", "webp"):
+        Image.fromarray(image[0]).save(folder / f"image.{suffix}")
     Image.fromarray(labels[0].astype(np.uint8)).save(folder / "labels.png")
+    Image.fromarray(np.where(labels[0] > 0, np.uint8(255), np.uint8(0))).save(folder / "mask.jpg")
     np.save(folder / "image.npy", image)
-    _build_zarr(folder / "zarr", image)
+    np.save(folder / "labels.npy", labels)
+    _build_zarr(folder / "zarr", image, 2)
+    _build_zarr(folder / "zarr3", image, 3)
     code = main(
         ["train", f"{folder}/image.tif", f"{folder}/labels.tif", "-o", f"{folder}/run", *SMALL[2:],
          "--steps", "2"]
@@ -113,23 +131,21 @@ def build(folder: Path) -> None:
     _build_result(folder / "results" / "runs" / "em-sgd" / "seed-0")
 
 
-def _build_zarr(folder: Path, image: np.ndarray) -> None:
+def _build_zarr(folder: Path, image: np.ndarray, version: Literal[2, 3]) -> None:
     import zarr
 
-    group = zarr.open_group(folder, mode="w", zarr_format=2)
+    group = zarr.open_group(folder, mode="w", zarr_format=version)
     group.create_array("0", data=image, chunks=(1, 64, 64))
-    group.attrs["multiscales"] = [
-        {
-            "version": "0.4",
-            "axes": [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"],
-            "datasets": [
-                {
-                    "path": "0",
-                    "coordinateTransformations": [{"type": "scale", "scale": [1.0, 0.5, 0.5]}],
-                }
-            ],
-        }
-    ]
+    scale = {"type": "scale", "scale": [1.0, 0.5, 0.5]}
+    multiscale = {
+        "version": "0.4",
+        "axes": [{"name": n, "type": "space", "unit": "micrometer"} for n in "zyx"],
+        "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
+    }
+    if version == 2:
+        group.attrs["multiscales"] = [multiscale]
+    else:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [multiscale]}
 
 
 def _build_painted(folder: Path) -> None:

@@ -94,14 +94,17 @@ def painting_of(args: argparse.Namespace, stacks: Sequence[Stack]) -> Painting |
     Raises
     ------
     InputError, CheckpointError
-        When strokes or journal cannot be read.
+        When strokes or journal cannot be read, or the folder of a new run holds a run or journal.
     """
     if not is_painted(args):
         return None
     from napari_unet.training.journal import Journal
     from napari_unet.training.painting import Painting
+    from napari_unet.training.run_folder import RunFolder
     from napari_unet.training.strokes import read_strokes
 
+    if not args.resume:  # before anything is written there
+        RunFolder(args.output).check_free()
     scheme = stacks[0].scheme
     assert scheme is not None  # stacks to train on have labels, or empty ones to paint in
     return Painting(

@@ -133,7 +133,7 @@ class RunFolder:
         finally:
             lock.__exit__(None, None, None)
 
-    def create(self, description: Mapping[str, Any]) -> None:
+    def create(self, description: Mapping[str, Any], *, painted: bool = False) -> None:
         """Make the folder and write ``run.json``; to be called while it is `locked`.
 
         Parameters
@@ -141,13 +141,15 @@ class RunFolder:
         description
             What replays the run: configuration, seed, fingerprints of the data, compute. Format,
             versions and the time of creation are added.
+        painted
+            As of `check_free`.
 
         Raises
         ------
         CheckpointError
             The folder holds a run already, or cannot be written.
         """
-        self.check_free()
+        self.check_free(painted=painted)
         content = {
             "format": RUN_FORMAT,
             "format_version": FORMAT_VERSION,
@@ -161,8 +163,13 @@ class RunFolder:
         """Tell whether the folder holds a run, readable or not."""
         return is_regular(self._description_file)
 
-    def check_free(self) -> None:
+    def check_free(self, *, painted: bool = False) -> None:
         """Raise when the folder holds a run, or any file that one would replace.
+
+        Parameters
+        ----------
+        painted
+            The journal there is this run's: strokes are saved before the run begins.
 
         Raises
         ------
@@ -173,7 +180,7 @@ class RunFolder:
             raise CheckpointError(
                 f"The folder {self.path} already holds a run; choose another folder, or resume it."
             )
-        for name in RUN_FILES:
+        for name in RUN_FILES if painted else (*RUN_FILES, JOURNAL):
             try:
                 (self.path / name).lstat()
             except (OSError, ValueError):

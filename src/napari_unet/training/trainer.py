@@ -146,7 +146,7 @@ class Trainer:
         if self.folder is not None and resume:
             check_same_run(self.folder, self.config, self.data)
         elif self.folder is not None:
-            self.folder.check_free()
+            self.folder.check_free(painted=painted)
 
     def run(self) -> Generator[Event, None, None]:
         """Train; yields an event after everything that happens.
@@ -230,7 +230,8 @@ class Trainer:
         if former is not None:
             former.rewind_history(learner.step)
         elif self.folder is not None:
-            self.folder.create(described(self.data, compute, self.start_from))
+            told = described(self.data, compute, self.start_from)
+            self.folder.create(told, painted=self.painting is not None)
             if self.start_from is not None:  # only random weights can be made anew
                 self._write_state(self.folder)
                 self.folder.snapshots.keep(0, self.model)
