@@ -67,7 +67,8 @@ def test_a_large_slice_is_shown_small():
 def stack() -> Stack:
     labels = np.zeros((4, 48, 48), np.uint8)
     labels[:, 10:30, 12:40] = 1
-    return Stack("square", labels * 100, "zyx", labels, LabelScheme("classes", values=(0, 1)))
+    image = labels * 100 + np.arange(4, dtype=np.uint8)[:, None, None]  # no slice twice
+    return Stack("square", image, "zyx", labels, LabelScheme("classes", values=(0, 1)))
 
 
 def tiny(**changes) -> TrainConfig:

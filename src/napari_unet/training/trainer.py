@@ -214,8 +214,7 @@ class Trainer:
         former = self.folder if self.resume else None
         compute, remark = how_to_compute(former, self.config, self.spare_cores)
         limit_threads(compute)
-        limits = former_limits(former, self.start_from)
-        if limits is not None:
+        if (limits := former_limits(former, self.start_from)) is not None:
             self.data.take_limits(limits)
         network = first_network(self.config, self.start_from)
         self._learner = learner = Learner(network, self.config, compute)
