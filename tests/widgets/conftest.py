@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def pump(seconds: float) -> None:
@@ -41,6 +42,19 @@ def _no_worker_left() -> Iterator[None]:
     for worker in left:
         worker.shut(10)
     assert not [worker for worker in left if worker.is_running], "a worker did not end in 10 s"
+
+
+@pytest.fixture
+def quick_presets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Presets of a network that learns in no time, and runs in a folder of the test."""
+    from napari_unet.config.network import UNetConfig
+    from napari_unet.config.presets import PRESETS
+
+    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "documents"))
+    network = UNetConfig(depth=1, width=4, norm="batch")
+    for name in ("fast", "paint"):
+        tiny = PRESETS[name].changed(network=network, tile=60, batch=2, device="cpu")
+        monkeypatch.setitem(PRESETS, name, tiny)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import pytest
 
 from napari_unet.app.run_places import interrupted_runs, painted_runs, runs_folder
 from napari_unet.app.session import session_of
-from napari_unet.config.network import UNetConfig
 from napari_unet.config.presets import PRESETS
 from napari_unet.images.stack import Stack
 from napari_unet.training.journal import Journal
@@ -22,6 +21,8 @@ from napari_unet.widgets.train.train_dock import TrainDock
 
 from .conftest import until
 
+pytestmark = pytest.mark.usefixtures("quick_presets")
+
 PLACE = {"scale": (2, 0.5, 0.5), "translate": (0, 3, 4)}
 NAMES = ("ground", "cell", "rim")
 SCRIPT = (
@@ -30,14 +31,6 @@ SCRIPT = (
     Stroke(3, 2, 2, ((20, 20), (40, 60)), 7),
     Stroke(4, 2, None, ((30, 40), (34, 44)), 3),
 )
-
-
-@pytest.fixture(autouse=True)
-def quick(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "documents"))
-    tiny = PRESETS["paint"].changed(network=UNetConfig(depth=1, width=4, norm="batch"), tile=60,
-                                    batch=2, device="cpu", checkpoint_every=5)  # fmt: skip
-    monkeypatch.setitem(PRESETS, "paint", tiny)
 
 
 @pytest.fixture

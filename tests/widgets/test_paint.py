@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 
 from napari_unet.app.session import session_of
-from napari_unet.config.network import UNetConfig
-from napari_unet.config.presets import PRESETS
 from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.layer_stack import LayerStack
@@ -18,13 +16,7 @@ from napari_unet.widgets.train.train_dock import TrainDock
 
 from .conftest import pump, until
 
-
-@pytest.fixture(autouse=True)
-def quick(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "documents"))
-    tiny = PRESETS["paint"].changed(network=UNetConfig(depth=1, width=4, norm="batch"), tile=60,
-                                    batch=2, device="cpu")  # fmt: skip
-    monkeypatch.setitem(PRESETS, "paint", tiny)
+pytestmark = pytest.mark.usefixtures("quick_presets")
 
 
 @pytest.fixture

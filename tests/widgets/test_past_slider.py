@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from napari_unet.app.session import session_of
-from napari_unet.config.network import UNetConfig
 from napari_unet.config.presets import PRESETS
 from napari_unet.prediction.arrays import predict_labels
 from napari_unet.training.run_folder import RunFolder, load_model
@@ -23,16 +22,9 @@ from napari_unet.widgets.train.train_dock import TrainDock
 from .conftest import pump, until
 from .test_paint import begun
 
+pytestmark = pytest.mark.usefixtures("quick_presets")
+
 STEPS = 30
-
-
-@pytest.fixture(autouse=True)
-def quick(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path / "documents"))
-    for name in ("fast", "paint"):
-        tiny = PRESETS[name].changed(network=UNetConfig(depth=1, width=4, norm="batch"), tile=60,
-                                     batch=2, device="cpu")  # fmt: skip
-        monkeypatch.setitem(PRESETS, name, tiny)
 
 
 def make_dock(viewer, image, labels=None):

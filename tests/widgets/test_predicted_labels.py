@@ -9,9 +9,12 @@ import pytest
 
 from napari_unet.training.run_folder import RunFolder
 from napari_unet.widgets.common.class_look import class_colours
+from napari_unet.widgets.train.paint_mode import paint_mode_of
 
-from .conftest import until
-from .test_paint import begun, dock, quick  # noqa: F401 (fixtures)
+from .conftest import pump, until
+from .test_paint import begun, dock  # noqa: F401 (fixtures)
+
+pytestmark = pytest.mark.usefixtures("quick_presets")
 
 
 @pytest.fixture
@@ -74,6 +77,20 @@ def test_the_next_training_learns_from_it_where_the_user_wants(labelled):
     assert np.array_equal(labels.data, before)
     layer.data_setitem((np.full(9, 3), np.full(9, 70), np.arange(9)), 2)  # it is painted in now
     until(lambda: (again.request.stacks[0].label_plane(3) == layer.data[3]).all(), 60)
+
+
+def test_a_training_that_did_not_begin_leaves_no_model_to_the_next(labelled):
+    dock, _, training = labelled  # noqa: F811
+    training.stop()
+    until(lambda: not training.is_running, 60)
+    mode = paint_mode_of(dock.viewer, dock.session)
+    mode.begin_from(dock, dock.session.model)
+    mode.rest()  # before its labels are read
+    pump(1)
+    assert dock.session.training is training
+    mode.watch(dock)
+    until(lambda: dock.session.training is not training, 60)
+    assert dock.session.training.request.start_from is None
 
 
 def test_it_can_be_cancelled(labelled):

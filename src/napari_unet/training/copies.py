@@ -61,4 +61,4 @@ def _is_loaded(stack: Stack) -> bool:
 
 def _sum(stack: Stack, i: int) -> tuple[int, ...]:
     plane = np.ascontiguousarray(stack.image_plane(i))
-    return (*plane.shape, crc32(plane.tobytes()))
+    return (*plane.shape, crc32(plane.data))

@@ -55,7 +55,6 @@ class PaintMode(QObject):
         self._painted: set[int] = set()
         self._begun: Training | None = None
         self._is_reading = False
-        self._model: TrainedModel | None = None  # whose weights the next training begins with
         self._begun_in: Callable[[], Any] = lambda: None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -127,8 +126,14 @@ class PaintMode(QObject):
         is_here = self._session.training is former and self._begun_in() is self._layer
         return former if is_here else None
 
-    def begin(self) -> None:
-        """Begin a training that is painted into, on the current stack, or go on with it."""
+    def begin(self, model: TrainedModel | None = None) -> None:
+        """Begin a training that is painted into, on the current stack, or go on with it.
+
+        Parameters
+        ----------
+        model
+            Whose weights it begins with; None: random ones.
+        """
         stacks, running = self._session.stacks[:1], self._session.training
         if running is not None and running.is_running:
             return
@@ -138,7 +143,7 @@ class PaintMode(QObject):
         folder = None if former is None else former.request.run
         folder = folder or new_run(stacks[0].name, "paint")
         self._is_reading = True
-        read = partial(_begun_painting, stacks, folder)
+        read = partial(_begun_painting, stacks, folder, model)
         self._in_background(read, self._start).finished.connect(self._on_read)
 
     def go_on(self, window: QWidget, painting: Painting, run: Path) -> None:
@@ -167,8 +172,8 @@ class PaintMode(QObject):
             None: random weights.
         """
         self._follow(window)
-        self._begun, self._model = None, model
-        self.begin()
+        self._begun = None
+        self.begin(model)
 
     def _in_background(self, read: Callable[[], Any], take: Callable[[Any], object]) -> Worker:
         """Read labels as they are elsewhere: they may be of gigabytes."""
@@ -196,10 +201,9 @@ class PaintMode(QObject):
             choose_preset(session.config, "paint"),
             folder,
             resume=(folder / "run.json").is_file(),
-            start_from=self._model,
+            start_from=begun.model,
             painting=painting,
         )
-        self._model = None
         training = Training(viewer, session, request, "Training while you paint")
         self._begun, self._begun_in = training, ref(self._layer)
         training.over.connect(self._on_over)
@@ -220,14 +224,15 @@ class PaintMode(QObject):
 
 @dataclass(frozen=True, eq=False)
 class _Begun:
-    """What was painted so far, and the folder of its run."""
+    """What was painted so far, the folder of its run, and the model that a new one begins with."""
 
     painting: Painting
     run: Path
+    model: TrainedModel | None = None
 
 
-def _begun_painting(stacks: tuple[Stack, ...], run: Path) -> _Begun:
-    return _Begun(Painting(stacks, Journal(run), live=True), run)
+def _begun_painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel | None) -> _Begun:
+    return _Begun(Painting(stacks, Journal(run), live=True), run, model)
 
 
 def _two_values(labels: Any) -> set[int]:
