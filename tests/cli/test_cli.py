@@ -229,6 +229,7 @@ def test_a_tile_is_rounded_up_and_said(trained, tmp_path, capsys):
     assert tiled["tiles"] > whole["tiles"]
     first, second = (tifffile.imread(tmp_path / n) for n in ("whole.tif", "tiled.tif"))
     assert np.array_equal(first, second)
+    assert whole["tiles"] == len(first)  # one a slice, and the last one counts
     _, said = predict("exact.tif", "--tile", 46)
     assert "instead of" not in said
 

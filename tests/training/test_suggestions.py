@@ -36,7 +36,7 @@ def test_two_views_that_disagree_are_unsure_together():
     ((place, score, reason),) = unsure_places(one, other, NAMES, side=16)
     assert place == (38, 88)
     assert score == pytest.approx(1)  # the mean of both is one half each
-    assert reason == "two views disagree"
+    assert reason == "views disagree"
 
 
 def test_the_score_is_one_minus_the_lead_of_the_likeliest_class():

@@ -68,6 +68,8 @@ def test_where_labels_are_missing_one_button_makes_them(dock):
 def test_two_strokes_begin_a_training_and_every_further_one_reaches_it(dock):
     labels, training = begun(dock)
     assert dock.control.start.full_text.startswith("Training while you paint")
+    assert dock.progress.iou.isHidden()  # nothing validates
+    assert not dock.progress.loss.isHidden()
     journal = taken(training)
     assert np.array_equal(training.request.stacks[0].label_plane(0), labels.data[0])
     before = len(journal.edits)

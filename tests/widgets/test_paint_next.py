@@ -82,7 +82,7 @@ def place(i, y, x, score=0.5, reason="unsure"):
     return Place(0, i, (y, y + 20, x, x + 20), score, reason)
 
 
-FIRST, SECOND = place(3, 10, 60), place(5, 40, 20, 0.4, "two views disagree")
+FIRST, SECOND = place(3, 10, 60), place(5, 40, 20, 0.4, "views disagree")
 
 
 def texts(listed):
@@ -100,7 +100,7 @@ def test_the_list_says_where_and_why(listed, suggest):
     assert listed.table.isHidden()
     assert listed.note.text() == "The network is sure wherever it looked so far."
     suggest(FIRST, SECOND)
-    assert texts(listed) == [("3", "20, 70", "unsure"), ("5", "50, 30", "two views disagree")]
+    assert texts(listed) == [("3", "20, 70", "unsure"), ("5", "50, 30", "views disagree")]
     assert listed.table.currentRow() == -1
     assert not listed.table.isHidden()
 

@@ -344,9 +344,9 @@ class _Shown:
                     bar.resize(piece.total)
                 if self._watch is not None:
                     self._watch(piece)
-                yield piece
                 self.tiles = piece.done
                 bar.show(piece.done, piece.seconds_left)
+                yield piece  # whoever writes the last one asks for no more
         except OSError as error:
             raise DataSetError(
                 f"{self._name} cannot be read ({error}); check its disk, and predict again."

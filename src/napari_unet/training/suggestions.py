@@ -131,7 +131,7 @@ def unsure_places(
         # Many boxes may hold all of a spot: this puts it into the middle.
         within = ndimage.center_of_mass(unsure[box])
         y, x = (part.start + round(n) for part, n in zip(box, within))
-        reason = "two views disagree"
+        reason = "views disagree"
         if divided[box].mean() < DIVIDED:
             reason = "unsure"
             if len(names) > 2:

@@ -85,6 +85,8 @@ class TrainProgress(QWidget):
         self.iou.clear()
         self._taken = self._validated = 0
         self.setVisible(training is not None)
+        # Of strokes alone nothing is held back, so that there is nothing to draw.
+        self.iou.setVisible(training is None or training.request.painting is None)
         if training is not None:
             training.changed.connect(self._say)
             training.looked.connect(self._look)
@@ -117,6 +119,7 @@ class TrainProgress(QWidget):
         for one in validations:
             self.loss.append("validation", [one.step], [one.loss])
             self.iou.append("validation", [one.step], [one.iou])
+            self.iou.show()
         if new or validations:  # both, so that the same step is below the same step
             last = max(FEW_STEPS, losses[-1][0]) if losses else FEW_STEPS
             self.loss.redraw(last)
