@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.decoding import Decoding
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.datasets import registry as datasets
-from napari_unet.evaluation.metrics import ctc_det, ctc_seg, isbi2012
+from napari_unet.evaluation.comparison import evaluate
 from napari_unet.prediction.arrays import predict_array, predict_probabilities
 from napari_unet.prediction.outputs import Output
 from napari_unet.training.trainer import Finished, Prepared, Step, TrainConfig, Trainer
@@ -201,10 +202,10 @@ def _em_scores(model: TrainedModel, mirror: bool) -> dict[str, float]:
     stack = datasets.open("isbi2012-em")
     options: dict[str, Any] = {"slices": EM_HELD_OUT, "mirror_average": mirror}
     foreground = predict_probabilities(model, stack, **options)[:, 1].clip(0, 1)
-    labels = np.stack([stack.label_plane(i) for i in EM_HELD_OUT]) > 0
-    found = isbi2012(foreground, labels)
-    names = ("v_rand", "v_info", "rand_error", "pixel_error", "warping_error")
-    return {name: round(float(getattr(found, name)), 6) for name in names}
+    labels = np.stack([stack.label_plane(i) for i in EM_HELD_OUT])
+    found = evaluate(foreground, labels, "isbi2012", kind="probabilities", scheme=stack.scheme)
+    names = ("V_Rand", "V_Info", "Rand error", "pixel error", "warping error")
+    return {name.lower().replace(" ", "_"): round(found[name], 6) for name in names}
 
 
 def _cells(data: str, config: TrainConfig) -> tuple[TrainedModel, dict[str, Any], dict[str, Any]]:
@@ -229,11 +230,15 @@ def cell_scores(
 ) -> dict[str, float]:
     """Return SEG on the frames with gold truth, and DET on their markers."""
     frames = gold.labelled_slices
-    objects = list(predict_array(model, gold, slices=frames, mirror_average=mirror, output=output))
-    return {
-        "seg": round(ctc_seg(objects, [gold.label_plane(i) for i in frames]), 5),
-        "det": round(ctc_det(objects, [markers.label_plane(i) for i in frames]), 5),
-    }
+    found = predict_array(model, gold, slices=frames, mirror_average=mirror, output=output)
+    objects = np.stack(list(found))
+
+    def score(name: str, truth: Stack) -> float:
+        labels = np.stack([truth.label_plane(i) for i in frames])
+        scheme = LabelScheme("objects")
+        return round(evaluate(objects, labels, "ctc", kind="objects", scheme=scheme)[name], 5)
+
+    return {"seg": score("SEG", gold), "det": score("DET", markers)}
 
 
 def result_file(name: str, seed: int) -> Path:

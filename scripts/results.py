@@ -22,7 +22,7 @@ import torch
 from napari_unet.annotation.labels import read_target
 from napari_unet.base.quantities import duration
 from napari_unet.datasets import registry as datasets
-from napari_unet.evaluation.metrics import isbi2012
+from napari_unet.evaluation.comparison import evaluate
 from napari_unet.evaluation.pictures import colour_objects, grey, mark_errors, montage
 from napari_unet.prediction.arrays import predict_probabilities
 from napari_unet.report.page import Curves
@@ -85,14 +85,13 @@ def train(stack: Stack, config: TrainConfig, run: Path, curves: Curves) -> tuple
 
 def measure(probabilities: np.ndarray[Any, Any], stack: Stack) -> dict[str, float]:
     """The challenge's five values on the held-out slices."""
-    labels = np.stack([stack.label_plane(i) for i in HELD_OUT]) > 0
-    found = isbi2012(probabilities[:, 1], labels)
+    labels = np.stack([stack.label_plane(i) for i in HELD_OUT])
+    found = evaluate(
+        probabilities[:, 1], labels, "isbi2012", kind="probabilities", scheme=stack.scheme
+    )
     return {
-        "pixel F-score": 1 - found.pixel_error,
-        "Rand error": found.rand_error,
-        "V_Rand": found.v_rand,
-        "V_Info": found.v_info,
-        "warping error": found.warping_error,
+        "pixel F-score": 1 - found["pixel error"],
+        **{name: found[name] for name in ("Rand error", "V_Rand", "V_Info", "warping error")},
     }
 
 

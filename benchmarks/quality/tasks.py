@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.datasets import registry as datasets
-from napari_unet.evaluation.metrics import ctc_det, ctc_seg, isbi2012
+from napari_unet.evaluation.comparison import evaluate
 from napari_unet.images.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from napari_unet.evaluation.scores import Scores
 
 __all__ = ["TASKS", "Task"]
 
@@ -71,14 +74,19 @@ class Task:
             gold, markers = (
                 datasets.open(self.data, None, "02", truth) for truth in ("gold", "markers")
             )
-            frames, found = gold.labelled_slices, list(found)
-            return {
-                "SEG": round(ctc_seg(found, [gold.label_plane(i) for i in frames]), 4),
-                "DET": round(ctc_det(found, [markers.label_plane(i) for i in frames]), 4),
-            }
-        truth = np.asarray(datasets.open(self.data).labels)[EM_TEST.start : EM_TEST.stop] > 0
-        best = isbi2012(np.asarray(found), truth)
-        return {"V_Rand": round(best.v_rand, 4), "V_Info": round(best.v_info, 4)}
+
+            def cells(truth: Stack) -> Scores:
+                labels = np.stack([truth.label_plane(i) for i in gold.labelled_slices])
+                scheme = LabelScheme("objects")
+                return evaluate(np.asarray(found), labels, "ctc", kind="objects", scheme=scheme)
+
+            return {"SEG": round(cells(gold)["SEG"], 4), "DET": round(cells(markers)["DET"], 4)}
+        stack = datasets.open(self.data)
+        truth = np.asarray(stack.labels)[EM_TEST.start : EM_TEST.stop]
+        best = evaluate(
+            np.asarray(found), truth, "isbi2012", kind="probabilities", scheme=stack.scheme
+        )
+        return {name: round(best[name], 4) for name in ("V_Rand", "V_Info")}
 
 
 TASKS = {
