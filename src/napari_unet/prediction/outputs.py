@@ -134,11 +134,6 @@ class Output:
             return scheme.encode(np.zeros(1, np.uint8)).dtype
         return np.dtype(np.float32 if self.kind == "probabilities" else np.int32)
 
-    @property
-    def needs_planes(self) -> bool:
-        """Whether nothing can be given before a plane is complete."""
-        return self.kind == "objects"
-
     def finished(
         self,
         pieces: Iterable[Piece],

@@ -127,10 +127,6 @@ class SeenTruth:
         assert self.stack.scheme is not None  # a stack with labels has one
         return self.stack.scheme
 
-    def with_stack(self, stack: Stack) -> SeenTruth:
-        """Return the truth of an edited stack."""
-        return replace(self, stack=stack)
-
     @property
     def reach(self) -> int:
         """Pixels around a label that the truth may depend on it in."""

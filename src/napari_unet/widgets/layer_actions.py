@@ -37,7 +37,6 @@ from napari_unet.widgets.predict.prediction_layer import prediction_layer
 __all__ = ["labels_to_correct", "predict_layer", "separate_objects", "weight_map"]
 
 CURRENT = "the current model"
-OUTPUT_TIP = "\n".join(f"{kind}: {what}" for kind, what in OUTPUTS.items())
 NO_LAYER = "There is no layer to do this with: open one first."
 
 

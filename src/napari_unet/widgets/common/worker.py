@@ -135,16 +135,6 @@ class Worker(QObject):
         """True from ``start`` until just before ``finished``."""
         return self in Worker.running
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether a pause was asked for."""
-        return self._pause
-
-    @property
-    def is_stopping(self) -> bool:
-        """Whether a stop was asked for."""
-        return self._stop
-
     def wait(self, seconds: float = PATIENCE) -> bool:
         """Wait until the thread has ended, then emit what is left.
 
