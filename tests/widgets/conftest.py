@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from qtpy.QtCore import QEventLoop, QTimer
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QApplication, QComboBox, QMenu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +29,19 @@ def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
     while not condition():
         assert monotonic() < end, f"still not true after {seconds} s: {condition}"
         pump(0.02)
+
+
+def controls(dock: Any) -> Iterator[Any]:
+    """All buttons, numbers and choices of a dock, without those that Qt makes for itself."""
+    for kind in (QAbstractButton, QAbstractSpinBox, QComboBox):
+        for one in dock.findChildren(kind):
+            qts = (
+                one.objectName().startswith("qt_")
+                or one.metaObject().className() == "QTableCornerButton"
+                or isinstance(one.window(), QMenu)  # of a plot: it never opens
+            )
+            if not qts:
+                yield one
 
 
 @pytest.fixture(autouse=True)

@@ -157,7 +157,7 @@ def test_the_first_stroke_says_where_an_empty_plane_lies(viewer, cells):
 
 def test_a_name_with_our_sign_is_the_users(viewer, layers, data):
     mine = viewer.add_labels(layers[1].data.copy(), name="cells · my own")
-    assert mine in [data.labels.itemData(k)[0] for k in range(data.labels.count())]
+    assert mine in [value for _, value in data.labels.options]
 
 
 def test_corrections_survive_a_running_training(viewer, layers, data):
@@ -189,7 +189,5 @@ def test_a_renamed_result_is_offered_by_its_new_name_at_once(viewer, layers, pre
     result.name = "first try"
     assert evaluate.form.prediction.currentText() == "first try"
     paint(result)
-    offered = [
-        evaluate.form.reference.itemData(k)[0] for k in range(evaluate.form.reference.count())
-    ]
+    offered = [value for _, value in evaluate.form.reference.options]
     assert result in offered, "corrected, so it may be what is right"

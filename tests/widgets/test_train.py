@@ -35,7 +35,7 @@ from napari_unet.widgets.train.run_control import BUSY
 from napari_unet.widgets.train.running import Training
 from napari_unet.widgets.train.train_dock import NO_LABELS, NO_STACK, TrainDock
 
-from .conftest import pump, until
+from .conftest import controls, pump, until
 
 
 def choose_layers(viewer, image, labels=None, **placement):
@@ -197,14 +197,8 @@ def test_the_seed_is_shared_with_the_session(dock):
 
 
 def test_every_control_has_a_tooltip(dock):
-    from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QMenu
-
-    for kind in (QAbstractButton, QAbstractSpinBox, QComboBox):
-        for control in dock.findChildren(kind):
-            in_a_plot = isinstance(control.window(), QMenu)  # a menu that never opens
-            if control.objectName().startswith("qt_") or in_a_plot:
-                continue
-            assert control.toolTip(), f"{control} {getattr(control, 'text', str)()}"
+    for control in controls(dock):
+        assert control.toolTip(), f"{control} {getattr(control, 'text', str)()}"
 
 
 def test_it_fits_into_320_pixels(dock):

@@ -314,6 +314,7 @@ def _forest(
         [ends[1][order[:above]], np.full(len(seeds), root), ends[1][order[above:]]]
     )
     rank = np.arange(1, len(rows) + 1, dtype=np.float64)
+    rows, cols = rows.astype(np.int32), cols.astype(np.int32)  # SciPy 1.13 takes no other
     tree = minimum_spanning_tree(coo_array((rank, (rows, cols)), (root + 1, root + 1)).tocsr())
     kept = np.zeros(len(rows), bool)
     kept[tree.data.astype(np.int64) - 1] = True

@@ -40,6 +40,7 @@ class Combo(QComboBox):
 
     def __init__(self, options: Sequence[tuple[str, Any]] = (), tip: str = "") -> None:
         super().__init__()
+        self._values: list[Any] = []  # not as data of the items, which Qt converts
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -53,21 +54,26 @@ class Combo(QComboBox):
         current = self.value
         with QSignalBlocker(self):
             self.clear()
-            for text, value in options:
-                self.addItem(text, (value,))  # a tuple: Qt must not convert the value
-                self.setItemData(self.count() - 1, text, Qt.ItemDataRole.ToolTipRole)
+            self._values = [value for _, value in options]
+            for k, (text, _) in enumerate(options):
+                self.addItem(text)
+                self.setItemData(k, text, Qt.ItemDataRole.ToolTipRole)
             self.value = current
+
+    @property
+    def options(self) -> list[tuple[str, Any]]:
+        """All (text, value) that are offered."""
+        return [(self.itemText(k), value) for k, value in enumerate(self._values)]
 
     @property
     def value(self) -> Any:
         """The chosen value; None when there is nothing to choose."""
-        held = self.currentData()
-        return held[0] if held else None
+        k = self.currentIndex()
+        return None if k < 0 else self._values[k]
 
     @value.setter
     def value(self, value: Any) -> None:
-        for k in range(self.count()):
-            held = self.itemData(k)[0]
+        for k, held in enumerate(self._values):
             if held is value or (not hasattr(value, "ndim") and held == value):
                 self.setCurrentIndex(k)
                 return

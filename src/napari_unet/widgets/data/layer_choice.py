@@ -218,7 +218,7 @@ class LayerChoice(QWidget):
 
     def use_axes(self, axes: str) -> None:
         """Choose axes, also such that were not proposed."""
-        known = [self.axes.itemData(k)[0] for k in range(self.axes.count())]
+        known = [value for _, value in self.axes.options]
         if axes not in known:
             self.axes.set_options([(_axes_words(a), a) for a in (axes, *known)])
         self.axes.value = axes

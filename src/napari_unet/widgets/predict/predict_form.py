@@ -193,10 +193,7 @@ class PredictForm(QWidget):
         """Choose a saved model: a model file or a run folder."""
         path = Path(file)
         name = path.parent.name if path.suffix else path.name
-        options = [
-            (self.model.itemText(k), self.model.itemData(k)[0]) for k in range(self.model.count())
-        ]
-        known = [option for option in options if option[1] is not None and option[1] != path]
+        known = [one for one in self.model.options if one[1] is not None and one[1] != path]
         self.model.set_options([(name, path), *known])
         self.model.value = path
         self.model.setToolTip(str(path))
