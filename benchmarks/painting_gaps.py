@@ -21,6 +21,7 @@ os.environ.setdefault("NAPARI_CONFIG", "")
 
 import napari
 import numpy as np
+from napari.layers import Labels
 from qtpy.QtCore import QEvent, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
@@ -29,6 +30,9 @@ from benchmarks.window_gaps import P99, wait, watch
 from napari_unet.app.session import session_of
 from napari_unet.datasets import registry as datasets
 from napari_unet.widgets.common.layer_stack import LayerStack
+from napari_unet.widgets.common.result_layers import refresh
+from napari_unet.widgets.common.worker import Worker
+from napari_unet.widgets.train.contours import draw_fast
 from napari_unet.widgets.train.train_dock import TrainDock
 
 LONGEST = 100.0  # ms
@@ -43,7 +47,8 @@ class Hand:
         self._canvas = viewer.window._qt_viewer.canvas.native
         self._labels, self._chance = labels, np.random.default_rng(0)
         self._place = np.array([self._canvas.width() / 2, self._canvas.height() / 2])
-        self._heading, self._moves = 0.0, 0
+        self._heading, self._moves, self._since = 0.0, 0, 0.0
+        self.moves = 0  # so far
         self._timer = QTimer()
         self._timer.timeout.connect(self._move)
 
@@ -66,13 +71,16 @@ class Hand:
             self._heading += np.pi
             step = -step
         self._place += step
-        if self._moves * 16 >= STROKE:
+        if self._moves and 1000 * (time.perf_counter() - self._since) >= STROKE:
             self._send(QEvent.Type.MouseButtonRelease)
             self._labels.selected_label = 3 - self._labels.selected_label
             self._moves = 0
             return
+        if not self._moves:
+            self._since = time.perf_counter()
         kind = QEvent.Type.MouseMove if self._moves else QEvent.Type.MouseButtonPress
         self._moves += 1
+        self.moves += 1
         self._send(kind)
 
     def _send(self, kind: QEvent.Type) -> None:
@@ -99,9 +107,11 @@ def measure(seconds: float) -> dict[str, Any]:
     dock.paint.switch.setChecked(False)
     hand = Hand(viewer, session.labels_layer)
     report: dict[str, Any] = {"load_before": os.getloadavg()[0]}
+    report["contours_ms"] = {"napari": contours(fast=False), "ours": contours(fast=True)}
+    wait(120, lambda: not Worker.running)  # the network library is loaded
     hand.start()
     wait(4)
-    report["alone"] = watch(seconds)
+    report["alone"] = painted(hand, seconds)
     hand.stop()
     dock.paint.switch.setChecked(True)
     wait(120, lambda: session.training is not None)
@@ -111,17 +121,38 @@ def measure(seconds: float) -> dict[str, Any]:
     hand.start()
     wait(5)
     edits = training.request.painting.journal.edits
-    begun, first, painted = time.perf_counter(), training.step.step, len(edits)
-    report["into a training"] = watch(seconds)
+    begun, first, before = time.perf_counter(), training.step.step, len(edits)
+    report["into a training"] = painted(hand, seconds)
     spent = time.perf_counter() - begun
     report["steps_per_s"] = round((training.step.step - first) / spent, 2)
-    report["edits_per_s"] = round((len(edits) - painted) / spent, 2)
+    report["edits_per_s"] = round((len(edits) - before) / spent, 2)
     hand.stop()
     training.stop()
     wait(60, lambda: not training.is_running)
     report["load_after"] = os.getloadavg()[0]
     viewer.close()
     return report
+
+
+def painted(hand: Hand, seconds: float) -> dict[str, float]:
+    """Return the gaps of a while, and how often the mouse moved in a second."""
+    before, begun = hand.moves, time.perf_counter()
+    found = watch(seconds)
+    return found | {"moves_per_s": round((hand.moves - before) / (time.perf_counter() - begun), 1)}
+
+
+def contours(*, fast: bool) -> float:
+    """Return what the contours of a picture take the window: processor ms, the median of five."""
+    layer = Labels((large_image(1)[0] > 128).astype(np.uint8) + 1)
+    layer.contour = 2
+    if fast:
+        draw_fast(layer)
+    times = []
+    for _ in range(5):
+        begun = time.thread_time()
+        refresh(layer)
+        times.append(1000 * (time.thread_time() - begun))
+    return round(float(np.median(times)), 1)
 
 
 def large_image(slices: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_unet.prediction.outputs import Output
 from napari_unet.widgets.predict.prediction_layer import prediction_layer
+from napari_unet.widgets.train.contours import draw_fast
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -87,6 +88,7 @@ class LiveLayer:
         layer, layers = self.layer, self._viewer.layers
         if layer is None or labels not in layers:
             return
+        draw_fast(layer)
         layer.contour, layer.opacity = CONTOUR, 1.0
         scheme = self._stack.scheme
         assert scheme is not None
