@@ -114,9 +114,10 @@ def test_threads_are_not_raced_against_other_programs(timings, monkeypatch):
 def test_other_programs_are_noticed_and_oneself_is_not():
     loop = "import time\nend = time.time() + 30\nwhile time.time() < end: pass"
     with probe._Others() as own:
-        end = time.perf_counter() + 0.5
-        while time.perf_counter() < end:
+        begun, end = time.perf_counter(), time.process_time() + 0.5
+        while time.process_time() < end:
             pass
+        mine = 0.5 / (time.perf_counter() - begun)
     with subprocess.Popen([sys.executable, "-c", loop]) as other:
         try:
             time.sleep(1.0)
@@ -125,8 +126,8 @@ def test_other_programs_are_noticed_and_oneself_is_not():
         finally:
             other.kill()
     assert both.cores > 0.3
-    # Whatever else the machine does, the own half second is not in it.
-    assert own.cores <= os.cpu_count() - 0.5
+    # Whatever else the machine does, the own half second is not in it (a tick is 10 ms).
+    assert own.cores <= os.cpu_count() - mine + 0.05
 
 
 def test_tiles_are_timed_as_long_as_time_lasts(timings, monkeypatch):
