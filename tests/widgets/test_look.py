@@ -7,6 +7,7 @@ from importlib import import_module
 from itertools import pairwise
 
 import pytest
+from qtpy import API_NAME
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
@@ -27,7 +28,7 @@ from napari_unet.app.session import session_of
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.unet import TABS
 
-from .conftest import pump
+from .conftest import pump, until
 
 DOCKS = ("Weights", "Augment", "Train", "Predict")
 CONTROLS = (QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit, QSlider)
@@ -68,15 +69,21 @@ def visible(dock, kinds):
     ]
 
 
-def test_nothing_is_cut(dock):
+def cut(dock):
+    """What is not shown as a whole."""
     viewport = dock.findChild(QScrollArea).viewport()
     for one in visible(dock, (QCheckBox, QRadioButton, QPushButton, QLabel)):
         if isinstance(one, QLabel) and one.wordWrap():
-            assert one.height() >= one.heightForWidth(one.width()), one.text()
+            whole = one.height() >= one.heightForWidth(one.width())
         else:
-            assert one.width() >= one.sizeHint().width(), one.text()
+            whole = one.width() >= one.sizeHint().width()
         right = one.mapTo(viewport, QPoint(one.width(), 0)).x()
-        assert right <= viewport.width(), getattr(one, "text", str)()
+        if not whole or right > viewport.width():
+            yield getattr(one, "text", str)()
+
+
+def test_nothing_is_cut(dock):
+    until(lambda: not list(cut(dock)))  # a layout follows its texts a little later
 
 
 def test_a_scroll_bar_appears_only_where_it_is_needed(dock):
@@ -95,6 +102,7 @@ def test_every_key_does_one_thing(dock):
     assert len(set(letters)) == len(letters), sorted(letters)
 
 
+@pytest.mark.skipif(API_NAME == "PySide6", reason="it keeps alive what nextInFocusChain returns")
 def test_tab_goes_from_top_to_bottom(dock):
     places, widget = [], dock.nextInFocusChain()
     while widget is not dock:

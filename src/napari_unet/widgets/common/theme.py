@@ -71,7 +71,7 @@ def colours(viewer: Any) -> Colours:
 
 def theme_colour(colour: Any) -> str:
     """Return a theme's colour as "#rrggbb"."""
-    return str(colour.as_hex(format="long"))[:7]
+    return "#{:02x}{:02x}{:02x}".format(*colour.as_rgb_tuple(alpha=False))
 
 
 def _mix(one: str, other: str, share: float) -> str:
