@@ -99,8 +99,40 @@ def test_one_id_through_frames(tmp_path, capsys, model):
         capsys, "measure", tmp_path / "o.tif", tmp_path / "t.tif", "-o", tmp_path / "m.csv"
     )
     assert result["objects"] == 9
+    assert result["objects_per_slice"] == [3, 3, 3]
     assert {r["id"] for r in rows(tmp_path / "m.csv")} == {"1", "2", "3"}
     assert [r["t"] for r in rows(tmp_path / "m.csv")] == [*"000111222"]
+    result, _ = call(
+        capsys, "measure", tmp_path / "o.tif", tmp_path / "t.tif", "-o", tmp_path / "m.csv",
+        "--linked",
+    )  # fmt: skip
+    assert result["objects"] == 3
+    assert len(rows(tmp_path / "m.csv")) == 9  # one in every frame
+
+
+def test_one_row_through_z(tmp_path, capsys, model):
+    slices = np.stack([scene(k) for k in range(3)])
+    about = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    tifffile.imwrite(tmp_path / "z.tif", slices, imagej=True, resolution=(2, 2), metadata=about)
+    result, _ = call(
+        capsys, "predict", model, tmp_path / "z.tif", "-o", tmp_path / "o.tif",
+        "--output", "objects", "--link", "--table", tmp_path / "cells.csv",
+    )  # fmt: skip
+    assert (result["objects"], result["objects_per_slice"]) == (3, [3, 3, 3])
+    found = tifffile.imread(tmp_path / "o.tif")
+    table = rows(tmp_path / "cells.csv")
+    volumes = np.bincount(found.ravel())[1:]
+    assert [int(r["volume (px)"]) for r in table] == volumes.tolist()
+    assert [float(r["volume (µm³)"]) for r in table] == (volumes * 0.5).tolist()
+    assert [r["slices"] for r in table] == ["3"] * 3
+    assert 0.5 < float(table[0]["mean probability"]) <= 1
+    # Objects measured from their file are the same.
+    call(
+        capsys, "measure", tmp_path / "o.tif", tmp_path / "z.tif", "--linked",
+        "-o", tmp_path / "m.csv",
+    )  # fmt: skip
+    for one, other in zip(table, rows(tmp_path / "m.csv")):
+        assert one.items() >= other.items()
 
 
 def test_measuring_links_too(tmp_path, capsys):
@@ -112,8 +144,8 @@ def test_measuring_links_too(tmp_path, capsys):
     call(capsys, *common)
     assert [r["id"] for r in rows(tmp_path / "m.csv")] == ["7", "3"]
     call(capsys, *common, "--link")
-    assert [r["id"] for r in rows(tmp_path / "m.csv")] == ["1", "1"]
-    assert [r["grey mean"] for r in rows(tmp_path / "m.csv")] == ["14", "6"]
+    (one,) = rows(tmp_path / "m.csv")
+    assert (one["volume (px)"], one["grey mean"], one["slices"]) == ("18", "10", "2")
 
 
 def test_a_folder_of_images_of_several_sizes(tmp_path, capsys, model):

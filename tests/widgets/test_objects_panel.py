@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ import tifffile
 import torch
 
 from napari_unet.annotation.labels import LabelScheme
+from napari_unet.app import found_objects
 from napari_unet.app.session import session_of
 from napari_unet.config.decoding import Decoding
 from napari_unet.config.network import UNetConfig
+from napari_unet.config.offers import OUTPUTS
 from napari_unet.images.files import open_image
 from napari_unet.images.stack import Intensity
 from napari_unet.network.trained_model import TrainedModel
@@ -81,10 +84,20 @@ def test_objects_are_offered_first_where_the_model_separates_them(dock):
     assert not dock.objects.isVisibleTo(dock)
 
 
-def test_labels_stay_where_it_does_not(dock):
-    dock.form.output.value = "labels"
-    dock.session.model = grey_model(())
+def test_objects_are_offered_first_where_labels_are_objects(dock):
+    dock.session.model = replace(grey_model(()), scheme=LabelScheme("classes", values=(0, 1)))
     assert dock.form.output.value == "labels"
+    dock.session.model = grey_model(())
+    assert dock.form.output.value == "objects"
+    assert dock.form.gives.text() == OUTPUTS["objects"]
+
+
+def test_what_the_user_chose_stays(dock):
+    dock.form.output.value = "probabilities"
+    dock.form.output.chosen.emit("probabilities")
+    dock.session.model = grey_model(())
+    assert dock.form.output.value == "probabilities"
+    assert dock.form.gives.text() == OUTPUTS["probabilities"]
 
 
 def test_number_and_table(predicted):
@@ -140,11 +153,163 @@ def test_files(predicted, tmp_path):
     predicted.objects.write_table(str(tmp_path / "cells.csv"))
     with (tmp_path / "cells.csv").open(encoding="utf-8-sig", newline="") as file:
         assert len(list(csv.DictReader(file))) == 5
-    predicted.objects.write_result(str(tmp_path / "o.tif"))
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o.tif"), result(predicted).data)
-    stack = open_image(tmp_path / "o.tif")
-    assert stack.scale == (2, 0.5, 0.5)
-    assert stack.units == ("micrometer",) * 3
-    assert "written to" in predicted.objects.note.text()
-    predicted.objects.write_result(str(tmp_path / "o.png"))
-    assert ".tif" in predicted.objects.note.text()
+    assert "the table is in" in predicted.objects.note.text()
+    for name in ("o.tif", "o.ome.tif"):
+        predicted.saving.write(str(tmp_path / name))
+        assert "Saved as" in predicted.line.text()
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / name), result(predicted).data)
+        stack = open_image(tmp_path / name)
+        assert stack.scale == (2, 0.5, 0.5)
+        assert stack.units == ("micrometer",) * 3
+        with tifffile.TiffFile(tmp_path / name) as tif:
+            assert (tif.is_imagej, tif.is_ome) == (name == "o.tif", name == "o.ome.tif")
+            assert tif.series[0].axes == "ZYX"
+    predicted.saving.write(str(tmp_path / "o.png"))
+    assert ".tif" in predicted.line.text()
+
+
+def test_a_saved_result_lies_on_its_image_in_napari(predicted, tmp_path):
+    predicted.saving.write(str(tmp_path / "o.ome.tif"))
+    (opened,) = predicted.viewer.open(str(tmp_path / "o.ome.tif"), plugin="napari-unet")
+    np.testing.assert_allclose(opened.extent.world, result(predicted).extent.world)
+    assert [str(unit) for unit in opened.units] == ["micrometer"] * 3
+
+
+def test_the_image_is_never_replaced(viewer, tmp_path):
+    tifffile.imwrite(tmp_path / "cells.tif", scene(), photometric="minisblack")
+    (layer,) = viewer.open(str(tmp_path / "cells.tif"), plugin="napari-unet")
+    session_of(viewer).use(LayerStack(layer))
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    session_of(viewer).model = grey_model()
+    dock.start.click()
+    until(lambda: dock.objects.note.text() != "", 60)
+    dock.saving.write(str(tmp_path / "cells.tif"))
+    assert "read as" in dock.line.text()
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "cells.tif"), scene())
+
+
+@pytest.fixture
+def through(dock):
+    """Predicted with one number through the stack."""
+    dock.form.ids.radio(True).click()
+    dock.start.click()
+    until(lambda: dock.objects.note.text() != "", 60)
+    return dock
+
+
+def test_one_number_through_the_stack(through):
+    layer, table = result(through), through.objects.list.model().sourceModel().table
+    assert through.objects.note.text() == "3 objects, 2 to 3 a slice"
+    assert layer.data[0, 20, 15] == layer.data[1, 20, 15]
+    assert layer.data[0, 20, 31] == layer.data[1, 20, 31]
+    assert sorted(table.columns["slices"].tolist()) == [1, 2, 2]
+    volumes = np.bincount(layer.data.ravel())[1:]
+    assert table.columns["volume (px)"].tolist() == volumes.tolist()
+    assert table.columns["volume (µm³)"].tolist() == (volumes * 0.5).tolist()
+    assert layer.features["index"].tolist() == [1, 2, 3]
+
+
+def test_a_row_of_several_slices_leads_to_its_object_and_back(through):
+    panel, layer = through.objects, result(through)
+    alone = int(layer.data[0, 8, 50])
+    through.viewer.dims.set_current_step(0, 1)
+    panel.list.chosen.emit(alone - 1)
+    assert through.viewer.dims.current_step[0] == 0
+    assert layer.selected_label == alone
+    for shown in (0, 1):  # a click on it, in any of its slices
+        through.viewer.dims.set_current_step(0, shown)
+        for number in (layer.data[1, 20, 15], layer.data[1, 20, 31]):
+            layer.selected_label = int(number)
+            (chosen,) = panel.list.selectionModel().selectedRows()
+            assert panel.list.model().mapToSource(chosen).row() == number - 1
+
+
+def test_numbers_and_overlap_change_the_result(predicted):
+    layer = result(predicted)
+    assert not predicted.objects.overlap.isVisibleTo(predicted)
+    predicted.form.ids.radio(True).click()
+    until(lambda: predicted.objects.note.text() == "3 objects, 2 to 3 a slice", 30)
+    assert predicted.objects.overlap.isVisibleTo(predicted)
+    linked = layer.data.copy()
+    predicted.objects.seeds.box.setValue(0.4)  # two are one, and one id goes on
+    until(lambda: predicted.objects.note.text().startswith("2 objects"), 30)
+    predicted.objects.seeds.box.setValue(0.7)
+    until(lambda: predicted.objects.note.text().startswith("3 objects"), 30)
+    np.testing.assert_array_equal(layer.data, linked)
+    predicted.form.ids.radio(False).click()
+    until(lambda: predicted.objects.note.text() == "5 objects, 2 to 3 a slice", 30)
+
+
+def test_less_overlap_than_asked_is_another_object(viewer):
+    """Hills that move by their width but for a fifth."""
+    y, x = np.ogrid[:40, :60]
+    moved = [np.clip(100 - 6 * np.hypot(y - 20, x - at), 0, 100) for at in (20, 32)]
+    layer = viewer.add_image(np.stack(moved).astype(np.uint8), name="cells")
+    session_of(viewer).use(LayerStack(layer))
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    session_of(viewer).model = grey_model()
+    dock.form.ids.radio(True).click()
+    dock.start.click()
+    until(lambda: dock.objects.note.text() != "", 60)
+    assert dock.objects.note.text() == "2 objects, 1 a slice"
+    dock.objects.overlap.box.setValue(0.1)
+    until(lambda: dock.objects.note.text() == "1 object, 1 a slice", 30)
+    assert len(np.unique(result(dock).data)) == 2
+
+
+def test_numbers_are_offered_for_objects_of_several_slices(dock):
+    dock._check()
+    assert dock.form.ids.isVisibleTo(dock)
+    dock.form.extent.radio("slice").click()
+    assert not dock.form.ids.isVisibleTo(dock)
+    dock.form.extent.radio("stack").click()
+    dock.form.output.value = "labels"
+    dock.form.output.chosen.emit("labels")
+    assert not dock.form.ids.isVisibleTo(dock)
+
+
+def test_holes_stay_filled_under_the_sliders(viewer):
+    """A bright square with a dark hole."""
+    image = np.zeros((1, 40, 60), np.uint8)
+    image[0, 10:30, 10:30], image[0, 18:22, 18:22] = 100, 0
+    layer = viewer.add_image(image, name="cells")
+    session_of(viewer).use(LayerStack(layer))
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    session_of(viewer).model = grey_model(())
+    dock.form.fill.setChecked(True)
+    dock.start.click()
+    until(lambda: dock.objects.note.text() != "", 60)
+    assert (result(dock).data > 0).sum() == 400
+    dock.objects.inside.box.setValue(0.4)
+    until(lambda: not dock.objects.latest.is_busy, 30)
+    assert (result(dock).data > 0).sum() == 400
+
+
+def test_a_stack_beyond_memory_is_measured_all_the_same(dock, monkeypatch):
+    monkeypatch.setattr(found_objects, "KEPT_PIXELS", 2400 + 1)  # a slice, but not two
+    dock.start.click()
+    until(lambda: dock.objects.note.text() != "", 60)
+    assert dock.objects.note.text() == "5 objects, 2 to 3 a slice"
+    assert dock.objects.list.model().rowCount() == 5
+    assert not dock.objects.form.isVisibleTo(dock)
+
+
+def test_the_result_does_not_pile_up_on_other_labels(dock):
+    viewer = dock.viewer
+    drawn = viewer.add_labels(np.ones((2, 40, 60), np.uint8), name="mine")
+    outlines = viewer.add_labels(np.ones((2, 40, 60), np.uint8), name="outlines")
+    outlines.contour = 1
+    painted = viewer.add_labels(np.ones((2, 40, 60), np.uint8), name="painted")
+    viewer.layers.selection.active, painted.mode = painted, "paint"
+    dock.start.click()
+    until(lambda: dock.objects.note.text() != "", 60)
+    assert [one.visible for one in (drawn, outlines, painted)] == [False, True, True]
+    assert result(dock).visible
+    assert dock.notes.text() == "Hidden, so that the result is seen: mine."
+    drawn.visible = True
+    dock.start.click()  # again into the same layer
+    until(lambda: not dock.is_busy, 60)
+    assert not drawn.visible

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from napari_unet.app.found_objects import KEPT_PIXELS, FoundObjects, ObjectsSoFar
 from napari_unet.app.prediction_cost import prediction_cost
 from napari_unet.base.measured_times import MeasuredTimes
 from napari_unet.prediction.outputs import Output
@@ -20,14 +21,9 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.image_remarks import ImageRemark
-    from napari_unet.prediction.outputs import ObjectPlane
     from napari_unet.prediction.pieces import Piece
 
 __all__ = ["ModelRead", "PredictionRequest", "Remarked", "prediction_job"]
-
-
-KEPT_PIXELS = 2**26
-"""Pixels up to which a prediction of objects can be told apart anew; about 1 GB for two classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +82,7 @@ class Remarked:
 
 def prediction_job(
     request: PredictionRequest,
-) -> Generator[ModelRead | Remarked | Piece | ObjectPlane, None, None]:
+) -> Generator[ModelRead | Remarked | Piece | FoundObjects, None, None]:
     """Predict tile by tile.
 
     Parameters
@@ -96,10 +92,10 @@ def prediction_job(
 
     Yields
     ------
-    ModelRead, Remarked, Piece or ObjectPlane
+    ModelRead, Remarked, Piece or FoundObjects
         The model first, so that the result layer can be made to fit; then, where the image
-        differs from those that the model learnt from, in which way; then the pieces of the output,
-        and after each whole plane of objects what they were made of, where memory holds it.
+        differs from those that the model learnt from, in which way; then the pieces of the output;
+        at the end, where planes are not larger than memory, the measured objects.
     """
     from napari_unet.images.outside import mark_outside
     from napari_unet.network.choice import choose
@@ -137,14 +133,15 @@ def prediction_job(
         grey_values=request.grey_values,
     )
     clock = _Clock()
-    planes: list[ObjectPlane] = []
-    watch = planes.append if request.output.kind == "objects" and _can_keep(request) else None
+    objects = None
+    if request.output.kind == "objects" and _can_measure(request.stack):
+        objects = ObjectsSoFar.of(model, request.stack, request.output, held)
+    watch = None if objects is None else objects.add
     with closing(prediction) as pieces:
         extent = extent_of(request.stack)
-        for piece in request.output.finished(clock.watched(pieces), model, extent, watch):
-            yield piece
-            while planes:
-                yield planes.pop(0)
+        yield from request.output.finished(clock.watched(pieces), model, extent, watch)
+    if objects is not None:
+        yield objects.found()
     if clock.seconds is not None:
         cost = prediction_cost(request, model)
         MeasuredTimes().remember(cost.task, clock.seconds / cost.slices)
@@ -164,11 +161,10 @@ class _Clock:
                 self.seconds = (time.perf_counter() - begun) * (n + 1) / n
 
 
-def _can_keep(request: PredictionRequest) -> bool:
-    """Whether what objects are made of may stay in memory, to be measured and told apart anew."""
-    height, width = request.stack.plane_shape
-    slices = request.stack.n_slices if request.slices is None else len(request.slices)
-    return slices * height * width <= KEPT_PIXELS
+def _can_measure(stack: Stack) -> bool:
+    """Whether a plane with all that its objects are made of fits into memory."""
+    height, width = stack.plane_shape
+    return height * width <= KEPT_PIXELS
 
 
 def _read(model: TrainedModel | Path) -> TrainedModel:

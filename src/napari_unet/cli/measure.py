@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_file
-from napari_unet.base.quantities import count
 from napari_unet.cli.inputs import add_image_arguments, open_image, read_array
 from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
@@ -39,12 +38,18 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="measure the objects of a label image",
         description="Measure every object of a label image: area, place, shape and grey values, in "
-        "pixels and in the unit of the image, a row for each object of each slice.",
+        "pixels and in the unit of the image, a row for each object of each slice; with --link or "
+        "--linked one for each object through z.",
     )
     parser.add_argument("labels", metavar="LABELS", help="label image; every id is an object")
     add_image_arguments(parser)
     parser.add_argument("-o", "--table", metavar="CSV", type=Path, required=True, help="the table")
     add_link_arguments(parser)
+    parser.add_argument(
+        "--linked",
+        action="store_true",
+        help="ids go through the slices already: one row for each object through z",
+    )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a file of that name, whoever wrote it"
     )
@@ -56,7 +61,8 @@ def add_link_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--link",
         action="store_true",
-        help="give an object one id through the slices or frames where it overlaps enough",
+        help="give an object one id through the slices or frames where it overlaps enough; in a "
+        "table it has one row through z, and one in every frame through time",
     )
     parser.add_argument(
         "--link-overlap",
@@ -93,8 +99,12 @@ def write_table(args: argparse.Namespace, table: ObjectTable | None) -> dict[str
     if table is None:
         return {}
     table.write(args.table)
-    show_result(args, f"{count(len(table), 'object')} in {args.table}")
-    return {"table": str(args.table), "objects": len(table)}
+    show_result(args, f"{table.summary}, in {args.table}")
+    return {
+        "table": str(args.table),
+        "objects": table.count,
+        "objects_per_slice": list(table.per_slice),
+    }
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -106,4 +116,5 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     labels, linking = read_array(args.labels), asked_linking(args)
     if linking is not None:
         labels = linked_stack(labels, linking)
-    return write_table(args, measure(labels, open_image(args)))
+    through = args.linked or linking is not None
+    return write_table(args, measure(labels, open_image(args), linked=through))

@@ -231,7 +231,9 @@ def _predict_one(
         model, stack, match_pixels=match_pixels, grey_values=args.intensity
     ):
         say(remark.text + OFFERS[remark.offer])
-    table = None if args.table is None else TableMaker(stack, named_classes(model.scheme))
+    table = None
+    if args.table is not None:
+        table = TableMaker(stack, named_classes(model.scheme), linked=args.link)
     result = predict_to_file(
         args,
         model,

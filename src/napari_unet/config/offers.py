@@ -14,8 +14,8 @@ OutputKind: TypeAlias = Literal["labels", "probabilities", "objects"]
 OUTPUTS: dict[OutputKind, str] = {
     "labels": "The class of every pixel, with the label values of the training.",
     "probabilities": "How sure the network is of every class, 0 to 1.",
-    "objects": "Every object with a number of its own, slice by slice; touching ones apart where "
-    "the network learnt what separates them.",
+    "objects": "Every object with a number of its own; touching ones apart where the network "
+    "learnt what separates them.",
 }
 """Every output, and what it says."""
 

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 
     from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
+    from napari_unet.images.tiff_metadata import Place
 
-__all__ = ["LAZY_ABOVE", "TIFF_SUFFIXES", "read_tiff", "tiff_form", "write_labels"]
+__all__ = ["LAZY_ABOVE", "TIFF_SUFFIXES", "read_tiff", "tiff_form", "write_labels", "write_probabilities"]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2", ".lsm")
 ADVICE = "it is damaged or incomplete, copy or download it again"
@@ -245,7 +246,8 @@ def write_labels(
     Parameters
     ----------
     path
-        Ending in .tif or .tiff. Replaced only once the new file is complete.
+        Ending in .tif or .tiff: an ImageJ hyperstack where it can hold them; in .ome.tif: an
+        OME-TIFF. Replaced only once the new file is complete.
     labels
         Leading axes of the stack + (Y, X), whole numbers from 0 on; written as
         the smallest of uint8, uint16 and uint32.
@@ -270,9 +272,31 @@ def write_labels(
         raise InputError(
             f"labels of shape {labels.shape} need their stack for the meaning of the axes: give it."
         )
+    return _write(path, labels, axes, places_of(stack, region))
+
+
+def write_probabilities(path: str | Path, values: NDArray[Any], stack: Stack) -> Path:
+    """Write probabilities of a stack as a compressed OME-TIFF, in place.
+
+    Parameters
+    ----------
+    path
+        As of `write_labels`.
+    values
+        Leading axes of the stack + (Y, X), or + (K, Y, X) for several classes.
+    stack
+        What was predicted.
+    """
+    several = values.ndim > len(stack.leading_axes) + 2
+    axes = stack.leading_axes + ("cyx" if several else "yx")
+    return _write(Path(path), np.asarray(values, np.float32), axes, places_of(stack))
+
+
+def _write(path: Path, values: NDArray[Any], axes: str, places: dict[str, Place]) -> Path:
     if path.suffix.lower() not in (".tif", ".tiff"):
-        raise InputError(f"labels are written as TIFF, got {path.name!r}: let it end in .tif.")
-    keywords = describe(axes, labels.shape, labels.dtype, places_of(stack, region))
+        raise InputError(f"results are written as TIFF, got {path.name!r}: let it end in .tif.")
+    imagej = not path.stem.lower().endswith(".ome")
+    keywords = describe(axes, values.shape, values.dtype, places, imagej=imagej)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(".tif", f".{path.stem}-", path.parent)
@@ -280,14 +304,14 @@ def write_labels(
         try:
             # The shape is said to tifffile in full: one slice along an axis stays an axis.
             tifffile.imwrite(
-                temporary, labels, compression="deflate", photometric="minisblack", **keywords
+                temporary, values, compression="deflate", photometric="minisblack", **keywords
             )
             Path(temporary).replace(path)
         finally:
             Path(temporary).unlink(missing_ok=True)
     except OSError as error:
         raise DataSetError(
-            f"labels cannot be written to {path} ({error}): choose another folder."
+            f"the result cannot be written to {path} ({error}): choose another folder."
         ) from error
     return path
 

@@ -71,20 +71,25 @@ class Linker:
     parents: dict[int, int] = field(default_factory=dict)
     _before: list[NDArray[np.int32]] = field(default_factory=list)  # latest first
     _count: int = 0
+    _of: tuple[int, ...] = ()
 
-    def next(self, plane: NDArray[Any]) -> NDArray[np.int32]:
+    def next(self, plane: NDArray[Any], of: tuple[int, ...] = ()) -> NDArray[np.int32]:
         """Return the next slice with ids through the stack.
 
         Parameters
         ----------
         plane
             (Y, X) ids of this slice, 0 = none.
+        of
+            What it is a slice of, such as the time of a volume: ids begin anew with another.
 
         Returns
         -------
         ndarray of int32, shape (Y, X)
             New ids are given in ascending order.
         """
+        if of != self._of:
+            self._of, self._before, self._count, self.parents = of, [], 0, {}
         found = np.unique(plane[plane > 0])
         ids: dict[int, int] = {}
         for former in self._before:

@@ -1,4 +1,4 @@
-"""What a biologist counts and measures: one row for every object of every slice.
+"""What a biologist counts and measures: a row for every object of every slice, or of a volume.
 
 Sums over all objects of a slice are taken at once, so that time depends on pixels, not on the
 number of objects. Definitions are those of ``skimage.measure.regionprops_table``.
@@ -19,6 +19,9 @@ import numpy as np
 from napari_unet.annotation.labels import integer_labels
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import InputError
+from napari_unet.base.quantities import count
+from napari_unet.base.units import SYMBOLS
+from napari_unet.prediction.volumes import Parts, volumes
 
 if TYPE_CHECKING:
     import os
@@ -34,8 +37,6 @@ __all__ = ["BEGINS", "ObjectTable", "TableMaker", "measure"]
 BEGINS = codecs.BOM_UTF8
 """How a written table begins: spreadsheets read µm² rightly, and we know our files by it."""
 
-SYMBOLS = {"micrometer": "µm", "nanometer": "nm", "millimeter": "mm", "angstrom": "Å"}
-
 
 @dataclass(frozen=True, eq=False)
 class ObjectTable:
@@ -45,12 +46,28 @@ class ObjectTable:
     ----------
     columns : dict of str to ndarray (rows,)
         In the order in which they are shown; units are in the names.
+    count : int
+        Objects; fewer than rows where one has a row in each of several frames.
+    per_slice : tuple of int
+        Objects in each slice.
     """
 
     columns: dict[str, NDArray[Any]]
+    count: int = 0
+    per_slice: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def summary(self) -> str:
+        """How many objects there are, in all and in a slice, such as "5 objects, 2 to 3 a slice"."""
+        found = count(self.count, "object")
+        if len(self.per_slice) < 2:
+            return found
+        least, most = min(self.per_slice), max(self.per_slice)
+        each = f"{least:,}" if least == most else f"{least:,} to {most:,}"
+        return f"{found}, {each} a slice"
 
     def to_csv(self) -> str:
         """Return the table as comma-separated text, numbers with six digits that count."""
@@ -78,7 +95,8 @@ class ObjectTable:
             columns[name] = np.concatenate(
                 [t.columns.get(name, np.full(len(t), np.nan)) for t, _ in parts]
             )
-        return cls(columns)
+        per_slice = tuple(n for t, _ in parts for n in t.per_slice)
+        return cls(columns, sum(t.count for t, _ in parts), per_slice)
 
 
 def _texts(column: NDArray[Any]) -> list[str]:
@@ -97,11 +115,16 @@ class TableMaker:
         The image: what is measured, and the size, place and unit of its pixels.
     class_names : sequence of str
         Of all classes, background first; without any there is no column for the class.
+    linked : bool
+        Whether ids go through the slices of the last leading axis. Then an object of a volume has
+        one row; through time it has one in every frame.
     """
 
     stack: Stack
     class_names: Sequence[str] = ()
+    linked: bool = False
     _slices: list[dict[str, NDArray[Any]]] = field(default_factory=list)
+    _class_sums: list[NDArray[Any]] = field(default_factory=list)  # (K - 1, n) of each slice
 
     def add(
         self,
@@ -131,7 +154,8 @@ class TableMaker:
         }
         columns["id"] = ids
         if self.class_names and probabilities is not None:
-            columns["class"] = self._classes(number, len(ids), pixels, probabilities)
+            within = probabilities[1:].reshape(len(probabilities) - 1, -1)[:, pixels]
+            self._class_sums.append(np.stack([np.bincount(number, p, len(ids)) for p in within]))
         y, x = np.divmod(pixels, objects.shape[1])
         y, x = y + corner[0], x + corner[1]
         columns |= _shape(number, len(ids), y, x, self.stack.plane_shape, self._spacing)
@@ -149,23 +173,53 @@ class TableMaker:
         corner = piece.rows.start, piece.cols.start
         self.add(piece.slice_index, plane.objects, plane.probabilities, corner)
 
+    def slices(self) -> ObjectTable:
+        """Return a row for every object of every slice that was added."""
+        columns = self._columns()
+        if self._class_sums:
+            columns = self._with_classes(columns, np.concatenate(self._class_sums, axis=1))
+        count = len(next(iter(columns.values()), ()))
+        if self.linked and columns:
+            count = len(self._parts(columns).first)
+        return ObjectTable(columns, count, self._per_slice)
+
     def table(self) -> ObjectTable:
         """Return the table of all slices that were added."""
-        if not self._slices:
-            return ObjectTable({})
-        return ObjectTable(
-            {name: np.concatenate([s[name] for s in self._slices]) for name in self._slices[0]}
-        )
+        if not (self.has_volumes and self._slices):
+            return self.slices()
+        columns = self._columns()
+        parts = self._parts(columns)
+        made = volumes(columns, parts, self.stack)
+        if self._class_sums:
+            sums = np.concatenate(self._class_sums, axis=1)
+            made = self._with_classes(made, np.stack([parts.total(one) for one in sums]))
+        return ObjectTable(made, len(parts.first), self._per_slice)
 
-    def _classes(
-        self, number: NDArray[Any], n: int, pixels: NDArray[Any], probabilities: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Return the name of the class that has the greatest sum over each object."""
-        sums = np.stack(
-            [np.bincount(number, p.ravel()[pixels], n) for p in probabilities[1:]]
-        )  # (K - 1, n)
-        likeliest: NDArray[Any] = np.array(self.class_names[1:])[sums.argmax(0)]
-        return likeliest
+    @property
+    def has_volumes(self) -> bool:
+        """Whether an object has one row over its slices."""
+        return self.linked and self.stack.leading_axes[-1:] not in ("", "t")
+
+    @property
+    def _per_slice(self) -> tuple[int, ...]:
+        return tuple(len(columns["id"]) for columns in self._slices)
+
+    def _columns(self) -> dict[str, NDArray[Any]]:
+        if not self._slices:
+            return {}
+        return {name: np.concatenate([s[name] for s in self._slices]) for name in self._slices[0]}
+
+    def _parts(self, columns: dict[str, NDArray[Any]]) -> Parts:
+        return Parts.grouped(columns, (*self.stack.leading_axes[:-1], "id"))
+
+    def _with_classes(
+        self, columns: dict[str, NDArray[Any]], sums: NDArray[Any]
+    ) -> dict[str, NDArray[Any]]:
+        """Put the class that has the greatest sum over each object behind its id."""
+        likeliest = np.array(self.class_names[1:])[sums.argmax(0)]
+        names = list(columns)
+        before = names[: names.index("id") + 1]
+        return {name: columns[name] for name in before} | {"class": likeliest} | columns
 
     @property
     def _channel_names(self) -> tuple[str, ...]:
@@ -202,6 +256,7 @@ def measure(
     stack: Stack,
     *,
     class_names: Sequence[str] = (),
+    linked: bool = False,
 ) -> ObjectTable:
     """Measure all objects of a label image on an image.
 
@@ -211,7 +266,7 @@ def measure(
         Leading axes of the stack + (Y, X) ids, 0 = none.
     stack
         The image.
-    class_names
+    class_names, linked
         As in `TableMaker`.
 
     Raises
@@ -226,7 +281,7 @@ def measure(
             f"labels must have the shape {shape} to fit {stack.name!r}, got {ids.shape}: give the "
             "objects that were found on this image."
         )
-    maker = TableMaker(stack, class_names)
+    maker = TableMaker(stack, class_names, linked)
     for i in range(stack.n_slices):
         maker.add(i, ids[stack.index(i)])
     return maker.table()

@@ -60,14 +60,10 @@ class ObjectPlane:
     probabilities: NDArray[Any]
     height: NDArray[Any] | None
 
-    def decoded(self, decoding: Decoding) -> ObjectPlane:
+    def decoded(self, decoding: Decoding, *, fill_holes: bool = False) -> ObjectPlane:
         """Return the objects that other thresholds make of the same."""
         inside = foreground_probability(self.probabilities)
-        if self.height is None:
-            objects = instances(inside, threshold=decoding.threshold, min_size=decoding.min_size)
-        else:
-            objects = decode(inside, self.height, decoding)
-        return replace(self, objects=objects)
+        return replace(self, objects=_told_apart(inside, self.height, decoding, fill_holes))
 
 
 @dataclass(frozen=True)
@@ -185,7 +181,7 @@ class Output:
         """Objects cross the edges of tiles: they are told apart in whole planes."""
         classes, kinds = model.scheme.n_classes, model.network.config.object_maps
         decoding = self.decoding(model)
-        linker, leading = Linker(), None
+        linker = None if self.link is None else Linker(self.link)
 
         def keep(values: NDArray[Any]) -> NDArray[Any]:
             """Return what objects are made of, after what is measured of them."""
@@ -199,47 +195,24 @@ class Output:
                 yield plane.with_values(plane.values[0], np.uint16)
                 continue
             inside = foreground_probability(plane.values) if watch else plane.values[0]
-            if not kinds:
-                found = self._connected(inside, decoding)
-            elif max(inside.shape) > BLOCK and not (watch or self.link):
+            height = plane.values[-1] if kinds else None
+            if height is not None and max(inside.shape) > BLOCK and not (watch or linker):
                 yield from self._in_blocks(plane, inside, decoding, extent)
                 continue
-            else:
-                found = self._separated(inside, plane.values[-1], decoding)
-            if self.link:
-                if leading != plane.index[:-1]:  # another time, or another volume
-                    linker, leading = Linker(self.link), plane.index[:-1]
-                found = linker.next(found)
+            found = _told_apart(inside, height, decoding, self.fill_holes)
+            if linker is not None:
+                found = linker.next(found, plane.index[:-1])
             if watch:
-                probabilities, height = plane.values[:classes], plane.values[classes:]
-                watch(ObjectPlane(plane, found, probabilities, height[0] if kinds else None))
+                watch(ObjectPlane(plane, found, plane.values[:classes], height))
             # Window and disk are faster with 16 bits.
             yield plane.with_values(found, np.uint16 if found.max(initial=0) < 2**16 else np.uint32)
-
-    def _connected(self, inside: NDArray[Any], decoding: Decoding) -> NDArray[np.int32]:
-        return instances(
-            inside,
-            threshold=decoding.threshold,
-            min_size=decoding.min_size,
-            fill_holes=self.fill_holes,
-        )
-
-    def _separated(
-        self, inside: NDArray[Any], height: NDArray[Any], decoding: Decoding
-    ) -> NDArray[np.int32]:
-        return decode(self._filled(inside, decoding), height, decoding)
-
-    def _filled(self, inside: NDArray[Any], decoding: Decoding) -> NDArray[Any]:
-        if not self.fill_holes:
-            return inside
-        filled = ndimage.binary_fill_holes(inside > decoding.threshold)
-        return np.where(filled, np.float32(np.inf), inside)
 
     def _in_blocks(
         self, plane: Piece, inside: NDArray[Any], decoding: Decoding, extent: Region
     ) -> Iterator[Piece]:
         """Objects of a large plane, block by block."""
-        inside, height = self._filled(inside, decoding), plane.values[-1]
+        inside = _filled(inside, decoding) if self.fill_holes else inside
+        height = plane.values[-1]
         blocks = decode_blocks(
             lambda rows, cols: (inside[rows, cols], height[rows, cols]), _shape(inside), decoding
         )
@@ -248,6 +221,25 @@ class Output:
                 slice(s.start + first, s.stop + first) for s, first in zip(window, extent[::2])
             )
             yield replace(plane, rows=rows, cols=cols, values=ids.astype(np.uint32))
+
+
+def _told_apart(
+    inside: NDArray[Any], height: NDArray[Any] | None, decoding: Decoding, fill_holes: bool
+) -> NDArray[np.int32]:
+    """Return the objects of a plane; without a height those that hang together."""
+    if height is not None:
+        return decode(_filled(inside, decoding) if fill_holes else inside, height, decoding)
+    return instances(
+        inside,
+        threshold=decoding.threshold,
+        min_size=decoding.min_size,
+        fill_holes=fill_holes,
+    )
+
+
+def _filled(inside: NDArray[Any], decoding: Decoding) -> NDArray[Any]:
+    filled = ndimage.binary_fill_holes(inside > decoding.threshold)
+    return np.where(filled, np.float32(np.inf), inside)
 
 
 def _shape(plane: NDArray[Any]) -> tuple[int, int]:

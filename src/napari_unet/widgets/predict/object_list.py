@@ -93,7 +93,8 @@ class ObjectList(QTableView):
         columns = self._rows.table.columns
         here = columns["id"] == number
         for axis, at in zip(axes, index):
-            here &= columns[axis] == at
+            if axis in columns:  # else the object goes through its slices
+                here = here & (columns[axis] == at)
         selection: Any = self.selectionModel()
         selection.blockSignals(True)
         if here.any():

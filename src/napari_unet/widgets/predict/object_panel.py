@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_unet.app.found_objects import FoundObjects
 from napari_unet.base.errors import UNetError
-from napari_unet.base.quantities import count
-from napari_unet.images.tiff import write_labels
+from napari_unet.prediction.linking import Linking
 from napari_unet.widgets.common.buttons import button
 from napari_unet.widgets.common.form import Form, Row
 from napari_unet.widgets.common.latest import Latest
@@ -24,9 +22,6 @@ from napari_unet.widgets.common.spotlight import go_to
 from napari_unet.widgets.predict.object_list import ObjectList
 
 if TYPE_CHECKING:
-    from napari_unet.config.decoding import Decoding
-    from napari_unet.images.stack import Stack
-    from napari_unet.prediction.outputs import ObjectPlane
     from napari_unet.widgets.common.dock import Dock
     from napari_unet.widgets.common.result_layers import GrowingLayer
 
@@ -36,6 +31,10 @@ INSIDE = "How sure the network must be that a pixel is of an object. Lower: obje
 SEEDS = (
     "How sure it must be of the middle of an object. Higher: more touching objects are told "
     "apart, and faint ones are lost."
+)
+OVERLAP = (
+    "Share of the smaller of two objects in neighbouring slices that both must have to be one. "
+    "Lower where slices lie far apart or objects move far."
 )
 
 
@@ -51,10 +50,9 @@ class ObjectPanel(QWidget):
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self._dock = dock
-        self._planes: list[ObjectPlane] = []
         self._found: FoundObjects | None = None
         self._result: GrowingLayer | None = None
-        self._decoding: Decoding | None = None
+        self._linked = False
         self.note = Note()
         self.latest = Latest(dock)
         self.latest.done.connect(self._on_found)
@@ -62,26 +60,20 @@ class ObjectPanel(QWidget):
         self.heading = Heading("Objects")
         self.inside = SliderField(0, 1, 0.5, INSIDE, step=0.05, decimals=2)
         self.seeds = SliderField(0, 1, 0.5, SEEDS, step=0.05, decimals=2)
-        for slider in (self.inside, self.seeds):
+        self.overlap = SliderField(0.05, 1, 0.5, OVERLAP, step=0.05, decimals=2)
+        for slider in (self.inside, self.seeds, self.overlap):
             slider.changed.connect(self._on_slider)
         self.form = Form()
         self.form.add("Inside", self.inside)
         self.form.add("Middle", self.seeds)
+        self.form.add("Overlap", self.overlap)
         self.list = ObjectList()
         self.list.chosen.connect(self._go_to)
         self.save_table = button("Save table …", "Write the table as a CSV file.")
-        self.save_table.clicked.connect(partial(self._ask, "Table", "cells.csv", self.write_table))
-        self.save_result = button(
-            "Save result …", "Write the objects as a TIFF with the image's pixel size and axes."
-        )
-        self.save_result.clicked.connect(
-            partial(self._ask, "Objects", "objects.tif", self.write_result)
-        )
+        self.save_table.clicked.connect(self._choose)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (
-            self.heading, self.note, self.form, self.list, Row(self.save_table, self.save_result)
-        ):  # fmt: skip
+        for widget in (self.heading, self.note, self.form, self.list, Row(self.save_table)):
             layout.addWidget(widget)
         self.hide()
 
@@ -89,43 +81,56 @@ class ObjectPanel(QWidget):
 
     def begin(self) -> None:
         """Forget the objects of the prediction before."""
-        self._planes = []
-        self._found = self._result = self._decoding = None
+        self._found = self._result = None
         self.hide()
 
-    def take(self, plane: ObjectPlane) -> None:
-        """Take a plane that was just predicted."""
-        self._planes.append(plane)
+    def show_objects(self, found: FoundObjects, result: GrowingLayer) -> None:
+        """Show what was found, and offer to change it.
 
-    def finish(self, model: Any, stack: Stack, decoding: Decoding, result: GrowingLayer) -> None:
-        """Measure what was found, and offer to change it."""
-        if not self._planes:
-            return
-        self._decoding, self._result = decoding, result
-        self.inside.value, self.seeds.value = decoding.threshold, decoding.seed
-        self.seeds.setEnabled(self._planes[0].height is not None)
+        Parameters
+        ----------
+        found
+            Its thresholds are where the sliders begin.
+        result
+            The layer that shows it.
+        """
+        self._result, self._linked = result, found.output.link is not None
+        self.inside.value, self.seeds.value = found.decoding.threshold, found.decoding.seed
+        self.overlap.value = (found.output.link or Linking()).overlap
+        self.form.show_row(self.overlap, self._linked)
+        self.form.setVisible(bool(found.planes))  # what memory does not hold is not changed
+        self.seeds.setEnabled(bool(found.planes) and found.planes[0].height is not None)
         result.layer.events.selected_label.connect(self._on_label)
-        planes = self._planes
-        self.latest.request(lambda: FoundObjects.of(model, stack, planes))
+        self._show(found)
         self.show()
+
+    def link(self, linked: bool) -> None:
+        """Give objects one id through the stack, or not."""
+        if self._found is None or not self._found.planes:
+            return
+        self._linked = linked
+        self.form.show_row(self.overlap, linked)
+        self._on_slider()
 
     # -- thresholds -------------------------------------------------------------------------
 
-    def _on_slider(self, _value: float) -> None:
-        if self._found is None or self._decoding is None:
+    def _on_slider(self, _value: float = 0) -> None:
+        if self._found is None:
             return
-        self._decoding = replace(self._decoding, threshold=self.inside.value, seed=self.seeds.value)
-        self.latest.request(partial(self._found.decoded, self._decoding))
+        decoding = replace(
+            self._found.decoding, threshold=self.inside.value, seed=self.seeds.value
+        )
+        link = Linking(overlap=self.overlap.value) if self._linked else None
+        self.latest.request(partial(self._found.anew, decoding, link))
 
     def _on_found(self, found: FoundObjects) -> None:
-        if self._result is None:
-            return
-        if self._found is not None:
+        if self._result is not None:
             self._write(found)
+            self._show(found)
+
+    def _show(self, found: FoundObjects) -> None:
         self._found = found
-        numbers = [len(np.unique(p.objects[p.objects > 0])) for p in found.planes]
-        each = f", {min(numbers):,} to {max(numbers):,} a slice" if len(numbers) > 1 else ""
-        self.note.say(f"{count(sum(numbers), 'object')}{each}")
+        self.note.say(found.table.summary)
         self.list.show_table(found.table)
         self._tell_features(found)
 
@@ -149,12 +154,10 @@ class ObjectPanel(QWidget):
     def _go_to(self, row: int) -> None:
         if self._found is None or self._result is None or self._result.taken_away:
             return
-        columns, layer, viewer = self._found.table.columns, self._result.layer, self._dock.viewer
-        index = [int(columns[axis][row]) for axis in self._found.stack.leading_axes]
-        centre = [float(columns[f"centroid {axis} (px)"][row]) for axis in "yx"]
-        go_to(viewer, layer, (*index, *centre))
+        layer = self._result.layer
+        go_to(self._dock.viewer, layer, self._found.place(row))
         with layer.events.selected_label.blocker(self._on_label):
-            layer.selected_label = int(columns["id"][row])
+            layer.selected_label = int(self._found.table.columns["id"][row])
 
     def _on_label(self, _event: object = None) -> None:
         """Mark the row of the object that was picked in the layer."""
@@ -168,28 +171,20 @@ class ObjectPanel(QWidget):
 
     # -- files ------------------------------------------------------------------------------
 
-    def _ask(self, title: str, name: str, write: Any, _checked: bool = False) -> None:
-        dialog = QFileDialog(self, title, name)
+    def _choose(self) -> None:
+        dialog = QFileDialog(self, "Save table", "cells.csv", "Tables (*.csv)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(Path(name).suffix[1:])
-        dialog.fileSelected.connect(write)
+        dialog.setDefaultSuffix("csv")
+        dialog.fileSelected.connect(self.write_table)
         dialog.open()
 
     def write_table(self, file: str) -> None:
         """Write the table as CSV."""
-        if self._found is not None:
-            self._try(partial(self._found.table.write, file), file)
-
-    def write_result(self, file: str) -> None:
-        """Write the layer as it is now."""
-        if self._found is not None and self._result is not None:
-            data = np.asarray(self._result.layer.data)
-            self._try(partial(write_labels, file, data, self._found.stack), file)
-
-    def _try(self, write: Any, file: str) -> None:
+        if self._found is None:
+            return
         try:
-            write()
+            self._found.table.write(file)
         except (UNetError, OSError) as error:
             self.note.say(sentence(error))
         else:
-            self.note.say(f"written to {file}")
+            self.note.say(f"{self._found.table.summary}; the table is in {file}")

@@ -6,6 +6,7 @@ from math import isfinite
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.app.found_objects import FoundObjects
 from napari_unet.app.prediction_job import (
     ModelRead,
     PredictionRequest,
@@ -13,7 +14,6 @@ from napari_unet.app.prediction_job import (
     prediction_job,
 )
 from napari_unet.base.quantities import count, duration
-from napari_unet.prediction.outputs import ObjectPlane
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.buttons import PrimaryButton
 from napari_unet.widgets.common.dock import Dock
@@ -23,9 +23,10 @@ from napari_unet.widgets.common.progress import ProgressRow
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.predict.object_panel import ObjectPanel
 from napari_unet.widgets.predict.predict_form import PredictForm
-from napari_unet.widgets.predict.prediction_layer import prediction_layer
+from napari_unet.widgets.predict.prediction_layer import hide_others, prediction_layer
 from napari_unet.widgets.predict.readiness import cost_line, ready
 from napari_unet.widgets.predict.remarks import Remarks
+from napari_unet.widgets.predict.save_result import SaveResult
 
 if TYPE_CHECKING:
     from napari_unet.widgets.common.result_layers import GrowingLayer
@@ -50,6 +51,7 @@ class PredictDock(Dock):
         self._worker: Worker | None = None
         self._result: GrowingLayer | None = None
         self._request: PredictionRequest | None = None
+        self._found: FoundObjects | None = None
         self._source: Any = None  # the image layer that is being predicted
         self._begun = 0.0
         self._slices = self._done = self._total = 0
@@ -76,9 +78,13 @@ class PredictDock(Dock):
         self.line = Note()
         self.notes = Remarks()
         self.notes.wanted.connect(self._on_offer)
+        self.saving = SaveResult()
+        self.saving.said.connect(self.line.say)
         self.objects = ObjectPanel(self)
+        self.form.ids.chosen.connect(self.objects.link)
         for widget in (
-            self.start, self.problem, self.cost, self.running, self.line, self.notes, self.objects
+            self.start, self.problem, self.cost, self.running, self.line, self.notes, self.saving,
+            self.objects,
         ):  # fmt: skip
             self.column.addWidget(widget)
 
@@ -93,8 +99,8 @@ class PredictDock(Dock):
         self.form.offer_models()
         if model is not None:
             self.form.model.value = "current"
-            if model.network.config.object_maps:  # type: ignore[attr-defined]
-                self.form.choose_output("objects")
+            separate = model.scheme.kind == "objects"  # type: ignore[attr-defined]
+            self.form.propose_output("objects" if separate else "labels")
         self._check()
 
     def _on_stack(self, _stack: object = None) -> None:
@@ -120,6 +126,7 @@ class PredictDock(Dock):
         one = self.form.extent.value == "slice" or stack.n_slices == 1
         slices = 1 if one else stack.n_slices
         self.start.allow(None, "Predict this slice" if one else f"Predict {slices} slices")
+        self.form.offers_ids(stack)
         self.cost.say(cost_line(self.form, self.session, stack, slices))
 
     # -- while it runs ----------------------------------------------------------------------
@@ -133,6 +140,8 @@ class PredictDock(Dock):
             return
         request = self._request = self.form.request(stack)
         self.objects.begin()
+        self.saving.hide()
+        self._found = None
         self._source = self.form.image.value
         self._slices = stack.n_slices if request.slices is None else len(request.slices)
         self._begun, self._done, self._total = monotonic(), 0, 0
@@ -160,8 +169,8 @@ class PredictDock(Dock):
             self.notes.say_all(event.remarks)
         elif isinstance(event, Piece):
             self._on_piece(event)
-        elif isinstance(event, ObjectPlane):
-            self.objects.take(event)
+        elif isinstance(event, FoundObjects):
+            self._found = event
 
     def _make_layer(self, model: Any) -> None:
         request = self._request
@@ -173,6 +182,9 @@ class PredictDock(Dock):
         self._result = prediction_layer(
             self.viewer, request.stack, self._source, request.output, model.scheme, made_by
         )
+        hidden = hide_others(self.viewer, self._result.layer)
+        if hidden:
+            self.notes.say(f"Hidden, so that the result is seen: {', '.join(hidden)}.")
 
     def _on_piece(self, piece: Piece) -> None:
         assert self._result is not None
@@ -219,8 +231,9 @@ class PredictDock(Dock):
         failed = self.problem.text()
         seconds = monotonic() - self._begun
         complete = self._total > 0 and self._done == self._total
+        if self._done:
+            self._offer_result()
         if complete:
-            self._offer_objects()
             slices, tiles = count(self._slices, "slice"), count(self._total, "tile")
             self.line.say(f"{slices} in {duration(seconds)}, {tiles}")
         elif self._done:
@@ -239,7 +252,11 @@ class PredictDock(Dock):
             self._again = False
             self._on_start()
 
-    def _offer_objects(self) -> None:
-        model, request, result = self.session.model, self._request, self._result
-        if model is not None and request is not None and result is not None:
-            self.objects.finish(model, request.stack, request.output.decoding(model), result)
+    def _offer_result(self) -> None:
+        """Let it be saved; and objects measured, told apart anew and found."""
+        result, request = self._result, self._request
+        if result is None or request is None or result.taken_away:
+            return
+        self.saving.offer(result.layer, request.stack, request.output.kind, self._source)
+        if self._found is not None:
+            self.objects.show_objects(self._found, result)

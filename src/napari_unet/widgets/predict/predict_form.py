@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
 from napari_unet.app.prediction_job import PredictionRequest
 from napari_unet.app.run_places import recent_runs
+from napari_unet.prediction.linking import Linking
 from napari_unet.prediction.outputs import OUTPUTS, Output
 from napari_unet.widgets.common.buttons import button, check_box
 from napari_unet.widgets.common.choices import Choice, Combo
@@ -19,7 +20,7 @@ from napari_unet.widgets.common.form import Advanced, Form, Row
 from napari_unet.widgets.common.layer_combo import LayerCombo
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import shown_slice, stack_from_layers
-from napari_unet.widgets.common.notes import set_tip
+from napari_unet.widgets.common.notes import Note, set_tip
 from napari_unet.widgets.common.numbers import spin_box
 from napari_unet.widgets.common.worker import Worker, once
 
@@ -43,6 +44,15 @@ GREY = (
 )
 SMALLEST = "Objects of fewer pixels are left out."
 FILL = "Make holes in an object a part of it."
+IDS = (
+    ("slice by slice", False, "Numbers begin anew in every slice."),
+    (
+        "through the stack",
+        True,
+        "An object has one number in all slices or frames where it overlaps enough, and one row in "
+        "the table (through time one in every frame).",
+    ),
+)
 
 
 class PredictForm(QWidget):
@@ -62,6 +72,7 @@ class PredictForm(QWidget):
         self._dock, self._session = dock, dock.session
         self._finder: Worker | None = None
         self._chosen: LayerStack | None = None  # where it is not the session's
+        self._by_hand = False  # whether the user chose the output
         self._build(dock)
         self._build_advanced()
         column = QVBoxLayout(self)
@@ -90,12 +101,17 @@ class PredictForm(QWidget):
         self.extent.chosen.connect(self._on_control)
         self.output = Combo([(kind, kind) for kind in OUTPUTS])
         self.output.setToolTip("\n".join(f"{kind}: {tip}" for kind, tip in OUTPUTS.items()))
-        self.output.chosen.connect(self._on_output)
+        self.output.chosen.connect(self._on_chosen)
+        self.gives = Note()
+        self.ids = Choice(IDS)
+        self.ids.chosen.connect(self._on_control)
         form = Form()
         form.add("&Model", Row(self.model, self.browse, stretch=0))
         self.image_problem = form.add("&Image", self.image)
         form.add("Predict", self.extent, "How much of the image to predict.")
         form.add("&Result", self.output)
+        form.add_wide(self.gives)
+        form.add("Numbers", self.ids)
         self._form = form
 
     def _build_advanced(self) -> None:
@@ -156,6 +172,7 @@ class PredictForm(QWidget):
                 background=False,
                 min_size=self.smallest.value() or None,
                 fill_holes=self.fill.isChecked(),
+                link=Linking() if self.links(stack) else None,
             ),
             tile=self.tile.value() or None,
             device=self.device.value,
@@ -199,13 +216,30 @@ class PredictForm(QWidget):
         self.model.setToolTip(str(path))
         self.changed.emit()
 
-    def choose_output(self, kind: str) -> None:
-        """Ask for another output."""
-        self.output.value = kind
+    def propose_output(self, kind: str) -> None:
+        """Ask for another output, unless the user has chosen one."""
+        if not self._by_hand:
+            self.output.value = kind
+            self._on_output()
+
+    def links(self, stack: Stack) -> bool:
+        """Whether objects are to have one id through the slices of a stack."""
+        return self.offers_ids(stack) and self.ids.value
+
+    def offers_ids(self, stack: Stack) -> bool:
+        """Whether objects of several slices are asked for; shows or hides the choice."""
+        several = self.extent.value != "slice" and stack.n_slices > 1
+        offered = several and self.output.value == "objects"
+        self._form.show_row(self.ids, offered)
+        return offered
+
+    def _on_chosen(self, _output: object = None) -> None:
+        self._by_hand = True
         self._on_output()
 
     def _on_output(self, _output: object = None) -> None:
-        """Offer what belongs to objects only while these are asked for."""
+        """Say what it gives; offer what belongs to objects only while these are asked for."""
+        self.gives.say(OUTPUTS[self.output.value])
         wanted = self.output.value == "objects"
         for control, tip in ((self.smallest, SMALLEST), (self.fill, FILL)):
             control.setEnabled(wanted)

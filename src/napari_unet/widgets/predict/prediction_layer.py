@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.widgets.common.class_look import dress
-from napari_unet.widgets.common.layer_facts import tell
+from napari_unet.widgets.common.layer_facts import made_of, tell
 from napari_unet.widgets.common.result_layers import GrowingLayer, live_dtype, placement
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_unet.prediction.outputs import Output
     from napari_unet.widgets.common.layer_facts import Kind
 
-__all__ = ["prediction_layer"]
+__all__ = ["hide_others", "prediction_layer"]
 
 KINDS: dict[str, Kind] = {
     "labels": "prediction",
@@ -86,6 +86,25 @@ def prediction_layer(
         return GrowingLayer(viewer, stack, source, kind, model, image_of, *grown)
     largest = max(scheme.values) if output.kind == "labels" else 2**16 - 1
     return GrowingLayer(viewer, stack, source, kind, model, labels_of, shape, live_dtype(largest))
+
+
+def hide_others(viewer: Any, result: Layer) -> list[str]:
+    """Hide what would lie in colours over or under a result; return the names of these layers.
+
+    Labels that the user is painting into stay, and so do layers that show contours alone.
+    """
+    hidden = []
+    for layer in viewer.layers:
+        kind = getattr(made_of(layer), "kind", "")
+        piles = isinstance(layer, Labels) or kind in ("probabilities", "live prediction")
+        painted = layer is viewer.layers.selection.active and layer.mode != "pan_zoom"
+        if layer is result or not (piles and layer.visible) or painted:
+            continue
+        if getattr(layer, "contour", 0) == 0:
+            layer.visible = False
+            hidden.append(str(layer.name))
+    result.visible = True
+    return hidden
 
 
 def _with_classes(placed: dict[str, Any]) -> dict[str, Any]:
