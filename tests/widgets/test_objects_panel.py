@@ -21,6 +21,7 @@ from napari_unet.images.stack import Intensity
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.widgets.common.layer_stack import LayerStack
+from napari_unet.widgets.data.samples import stack_layers
 from napari_unet.widgets.predict.predict_dock import PredictDock
 
 from .conftest import until
@@ -168,25 +169,27 @@ def test_files(predicted, tmp_path):
     assert ".tif" in predicted.line.text()
 
 
-def test_a_saved_result_lies_on_its_image_in_napari(predicted, tmp_path):
+def test_a_saved_result_lies_on_its_image_again(predicted, tmp_path):
     predicted.saving.write(str(tmp_path / "o.ome.tif"))
-    (opened,) = predicted.viewer.open(str(tmp_path / "o.ome.tif"), plugin="napari-unet")
+    ((data, about, _),) = stack_layers(open_image(tmp_path / "o.ome.tif"))
+    opened = predicted.viewer.add_image(data, **about)
     np.testing.assert_allclose(opened.extent.world, result(predicted).extent.world)
-    assert [str(unit) for unit in opened.units] == ["micrometer"] * 3
+    assert opened.units == result(predicted).units
 
 
 def test_the_image_is_never_replaced(viewer, tmp_path):
-    tifffile.imwrite(tmp_path / "cells.tif", scene(), photometric="minisblack")
-    (layer,) = viewer.open(str(tmp_path / "cells.tif"), plugin="napari-unet")
+    file = str(tmp_path / "cells.tif")
+    tifffile.imwrite(file, scene(), photometric="minisblack")
+    (layer,) = viewer.open(file, plugin="napari")
     session_of(viewer).use(LayerStack(layer))
     dock = PredictDock(viewer)
     viewer.window.add_dock_widget(dock)
     session_of(viewer).model = grey_model()
     dock.start.click()
     until(lambda: dock.objects.note.text() != "", 60)
-    dock.saving.write(str(tmp_path / "cells.tif"))
+    dock.saving.write(file)
     assert "read as" in dock.line.text()
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "cells.tif"), scene())
+    np.testing.assert_array_equal(tifffile.imread(file), scene())
 
 
 @pytest.fixture

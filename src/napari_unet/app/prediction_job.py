@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_unet.prediction.image_remarks import ImageRemark
     from napari_unet.prediction.pieces import Piece
 
-__all__ = ["ModelRead", "PredictionRequest", "Remarked", "prediction_job"]
+__all__ = ["ModelRead", "PredictionRequest", "Remarked", "prediction_job", "read_model"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def prediction_job(
     from napari_unet.prediction.predict import predict
     from napari_unet.prediction.room import check_room
 
-    model = _read(request.model)
+    model = read_model(request.model)
     held = request.stack.n_slices if request.slices is None else len(request.slices)
     check_room(
         model, request.stack, request.output,
@@ -167,7 +167,8 @@ def _can_measure(stack: Stack) -> bool:
     return height * width <= KEPT_PIXELS
 
 
-def _read(model: TrainedModel | Path) -> TrainedModel:
+def read_model(model: TrainedModel | Path) -> TrainedModel:
+    """Return a model as it is, and read one from its file or run folder."""
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.training.run_folder import load_model
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError, UNetError
-from napari_unet.base.output_guard import check_output_file, check_output_folder
 from napari_unet.base.quantities import count
 from napari_unet.cli.inputs import open_image
 from napari_unet.cli.measure import write_table
 from napari_unet.cli.progress import say, show_result
+from napari_unet.prediction.folders import targets
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_unet.images.channel_files import Member
     from napari_unet.images.stack import Stack
@@ -48,11 +48,11 @@ def predict_folder(args: argparse.Namespace, channels: int, predict: Predict) ->
     InputError
         If there is no image, two would have one result, or none could be predicted.
     """
-    targets = _targets(args, channels)
+    images = targets(args.image, args.output_file, channels, overwrite=args.overwrite)
     done: dict[str, Any] = {}
     failed: dict[str, str] = {}
     tables: dict[str, ObjectTable] = {}
-    for member, target in targets.items():
+    for member, target in images.items():
         name = member[0].name
         try:
             done[name], table = predict(_open(args, member), target)
@@ -64,7 +64,7 @@ def predict_folder(args: argparse.Namespace, channels: int, predict: Predict) ->
             tables[name] = table
     if not done:
         raise InputError(
-            f"none of {count(len(targets), 'file')} in {args.image} could be predicted; the first: "
+            f"none of {count(len(images), 'file')} in {args.image} could be predicted; the first: "
             f"{next(iter(failed.values()))}"
         )
     left_out = f"; left out: {', '.join(failed)}" if failed else ""
@@ -86,29 +86,3 @@ def _open(args: argparse.Namespace, member: Member) -> Stack:
     one = copy.copy(args)
     one.image = str(member[0])
     return open_image(one)
-
-
-def _targets(args: argparse.Namespace, channels: int) -> dict[Member, Path]:
-    """Return the images of the folder and their results, which may be written."""
-    from napari_unet.images.channel_files import cases_with
-    from napari_unet.images.pairing import CHANNEL
-
-    folder = check_output_folder(args.output_file, [args.image])
-    files = sorted(f for f in Path(args.image).iterdir() if not f.name.startswith("."))
-    if not files:
-        raise InputError(f"there is no image in {args.image}: name a folder with images.")
-    members = (channels > 1 and cases_with(files, channels)) or [(file,) for file in files]
-    names = [
-        m[0].stem if len(m) == 1 else CHANNEL.sub("", m[0].stem.removesuffix(".ome"))
-        for m in members
-    ]
-    targets = {member: folder / f"{name}.tif" for member, name in zip(members, names)}
-    by_target = {target: member for member, target in targets.items()}
-    for member, target in targets.items():
-        if by_target[target] != member:
-            raise InputError(
-                f"{member[0].name} and {by_target[target][0].name} would both be predicted into "
-                f"{target.name}: give them different names."
-            )
-        check_output_file(target, [args.image], overwrite=args.overwrite)
-    return targets

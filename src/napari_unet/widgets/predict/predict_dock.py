@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.app.found_objects import FoundObjects
@@ -13,7 +11,6 @@ from napari_unet.app.prediction_job import (
     Remarked,
     prediction_job,
 )
-from napari_unet.base.quantities import count, duration
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.buttons import PrimaryButton
 from napari_unet.widgets.common.dock import Dock
@@ -21,6 +18,8 @@ from napari_unet.widgets.common.notes import Note, Problem
 from napari_unet.widgets.common.notices import sentence, show_error
 from napari_unet.widgets.common.progress import ProgressRow
 from napari_unet.widgets.common.worker import Worker
+from napari_unet.widgets.predict.course import Course
+from napari_unet.widgets.predict.folder_panel import FolderPanel
 from napari_unet.widgets.predict.object_panel import ObjectPanel
 from napari_unet.widgets.predict.predict_form import PredictForm
 from napari_unet.widgets.predict.prediction_layer import hide_others, prediction_layer
@@ -53,8 +52,7 @@ class PredictDock(Dock):
         self._request: PredictionRequest | None = None
         self._found: FoundObjects | None = None
         self._source: Any = None  # the image layer that is being predicted
-        self._begun = 0.0
-        self._slices = self._done = self._total = 0
+        self._course = Course(0)
         self._again = False  # as soon as this one is over
         self.form = PredictForm(self)
         self.form.changed.connect(self._check)
@@ -82,9 +80,10 @@ class PredictDock(Dock):
         self.saving.said.connect(self.line.say)
         self.objects = ObjectPanel(self)
         self.form.ids.chosen.connect(self.objects.link)
+        self.folder = FolderPanel(self, self.form)
         for widget in (
             self.start, self.problem, self.cost, self.running, self.line, self.notes, self.saving,
-            self.objects,
+            self.objects, self.folder,
         ):  # fmt: skip
             self.column.addWidget(widget)
 
@@ -143,8 +142,8 @@ class PredictDock(Dock):
         self.saving.hide()
         self._found = None
         self._source = self.form.image.value
-        self._slices = stack.n_slices if request.slices is None else len(request.slices)
-        self._begun, self._done, self._total = monotonic(), 0, 0
+        slices = stack.n_slices if request.slices is None else len(request.slices)
+        self._course = Course(slices)
         self._worker = Worker(lambda: prediction_job(request))
         self._worker.yielded.connect(self._on_event)
         self._worker.drained.connect(self._on_drained)
@@ -189,13 +188,10 @@ class PredictDock(Dock):
     def _on_piece(self, piece: Piece) -> None:
         assert self._result is not None
         self._result.write((..., *piece.index, piece.rows, piece.cols), piece.values)
-        self._done, self._total = piece.done, piece.total
+        self.line.say(self._course.take(piece))
         if piece.note:
             self.notes.say(piece.note)
         self.running.show_share(piece.done / piece.total)
-        known = piece.done < piece.total and isfinite(piece.seconds_left)
-        left = f" · {duration(piece.seconds_left)} left" if known else ""
-        self.line.say(f"tile {piece.done:,}/{piece.total:,}{left}")
         if self._result.taken_away:
             # Nobody wants it any more.
             self._on_cancel()
@@ -229,20 +225,9 @@ class PredictDock(Dock):
         if self._result is not None:
             self._result.finish()
         failed = self.problem.text()
-        seconds = monotonic() - self._begun
-        complete = self._total > 0 and self._done == self._total
-        if self._done:
+        if self._course.done:
             self._offer_result()
-        if complete:
-            slices, tiles = count(self._slices, "slice"), count(self._total, "tile")
-            self.line.say(f"{slices} in {duration(seconds)}, {tiles}")
-        elif self._done:
-            self.line.say(
-                f"Stopped after {self._done:,} of {count(self._total, 'tile')}; "
-                "these stay in the result."
-            )
-        else:
-            self.line.say("" if failed else "Stopped before the first tile.")
+        self.line.say(self._course.at_the_end(failed=bool(failed)))
         self._worker = self._result = self._request = self._source = None
         self.running.hide()
         self.form.offer_models()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,26 +162,32 @@ class PredictForm(QWidget):
 
     def request(self, stack: Stack) -> PredictionRequest:
         """Return what is asked for."""
-        chosen: Any = self._session.model if self.model.value == "current" else self.model.value
         one = self.extent.value == "slice"
-        return PredictionRequest(
-            model=chosen,
-            stack=stack,
-            slices=(shown_slice(self._dock.viewer, stack, self.image.value),) if one else None,
-            output=Output(
+        settings = self.settings()
+        if not self.offers_ids(stack):
+            settings["output"] = replace(settings["output"], link=None)
+        shown = (shown_slice(self._dock.viewer, stack, self.image.value),) if one else None
+        return PredictionRequest(stack=stack, slices=shown, **settings)
+
+    def settings(self) -> dict[str, Any]:
+        """Return by which model and how, whatever is predicted."""
+        chosen: Any = self._session.model if self.model.value == "current" else self.model.value
+        return {
+            "model": chosen,
+            "output": Output(
                 self.output.value,
                 background=False,
                 min_size=self.smallest.value() or None,
                 fill_holes=self.fill.isChecked(),
-                link=Linking() if self.links(stack) else None,
+                link=Linking() if self.ids.value and self.output.value == "objects" else None,
             ),
-            tile=self.tile.value() or None,
-            device=self.device.value,
-            mirror_average=self.mirrored.isChecked(),
-            match_pixels=self.match.isChecked(),
-            grey_values="image" if self.grey.isChecked() else "model",
-            outside=self._session.config.outside,
-        )
+            "tile": self.tile.value() or None,
+            "device": self.device.value,
+            "mirror_average": self.mirrored.isChecked(),
+            "match_pixels": self.match.isChecked(),
+            "grey_values": "image" if self.grey.isChecked() else "model",
+            "outside": self._session.config.outside,
+        }
 
     def take(self, offer: str) -> None:
         """Ask for what `napari_unet.prediction.image_remarks` offers."""
@@ -221,10 +228,6 @@ class PredictForm(QWidget):
         if not self._by_hand:
             self.output.value = kind
             self._on_output()
-
-    def links(self, stack: Stack) -> bool:
-        """Whether objects are to have one id through the slices of a stack."""
-        return self.offers_ids(stack) and self.ids.value
 
     def offers_ids(self, stack: Stack) -> bool:
         """Whether objects of several slices are asked for; shows or hides the choice."""
