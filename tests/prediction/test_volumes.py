@@ -104,9 +104,7 @@ def test_units_of_z_that_differ() -> None:
     """A micrometre in z beside nanometres, or pixels beside them."""
     labels = scene()
     nano = ("micrometer", "nanometer", "nanometer")
-    table = measure(
-        labels, Stack("s", labels, "zyx", scale=(0.05, 4, 4), units=nano), linked=True
-    )
+    table = measure(labels, Stack("s", labels, "zyx", scale=(0.05, 4, 4), units=nano), linked=True)
     assert row(table, 5)["volume (nm³)"] == pytest.approx(8 * 50 * 4 * 4)
     unknown = ("pixel", "nanometer", "nanometer")
     table = measure(labels, Stack("s", labels, "zyx", units=unknown), linked=True)

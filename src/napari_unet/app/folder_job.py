@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.app.found_objects import FoundObjects
@@ -21,6 +20,7 @@ from napari_unet.prediction.pieces import Piece
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from napari_unet.app.prediction_job import Remarked
     from napari_unet.images.channel_files import Member

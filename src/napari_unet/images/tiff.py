@@ -33,7 +33,14 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.images.tiff_metadata import Place
 
-__all__ = ["LAZY_ABOVE", "TIFF_SUFFIXES", "read_tiff", "tiff_form", "write_labels", "write_probabilities"]
+__all__ = [
+    "LAZY_ABOVE",
+    "TIFF_SUFFIXES",
+    "read_tiff",
+    "tiff_form",
+    "write_labels",
+    "write_probabilities",
+]
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2", ".lsm")
 ADVICE = "it is damaged or incomplete, copy or download it again"

@@ -61,7 +61,7 @@ class ObjectTable:
 
     @property
     def summary(self) -> str:
-        """How many objects there are, in all and in a slice, such as "5 objects, 2 to 3 a slice"."""
+        """How many there are, in all and in a slice, such as "5 objects, 2 to 3 a slice"."""
         found = count(self.count, "object")
         if len(self.per_slice) < 2:
             return found

@@ -54,7 +54,7 @@ class Parts:
 
     def total(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the sum over the parts of each object."""
-        return np.bincount(self.of, values, len(self.first))
+        return np.bincount(self.of, values, len(self.first)).astype(np.float64, copy=False)
 
     def mean(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return the mean over the pixels of each object, from the means of its parts."""

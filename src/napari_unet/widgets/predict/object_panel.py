@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_unet.app.found_objects import FoundObjects
 from napari_unet.base.errors import UNetError
 from napari_unet.prediction.linking import Linking
 from napari_unet.widgets.common.buttons import button
@@ -22,6 +21,7 @@ from napari_unet.widgets.common.spotlight import go_to
 from napari_unet.widgets.predict.object_list import ObjectList
 
 if TYPE_CHECKING:
+    from napari_unet.app.found_objects import FoundObjects
     from napari_unet.widgets.common.dock import Dock
     from napari_unet.widgets.common.result_layers import GrowingLayer
 
@@ -117,9 +117,7 @@ class ObjectPanel(QWidget):
     def _on_slider(self, _value: float = 0) -> None:
         if self._found is None:
             return
-        decoding = replace(
-            self._found.decoding, threshold=self.inside.value, seed=self.seeds.value
-        )
+        decoding = replace(self._found.decoding, threshold=self.inside.value, seed=self.seeds.value)
         link = Linking(overlap=self.overlap.value) if self._linked else None
         self.latest.request(partial(self._found.anew, decoding, link))
 

@@ -45,13 +45,16 @@ GREY = (
 )
 SMALLEST = "Objects of fewer pixels are left out."
 FILL = "Make holes in an object a part of it."
+THROUGH = (
+    "An object has one number in all slices or frames where it overlaps enough, and one row in the "
+    "table (through time one in every frame)."
+)
 IDS = (
     ("slice by slice", False, "Numbers begin anew in every slice."),
     (
         "through the stack",
         True,
-        "An object has one number in all slices or frames where it overlaps enough, and one row in "
-        "the table (through time one in every frame).",
+        THROUGH,
     ),
 )
 
