@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.object_distance import distance_share
@@ -100,6 +101,22 @@ def test_objects_not_painted_teach_nothing() -> None:
     share = distance_share(np.where(labels > 1, labels, 0))
     seen = {round(float(v), 4) for v in batch.maps[~batch.maps.isnan()]}
     assert seen <= {round(float(v), 4) for v in share[~unpainted]} | {0.0}
+
+
+def test_of_several_classes_the_pieces_of_each_are_objects() -> None:
+    """Discs that touch are of two classes, so each is an object with its own distances."""
+    discs = touching_discs()
+    classes = np.where(discs > 0, 1 + (discs // 10 + discs) % 2, 0)  # a chessboard
+    scheme = LabelScheme("classes", values=(0, 1, 2))
+    pieces = [ndimage.label(classes == k)[0] for k in (1, 2)]
+    objects = pieces[0] + np.where(pieces[1] > 0, pieces[1] + pieces[0].max(), 0)
+    image = (classes > 0).astype(np.float32)[None]
+    stack = Stack("discs", image, "zyx", classes[None], scheme)
+    data = data_of(stack, validation=(0,))
+    (plane,) = data.validation()
+    np.testing.assert_array_equal(plane.maps[0], distance_share(objects))
+    tile = data.sampler().tile(0, 0)
+    assert set(np.unique(tile.classes)) == {0, 1, 2}
 
 
 def gradients(batch: Batch, micro: int = 4) -> dict[str, torch.Tensor]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 
 import numpy as np
 import pytest
@@ -8,11 +9,11 @@ from qtpy.QtWidgets import QApplication
 
 from napari_unet.app.session import session_of
 from napari_unet.evaluation import comparison as evaluation
-from napari_unet.widgets.common.layer_facts import mark_made
+from napari_unet.widgets.common.layer_facts import mark_made, tell
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.evaluate.evaluate_dock import EvaluateDock
 from napari_unet.widgets.evaluate.evaluate_form import NO_PREDICTION, SAME
-from napari_unet.widgets.evaluate.reference_choice import ranges, shown_plane
+from napari_unet.widgets.evaluate.reference_choice import SHOWN, ranges, shown_plane
 
 from .conftest import until
 
@@ -228,6 +229,27 @@ def test_scores_and_curves_can_be_saved(dock, cells, tmp_path):
     curve = [float(row["value"]) for row in rows if row["score"] == "pixel F"]
     assert scores["pixel error"] == pytest.approx(1 - max(curve))
     assert len(curve) == 11
+
+
+def test_a_saved_table_says_what_was_compared(dock):
+    dock.start.click()
+    finish(dock)
+    (first, *rest) = csv.DictReader(io.StringIO(dock.scores.as_csv()))
+    assert (first["model"], first["prediction"], first["reference"]) == ("", "guess", "truth")
+    assert first["slices"] in ("all", "0 1 2 3 4 5")
+    assert first["settings"] == "0 means background"
+    assert {row["prediction"] for row in rest} == {"guess"}
+    how = {"threshold": "0.4", "holes": "", "mirrored views": "averaged"}
+    predicted = {"model": "em, step 7 (0badcafe)", "settings": how}
+    tell(dock.form.prediction.value, predicted=predicted)
+    dock.form.slices.value = SHOWN
+    dock.viewer.dims.set_current_step(0, 5)
+    dock.start.click()
+    finish(dock)
+    first = next(csv.DictReader(io.StringIO(dock.scores.as_csv())))
+    assert first["model"] == "em, step 7 (0badcafe)"
+    assert first["slices"] == "5"
+    assert first["settings"] == "threshold 0.4; mirrored views averaged; 0 means background"
 
 
 def test_a_table_that_cannot_be_saved_says_so(dock, tmp_path, monkeypatch):

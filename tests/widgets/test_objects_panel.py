@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tifffile
 import torch
+from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app import found_objects
@@ -20,6 +22,7 @@ from napari_unet.images.files import open_image
 from napari_unet.images.stack import Intensity
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
+from napari_unet.widgets.common.layer_facts import told
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.data.samples import stack_layers
 from napari_unet.widgets.predict.predict_dock import PredictDock
@@ -45,6 +48,22 @@ def grey_model(maps=("distance",)) -> TrainedModel:
         network.classify.bias[:2] = torch.tensor([6.0, -6.0])
     limits = Intensity((0.0,), (100.0,))
     return TrainedModel(network, limits, LabelScheme("objects"), decoding=Decoding(0.5, 0.7, 4))
+
+
+def class_model(scheme: LabelScheme) -> TrainedModel:
+    """Dark is background, grey value 0.6 the first class, 1 the second."""
+    network = UNet(UNetConfig(depth=0, width=1, classes=3, object_maps=("distance",)))
+    with torch.no_grad():
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d):
+                layer.weight.zero_()
+                layer.bias.zero_()
+                layer.weight[:, 0, layer.kernel_size[0] // 2, layer.kernel_size[1] // 2] = 1
+        network.classify.weight[:3, 0, 0, 0] = torch.tensor([0.0, 40.0, 80.0])
+        network.classify.bias[:3] = torch.tensor([0.0, -12.0, -44.0])
+        network.classify.weight[3, 0, 0, 0] = 2
+    limits = Intensity((0.0,), (100.0,))
+    return TrainedModel(network, limits, scheme, decoding=Decoding(0.5, 0.7, 4))
 
 
 def scene() -> np.ndarray:
@@ -116,6 +135,18 @@ def test_a_slider_changes_the_result(predicted):
     predicted.objects.seeds.box.setValue(0.7)
     until(lambda: predicted.objects.note.text().startswith("5 objects"), 30)
     np.testing.assert_array_equal(result(predicted).data, before)
+
+
+def test_the_layer_knows_its_model_and_settings(predicted):
+    by = told(result(predicted), "predicted")
+    assert by["model"].startswith(f"{predicted.session.model.name} (")
+    assert by["settings"]["threshold"] == "0.5"
+    assert by["settings"]["smallest"] == "4 px"
+    predicted.objects.seeds.box.setValue(0.4)
+    until(lambda: predicted.objects.note.text().startswith("3 objects"), 30)
+    after = told(result(predicted), "predicted")
+    assert after["model"] == by["model"]
+    assert after["settings"]["seed height"] == "0.4"
 
 
 def test_a_row_leads_to_its_object_and_back(predicted):
@@ -316,3 +347,50 @@ def test_the_result_does_not_pile_up_on_other_labels(dock):
     dock.start.click()  # again into the same layer
     until(lambda: not dock.is_busy, 60)
     assert not drawn.visible
+
+
+def click(viewer, position):
+    """Press and let go; what napari calls for it."""
+    for kind, call in (
+        ("mouse_press", mouse_press_callbacks),
+        ("mouse_release", mouse_release_callbacks),
+    ):
+        event = SimpleNamespace(
+            type=kind, position=position, view_direction=None, handled=False,
+            dims_displayed=list(viewer.dims.displayed), modifiers=(), button=1,
+        )  # fmt: skip
+        call(viewer, event)
+
+
+def test_a_click_on_an_object_leads_to_its_row(predicted):
+    viewer, panel = predicted.viewer, predicted.objects
+    viewer.dims.set_current_step(0, 1)
+    layer = result(predicted)
+    click(viewer, (2, 10, 15.5))  # world: slice 1, row 20, column 31
+    (chosen,) = panel.list.selectionModel().selectedRows()
+    table = panel.list.model().sourceModel().table
+    row = panel.list.model().mapToSource(chosen).row()
+    assert (table.columns["z"][row], table.columns["id"][row]) == (1, layer.data[1, 20, 31])
+    click(viewer, (2, 0, 0))  # background picks nothing
+    assert layer.selected_label == layer.data[1, 20, 31]
+
+
+def test_an_object_has_a_class(viewer):
+    """Bright is a cell, brighter a nucleus; both are objects of one watershed."""
+    image = np.zeros((1, 40, 60), np.uint8)
+    image[0, 5:15, 5:15], image[0, 20:30, 30:45] = 60, 100
+    layer = viewer.add_image(image, name="cells")
+    session_of(viewer).use(LayerStack(layer))
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    scheme = LabelScheme("classes", values=(0, 1, 2), names=("background", "cell", "nucleus"))
+    session_of(viewer).model = class_model(scheme)
+    dock.form.output.value = "objects"
+    dock.form.output.chosen.emit("objects")
+    dock.start.click()
+    until(lambda: dock.objects.note.text() != "", 60)
+    assert dock.objects.note.text() == "2 objects"
+    table = dock.objects.list.model().sourceModel().table
+    assert table.columns["class"].tolist() == ["cell", "nucleus"]
+    assert table.columns["area (px)"].tolist() == [100, 150]
+    assert result(dock).features["class"].tolist() == ["cell", "nucleus"]

@@ -17,10 +17,21 @@ if TYPE_CHECKING:
     from napari_unet.prediction.linking import Linking
     from napari_unet.prediction.outputs import ObjectPlane, Output
 
-__all__ = ["FoundObjects", "ObjectsSoFar"]
+__all__ = ["FoundObjects", "ObjectsSoFar", "objects_in_words"]
 
 KEPT_PIXELS = 2**26
 """Pixels up to which a prediction of objects can be told apart anew; about 1 GB for two classes."""
+
+
+def objects_in_words(output: Output, decoding: Decoding) -> dict[str, str]:
+    """Return how objects were told apart; "" for what is as usual."""
+    return {
+        "threshold": f"{decoding.threshold:g}",
+        "seed height": f"{decoding.seed:g}",
+        "smallest": f"{decoding.min_size} px" if decoding.min_size else "",
+        "holes": "filled" if output.fill_holes else "",
+        "linked from overlap": "" if output.link is None else f"{output.link.overlap:g}",
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from napari_unet.app.found_objects import KEPT_PIXELS, FoundObjects, ObjectsSoFar
+from napari_unet.app.found_objects import (
+    KEPT_PIXELS,
+    FoundObjects,
+    ObjectsSoFar,
+    objects_in_words,
+)
 from napari_unet.app.prediction_cost import prediction_cost
 from napari_unet.base.measured_times import MeasuredTimes
 from napari_unet.prediction.outputs import Output
@@ -64,6 +69,20 @@ class PredictionRequest:
     match_pixels: bool = False
     grey_values: Literal["model", "image"] = "model"
     outside: Outside = "border"
+
+    def by(self, model: TrainedModel) -> dict[str, Any]:
+        """Return which "model" predicts, and by which "settings": a dict of words."""
+        step, sum_of_weights = model.run.get("step"), model.identity().rpartition(" ")[2]
+        how = {
+            "mirrored views": "averaged" if self.mirror_average else "",
+            "pixel size": "the model's" if self.match_pixels else "",
+            "grey values": "measured anew" if self.grey_values == "image" else "",
+            "NaN pixels": "all outside" if self.outside == "all" else "",
+        }
+        if self.output.kind == "objects":
+            how |= objects_in_words(self.output, self.output.decoding(model))
+        learnt = f", step {step:,}" if step else ""
+        return {"model": f"{model.name}{learnt} ({sum_of_weights})", "settings": how}
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """From the outputs of a network with object maps to objects: seeds, and a watershed from them.
 
-Legend: K classes, M object maps, (Y, X) plane, n objects.
+Legend: M object maps, (Y, X) plane.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_unet.config.network import ObjectMap
     from napari_unet.network.watershed import Window
 
-__all__ = ["classes_of_objects", "decode", "decode_blocks", "heights"]
+__all__ = ["decode", "decode_blocks", "heights"]
 
 
 def heights(maps: NDArray[Any], kinds: Sequence[ObjectMap]) -> NDArray[np.float32]:
@@ -113,32 +113,3 @@ def _where(
             f"{height.shape}: give both of the same plane."
         )
     return np.where(foreground > decoding.threshold, height, np.float32(-np.inf))
-
-
-def classes_of_objects(
-    objects: NDArray[Any], probabilities: NDArray[Any]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Return the class of every object: the one that has the greatest sum in it.
-
-    Parameters
-    ----------
-    objects
-        (Y, X) ids 0 to n.
-    probabilities
-        (K, Y, X), background first.
-
-    Returns
-    -------
-    ndarray of uint8, shape (n,)
-        Class of object 1, 2, …, n: 1 to K - 1; 1 also for an id that no pixel has.
-    ndarray of float64, shape (n,)
-        Mean probability of that class over the object, 0 to 1; NaN without a pixel.
-    """
-    flat, n = objects.ravel(), int(objects.max(initial=0))
-    sums = np.stack(
-        [np.bincount(flat, p.ravel(), n + 1)[1:] for p in probabilities[1:]]
-    )  # (K - 1, n)
-    areas = np.bincount(flat, minlength=n + 1)[1:]
-    best = sums.argmax(0)
-    with np.errstate(invalid="ignore"):
-        return (best + 1).astype(np.uint8), sums.max(0) / areas

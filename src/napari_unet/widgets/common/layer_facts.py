@@ -88,7 +88,8 @@ def told(layer: Layer, fact: str, default: Any = None) -> Any:
     fact
         "axes" (str), "scheme" (dict), "annotated" (list of int), "slice" (list of int: the
         leading index of labels without leading axes), "class_names" (dict), "output" (what the
-        values of a prediction are), "source" (dict: how it was opened).
+        values of a prediction are), "predicted" (dict: by which model and settings), "source"
+        (dict: how it was opened).
     default
         Returned where it is not known.
     """

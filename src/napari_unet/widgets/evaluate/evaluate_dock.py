@@ -140,6 +140,7 @@ class EvaluateDock(Dock):
         compared = (self.form.prediction.value, self.form.reference.value)
         self.errors.begin(compared[1], self.session)
         self.scores.clear()
+        self.scores.about = self.form.about()
         self.scores.read_from = [layer.source.path for layer in compared if layer.source.path]
         self.curves.clear()
         for note in (self.reason, self.line):

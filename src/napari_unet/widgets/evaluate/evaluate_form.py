@@ -155,6 +155,24 @@ class EvaluateForm(Form):
         """The metrics to be computed; overlap always."""
         return tuple(dict.fromkeys(("overlap", self.metrics.value)))
 
+    def about(self) -> dict[str, str]:
+        """Return what is compared, for whoever reads the scores later."""
+        prediction, reference = self.prediction.value, self.reference.value
+        by = told(prediction, "predicted", {"model": "", "settings": {}})
+        scheme, chosen = scheme_of(self._session, reference), self.slices.value
+        if chosen == SHOWN:
+            chosen = (shown_plane(self._viewer, reference),)
+        means = self.zero.value if scheme is None else scheme.annotation
+        zero = next(text for text, annotation, _ in ZERO_MEANS if annotation == means)
+        how = {**by["settings"], "0 means": zero}
+        return {
+            "model": by["model"],
+            "prediction": prediction.name,
+            "reference": reference.name,
+            "slices": "all" if chosen is None else " ".join(map(str, chosen)),
+            "settings": "; ".join(f"{name} {value}" for name, value in how.items() if value),
+        }
+
     def request(self) -> EvaluationRequest:
         """What is to be compared with what."""
         prediction, reference = self.prediction.value, self.reference.value

@@ -46,6 +46,8 @@ class ScoreTable(QWidget):
         self.curves: list[Curves] = []
         self.read_from: list[str] = []
         """Files of what was compared, which the scores never replace."""
+        self.about: dict[str, str] = {}
+        """What was compared, by name: further columns of the file."""
         self.table = QTableWidget(0, 2)
         self.table.setHorizontalHeaderLabels(["score", "value"])
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -97,18 +99,22 @@ class ScoreTable(QWidget):
         return text
 
     def as_csv(self) -> str:
-        """Return scores with all their digits, and curves: one row per score and threshold."""
+        """Return scores with all their digits, and curves: one row per score and threshold.
+
+        Every row says what was compared, so that files can be put below one another.
+        """
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(["score", "threshold", "value", "meaning"])
+        writer.writerow(["score", "threshold", "value", "meaning", *self.about])
+        about = self.about.values()
         for row in self.scores:
             value = row.value if isfinite(row.value) else ""  # not measurable
-            writer.writerow([row.name, "", value, row.meaning])
+            writer.writerow([row.name, "", value, row.meaning, *about])
         for curves in self.curves:
             for name, values in curves.values.items():
                 for threshold, value in zip(curves.thresholds, values):
                     meaning = f"at this threshold of {curves.over}"
-                    writer.writerow([name, round(threshold, 6), value, meaning])
+                    writer.writerow([name, round(threshold, 6), value, meaning, *about])
         return stream.getvalue()
 
     def save(self, file: str | Path) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
+from napari_unet.app.found_objects import objects_in_words
 from napari_unet.base.errors import UNetError
 from napari_unet.prediction.linking import Linking
 from napari_unet.widgets.common.buttons import button
+from napari_unet.widgets.common.clicks import on_click
 from napari_unet.widgets.common.form import Form, Row
 from napari_unet.widgets.common.latest import Latest
+from napari_unet.widgets.common.layer_facts import tell, told
 from napari_unet.widgets.common.notes import Heading, Note
 from napari_unet.widgets.common.notices import sentence
 from napari_unet.widgets.common.numbers import SliderField
@@ -68,6 +71,7 @@ class ObjectPanel(QWidget):
         self.form.add("Middle", self.seeds)
         self.form.add("Overlap", self.overlap)
         self.list = ObjectList()
+        on_click(dock.viewer, self._on_click)
         self.list.chosen.connect(self._go_to)
         self.save_table = button("Save table …", "Write the table as a CSV file.")
         self.save_table.clicked.connect(self._choose)
@@ -124,6 +128,7 @@ class ObjectPanel(QWidget):
     def _on_found(self, found: FoundObjects) -> None:
         if self._result is not None:
             self._write(found)
+            self._tell_settings(found)
             self._show(found)
 
     def _show(self, found: FoundObjects) -> None:
@@ -141,6 +146,14 @@ class ObjectPanel(QWidget):
             self._result.write(where, plane.objects.astype(dtype))
         self._result.finish()
 
+    def _tell_settings(self, found: FoundObjects) -> None:
+        """Keep with the layer how its objects were told apart, for whoever scores them."""
+        assert self._result is not None
+        layer = self._result.layer
+        by = told(layer, "predicted", {"settings": {}})
+        how = by["settings"] | objects_in_words(found.output, found.decoding)
+        tell(layer, predicted={**by, "settings": how})
+
     def _tell_features(self, found: FoundObjects) -> None:
         """Let the layer show what was measured, where an id means one object."""
         ids = found.table.columns["id"]
@@ -156,6 +169,22 @@ class ObjectPanel(QWidget):
         go_to(self._dock.viewer, layer, self._found.place(row))
         with layer.events.selected_label.blocker(self._on_label):
             layer.selected_label = int(self._found.table.columns["id"][row])
+
+    def _on_click(self, event: Any) -> None:
+        """Pick the object that was clicked in the canvas."""
+        if self._result is None or self._result.taken_away or not self._result.layer.visible:
+            return
+        layer = self._result.layer
+        number = layer.get_value(
+            event.position,
+            view_direction=event.view_direction,
+            dims_displayed=event.dims_displayed,
+            world=True,
+        )
+        if number:
+            with layer.events.selected_label.blocker(self._on_label):
+                layer.selected_label = int(number)
+            self._on_label()
 
     def _on_label(self, _event: object = None) -> None:
         """Mark the row of the object that was picked in the layer."""

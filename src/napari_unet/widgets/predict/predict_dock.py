@@ -179,8 +179,9 @@ class PredictDock(Dock):
         if request.output.kind == "objects":
             made_by += f" {request.output}"
         self._result = prediction_layer(
-            self.viewer, request.stack, self._source, request.output, model.scheme, made_by
-        )
+            self.viewer, request.stack, self._source, request.output, model.scheme, made_by,
+            predicted=request.by(model),
+        )  # fmt: skip
         hidden = hide_others(self.viewer, self._result.layer)
         if hidden:
             self.notes.say(f"Hidden, so that the result is seen: {', '.join(hidden)}.")

@@ -38,6 +38,7 @@ def prediction_layer(
     model: str,
     *,
     kind: Kind | None = None,
+    predicted: dict[str, Any] | None = None,
 ) -> GrowingLayer:
     """Show the layer of a prediction, or go on with a former one of the same.
 
@@ -55,6 +56,8 @@ def prediction_layer(
         What tells the model and its settings from others.
     kind
         What it is besides its output: the live prediction of a training, or an earlier one.
+    predicted
+        By which model, and how, for whoever reads scores of it.
     """
     kind = kind or KINDS[output.kind]
     shape = (*stack.leading_shape, *stack.plane_shape)
@@ -63,7 +66,7 @@ def prediction_layer(
 
     def labels_of(values: NDArray[Any]) -> Layer:
         layer = Labels(values, name=name, opacity=0.5, **placement(stack, source))
-        tell(layer, output=output.kind, scheme=meaning.to_dict())
+        tell(layer, output=output.kind, scheme=meaning.to_dict(), predicted=predicted)
         if output.kind == "labels":
             dress(layer, scheme)
         return layer
@@ -78,7 +81,7 @@ def prediction_layer(
             opacity=0.6,
             **(_with_classes(placed) if values.ndim > len(shape) else placed),
         )
-        tell(layer, output=output.kind, scheme=meaning.to_dict())
+        tell(layer, output=output.kind, scheme=meaning.to_dict(), predicted=predicted)
         return layer
 
     if output.kind == "probabilities":
