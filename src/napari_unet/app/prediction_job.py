@@ -151,13 +151,12 @@ def prediction_job(
         match_pixels=request.match_pixels,
         grey_values=request.grey_values,
     )
-    clock = _Clock()
-    objects = None
-    if request.output.kind == "objects" and _can_measure(request.stack):
+    clock, objects = _Clock(), None
+    if _can_measure(request):
         objects = ObjectsSoFar.of(model, request.stack, request.output, held)
-    watch = None if objects is None else objects.add
     with closing(prediction) as pieces:
         extent = extent_of(request.stack)
+        watch = None if objects is None else objects.add
         yield from request.output.finished(clock.watched(pieces), model, extent, watch)
     if objects is not None:
         yield objects.found()
@@ -180,10 +179,10 @@ class _Clock:
                 self.seconds = (time.perf_counter() - begun) * (n + 1) / n
 
 
-def _can_measure(stack: Stack) -> bool:
-    """Whether a plane with all that its objects are made of fits into memory."""
-    height, width = stack.plane_shape
-    return height * width <= KEPT_PIXELS
+def _can_measure(request: PredictionRequest) -> bool:
+    """Whether there are objects, and memory holds a plane with all that they are made of."""
+    height, width = request.stack.plane_shape
+    return request.output.kind == "objects" and height * width <= KEPT_PIXELS
 
 
 def read_model(model: TrainedModel | Path) -> TrainedModel:
