@@ -112,6 +112,15 @@ def test_objects_are_offered_first_where_labels_are_objects(dock):
     assert dock.form.gives.text() == OUTPUTS["objects"]
 
 
+def test_objects_are_offered_first_before_there_is_a_model(viewer):
+    layer = viewer.add_image(scene(), name="cells")
+    labels = viewer.add_labels((scene() > 50).astype(np.uint16) * 7, name="labels")
+    session_of(viewer).use(LayerStack(layer, labels, scheme=LabelScheme("objects")))
+    dock = PredictDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    assert dock.form.output.value == "objects"
+
+
 def test_what_the_user_chose_stays(dock):
     dock.form.output.value = "probabilities"
     dock.form.output.chosen.emit("probabilities")
@@ -162,8 +171,15 @@ def test_a_row_leads_to_its_object_and_back(predicted):
     assert panel.list.model().mapToSource(chosen).row() == 3
 
 
+def test_it_fits_into_320_pixels(through):
+    through.folder.expander.expand()
+    assert through.column.parentWidget().minimumSizeHint().width() <= 320
+
+
 def test_it_sorts_by_numbers(predicted):
     view = predicted.objects.list
+    first = [view.model().index(row, 0).data() for row in range(5)]
+    assert first == ["0", "0", "0", "1", "1"]  # as they come
     names = list(view.model().sourceModel().table.columns)
     column = names.index("area (px)")
     view.sortByColumn(column, view.model().sortOrder().__class__(1))  # descending

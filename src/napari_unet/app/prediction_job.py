@@ -70,6 +70,12 @@ class PredictionRequest:
     grey_values: Literal["model", "image"] = "model"
     outside: Outside = "border"
 
+    def identity(self, model: TrainedModel) -> str:
+        """Return what tells the results of a model with these settings from others."""
+        grey = (self.grey_values, self.outside)
+        made_by = f"{model.identity()} {(self.mirror_average, self.match_pixels, *grey)}"
+        return f"{made_by} {self.output}" if self.output.kind == "objects" else made_by
+
     def by(self, model: TrainedModel) -> dict[str, Any]:
         """Return which "model" predicts, and by which "settings": a dict of words."""
         step, sum_of_weights = model.run.get("step"), model.identity().rpartition(" ")[2]

@@ -58,6 +58,7 @@ class ObjectList(QTableView):
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
         self.setModel(self._sorted)
+        self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # not until a heading is clicked
         self.setSortingEnabled(True)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)

@@ -98,14 +98,19 @@ class PredictDock(Dock):
         self.form.offer_models()
         if model is not None:
             self.form.model.value = "current"
-            separate = model.scheme.kind == "objects"  # type: ignore[attr-defined]
-            self.form.propose_output("objects" if separate else "labels")
-        self._check()
+        self._propose()
 
     def _on_stack(self, _stack: object = None) -> None:
         source = self.session.image_layer
         if source is not None:
             self.form.image.value = source
+        self._propose()
+
+    def _propose(self) -> None:
+        """Offer objects first where labels are objects."""
+        known: Any = self.session.model or self.session.stack
+        if known is not None and known.scheme is not None:
+            self.form.propose_output("objects" if known.scheme.kind == "objects" else "labels")
         self._check()
 
     def _on_slice(self, _event: object = None) -> None:
@@ -174,17 +179,14 @@ class PredictDock(Dock):
     def _make_layer(self, model: Any) -> None:
         request = self._request
         assert request is not None
-        grey = (request.grey_values, request.outside)
-        made_by = f"{model.identity()} {(request.mirror_average, request.match_pixels, *grey)}"
-        if request.output.kind == "objects":
-            made_by += f" {request.output}"
         self._result = prediction_layer(
-            self.viewer, request.stack, self._source, request.output, model.scheme, made_by,
-            predicted=request.by(model),
+            self.viewer, request.stack, self._source, request.output, model.scheme,
+            request.identity(model), predicted=request.by(model),
         )  # fmt: skip
         hidden = hide_others(self.viewer, self._result.layer)
         if hidden:
-            self.notes.say(f"Hidden, so that the result is seen: {', '.join(hidden)}.")
+            said = f"Hidden, so that the result is seen: {', '.join(hidden)}."
+            self.notes.say(said, role="note")
 
     def _on_piece(self, piece: Piece) -> None:
         assert self._result is not None

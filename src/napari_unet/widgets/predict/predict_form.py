@@ -50,9 +50,9 @@ THROUGH = (
     "table (through time one in every frame)."
 )
 IDS = (
-    ("slice by slice", False, "Numbers begin anew in every slice."),
+    ("per slice", False, "Numbers begin anew in every slice."),
     (
-        "through the stack",
+        "through stack",
         True,
         THROUGH,
     ),

@@ -49,9 +49,9 @@ class Remarks(QWidget):
         self._column.setSpacing(6)
         self.hide()
 
-    def say(self, text: str, offer: str = "") -> None:
+    def say(self, text: str, offer: str = "", role: str = "warning") -> None:
         """Show a sentence below the others, with the button of an offer."""
-        note, line = Note(text, "warning"), QWidget()
+        note, line = Note(text, role), QWidget()
         row = QHBoxLayout(line)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(note, 1)
