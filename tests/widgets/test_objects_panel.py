@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import mouse_press_callbacks, mouse_release_callbacks
 
 from napari_unet.annotation.labels import LabelScheme
@@ -375,7 +376,7 @@ def click(viewer, position):
             type=kind, position=position, view_direction=None, handled=False,
             dims_displayed=list(viewer.dims.displayed), modifiers=(), button=1,
         )  # fmt: skip
-        call(viewer, event)
+        call(viewer, ReadOnlyWrapper(event))
 
 
 def test_a_click_on_an_object_leads_to_its_row(predicted):
