@@ -321,6 +321,14 @@ def test_numbers_are_offered_for_objects_of_several_slices(dock):
     assert not dock.form.ids.isVisibleTo(dock)
 
 
+def test_a_slider_of_the_prediction_before_changes_nothing(predicted):
+    predicted.objects.seeds.box.setValue(0.4)  # three objects, on their way
+    predicted.start.click()
+    until(lambda: not predicted.is_busy and not predicted.objects.latest.is_busy, 60)
+    assert predicted.objects.note.text() == "5 objects, 2 to 3 a slice"
+    assert len(np.unique(result(predicted).data[1])) == 3
+
+
 def test_holes_stay_filled_under_the_sliders(viewer):
     """A bright square with a dark hole."""
     image = np.zeros((1, 40, 60), np.uint8)

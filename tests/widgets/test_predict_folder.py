@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,3 +133,18 @@ def test_results_are_proposed_beside_the_folder(panel, tmp_path):
     panel.results.setText("")
     panel._choose(panel.folder, str(tmp_path / "more"))
     assert panel.results.text() == str(tmp_path / "more-results")
+
+
+def test_what_is_true_of_many_images_is_said_once(panel, model, folder, tmp_path):
+    for k in range(20):
+        (folder / f"broken-{k:02}.tif").write_bytes(b"no image")
+    for name in ("d.tif", "e.tif"):
+        shutil.copy(folder / "a.tif", folder / name)
+    panel._dock.session.model = replace(model, zoom=0.5)
+    finish(panel)
+    lines = panel.line.text().splitlines()
+    assert sum("resampled from 40 × 60" in line for line in lines) == 1
+    assert "(3 images)" in panel.line.text()
+    assert lines[0].startswith("4 images in")
+    assert lines[-1].startswith("… and ")
+    assert len(lines) == 14

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ CANCEL = "Stop at once; the results of finished images stay."
 NO_FOLDER = "Choose a folder of images."
 NO_MODEL = "Train a model first, or choose a saved one."
 BESIDE = "results"
+MOST = 12  # remarks that are shown
 
 
 class FolderPanel(QWidget):
@@ -54,7 +56,7 @@ class FolderPanel(QWidget):
         self._dock, self._form = dock, form
         self._worker: Worker | None = None
         self._image = ""
-        self._failed: list[str] = []
+        self._remarks: Counter[str] = Counter()  # in the order in which they came
         expander = self.expander = Advanced(SUMMARY, "A folder of images")
         self.folder = self._add("&Folder", FOLDER)
         self.results = self._add("Resu&lts", RESULTS)
@@ -99,7 +101,8 @@ class FolderPanel(QWidget):
         self.problem.say(reason)
         if reason or self._worker is not None:
             return
-        self._failed, self._image = [], ""
+        self._remarks.clear()
+        self._image = ""
         self._worker = Worker(lambda: folder_job(folder, results, settings))
         self._worker.yielded.connect(self._on_event)
         self._worker.errored.connect(lambda error: self.problem.say(sentence(error)))
@@ -116,10 +119,9 @@ class FolderPanel(QWidget):
         elif isinstance(event, Piece):
             self.running.show_share(event.done / event.total)
         elif isinstance(event, Remarked):
-            name = self._image.rpartition(",")[0]
-            self._failed += [f"{name}: {remark.text}." for remark in event.remarks]
+            self._remarks.update(f"{one.text[0].upper()}{one.text[1:]}." for one in event.remarks)
         elif isinstance(event, ImageFailed):
-            self._failed.append(f"{event.name} is left out: {event.reason}")
+            self._remarks[f"{event.name} is left out: {event.reason}"] += 1
             self._say(self._image)
         elif isinstance(event, FolderDone):
             self._image = ""
@@ -127,7 +129,10 @@ class FolderPanel(QWidget):
             self._say(f"{count(len(event.files), 'image')} in {self.results.text()}{objects}")
 
     def _say(self, text: str) -> None:
-        self.line.say("\n".join([text, *self._failed]))
+        """Show a line, and below it what there was to say, each thing once."""
+        said = [f"{one} ({n:,} images)" if n > 1 else one for one, n in self._remarks.items()]
+        more = [f"… and {len(said) - MOST:,} more"] if len(said) > MOST else []
+        self.line.say("\n".join([text, *said[:MOST], *more]))
 
     def _on_cancel(self) -> None:
         if self._worker is not None:

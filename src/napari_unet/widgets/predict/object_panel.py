@@ -85,6 +85,7 @@ class ObjectPanel(QWidget):
 
     def begin(self) -> None:
         """Forget the objects of the prediction before."""
+        self.latest.cancel()
         self._found = self._result = None
         self.hide()
 
