@@ -41,6 +41,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 RESULTS = DOCS / "recipe"
 EM_HELD_OUT = tuple(range(24, 30))
 NO_SPLIT = SplitConfig(mode="none")
+CELL_SETS = {"u373": "phc-c2dh-u373", "hela": "dic-c2dh-hela"}
 SMALLEST = {"u373": 500, "hela": 500}  # px of an object, about a twentieth of a cell
 
 NEVER = 10**6
@@ -210,7 +211,7 @@ def _em_scores(model: TrainedModel, mirror: bool) -> dict[str, float]:
 
 def _cells(data: str, config: TrainConfig) -> tuple[TrainedModel, dict[str, Any], dict[str, Any]]:
     """Train on sequence 01 with silver truth, measure on 02 with gold."""
-    name = {"u373": "phc-c2dh-u373", "hela": "dic-c2dh-hela"}[data]
+    name = CELL_SETS[data]
     model, course = train(datasets.open(name, None, "01", "silver"), config)
     gold, markers = (datasets.open(name, None, "02", truth) for truth in ("gold", "markers"))
     smallest = SMALLEST[data]

@@ -132,6 +132,28 @@ def _chance_in_words(heading: str, found: tuple[float, int] | None) -> str:
     )
 
 
+def truths() -> list[str]:
+    """Return what `truths.py` has measured."""
+    lines = [TRUTHS, "| set | sequence | " + " | ".join(OFF.values()) + " |", "|---" * 6 + "|"]
+    for file in sorted((DOCS / "recipe" / "truths").glob("*.json")):
+        one = json.loads(file.read_text(encoding="utf-8"))
+        values = " | ".join(f"{one[name]:.3f}" for name in OFF)
+        lines.append(f"| {SETS[file.stem.partition('-')[0]][0]} | {one['sequence']} | {values} |")
+    return [*lines, ""]
+
+
+OFF = {
+    "silver": "silver truth",
+    "grown": "gold, a pixel larger",
+    "shrunk": "gold, a pixel smaller",
+    "halved": "gold, halved and back",
+}
+TRUTHS = """## What the truth itself allows
+
+Silver truth scored as if it were a prediction of gold truth, and gold truth of itself with its rims
+moved, or at half the size at which the networks above see it: SEG, by `python scripts/truths.py`.
+A network that learns from silver truth alone can hardly be expected above its column.
+"""
 FINAL = ("best",)
 ORDER = [name.partition("-")[2] for name in VARIANTS]
 
@@ -178,6 +200,7 @@ def main() -> None:
     for data in SETS:
         if "base" in found.get(data, {}):
             lines += table(data, found[data])
+    lines += truths()
     (DOCS / "recipe.md").write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
