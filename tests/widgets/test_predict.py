@@ -254,12 +254,12 @@ def test_cancel_keeps_the_finished_tiles_and_says_so(dock, monkeypatch):
     slow_tiles(monkeypatch)
     dock.form.tile.setValue(60)
     click(dock.start)
-    until(lambda: dock._done >= 8)
+    until(lambda: dock._course.done >= 8)
     click(dock.running.cancel)
     finish(dock, 10)
-    done = dock._done
+    done = dock._course.done
     assert f"Stopped after {done} of" in dock.line.text()
-    assert done < dock._total
+    assert done < dock._course.total
     data = dock.viewer.layers["cells · prediction"].data
     np.testing.assert_array_equal(data[0], expected[0])
     assert not data[5].any()
@@ -270,10 +270,10 @@ def test_deleting_the_result_cancels(dock, monkeypatch):
     slow_tiles(monkeypatch)
     dock.form.tile.setValue(60)
     click(dock.start)
-    until(lambda: dock._done >= 2)
+    until(lambda: dock._course.done >= 2)
     dock.viewer.layers.remove("cells · prediction")
     finish(dock, 10)
-    assert dock._done < dock._total
+    assert dock._course.done < dock._course.total
     assert "cells · prediction" not in dock.viewer.layers
 
 
@@ -281,7 +281,7 @@ def test_closing_the_window_cancels(dock, monkeypatch):
     slow_tiles(monkeypatch)
     dock.form.tile.setValue(60)
     click(dock.start)
-    until(lambda: dock._done >= 1)
+    until(lambda: dock._course.done >= 1)
     worker = dock._worker
     dock.viewer.close()
     assert not worker.is_running
@@ -450,7 +450,7 @@ def test_holes_are_outside_as_in_the_settings_of_the_session(dock):
     finish(dock)
     assert "contains NaN pixels" in dock.problem.text()
     dock.session.change(outside="all")
-    dock.form.choose_output("probabilities")
+    dock.form.propose_output("probabilities")
     click(dock.start)
     finish(dock)
     assert dock.problem.text() == ""

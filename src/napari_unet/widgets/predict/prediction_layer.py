@@ -9,7 +9,7 @@ from napari.layers import Image, Labels
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.widgets.common.class_look import dress
-from napari_unet.widgets.common.layer_facts import made_of, tell
+from napari_unet.widgets.common.layer_facts import is_result, made_of, tell
 from napari_unet.widgets.common.result_layers import GrowingLayer, live_dtype, placement
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def prediction_layer(
 
 
 def hide_others(viewer: Any, result: Layer) -> list[str]:
-    """Hide what would lie in colours over or under a result; return the names of these layers.
+    """Hide what would lie in colours over or under a result; return which of it is the user's.
 
     Labels that the user is painting into stay, and so do layers that show contours alone.
     """
@@ -105,7 +105,7 @@ def hide_others(viewer: Any, result: Layer) -> list[str]:
             continue
         if getattr(layer, "contour", 0) == 0:
             layer.visible = False
-            hidden.append(str(layer.name))
+            hidden += [] if is_result(layer) else [str(layer.name)]
     result.visible = True
     return hidden
 
