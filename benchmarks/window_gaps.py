@@ -159,6 +159,7 @@ def watch_prediction(viewer: napari.Viewer, seconds: float) -> dict[str, float]:
     dock = PredictDock(viewer)
     viewer.window.add_dock_widget(dock, name="Predict")
     dock.form.image.value = image
+    dock.form.propose_output("labels")
     dock.form.mirrored.setChecked(True)
     dock.form.tile.setValue(572)
     wait(5, lambda: dock.start.isEnabled())
@@ -170,7 +171,7 @@ def watch_prediction(viewer: napari.Viewer, seconds: float) -> dict[str, float]:
     gaps.start()
     wait(seconds, lambda: dock._worker is None)
     found = gaps.stop()
-    found["tiles"] = dock._done
+    found["tiles"] = dock._course.done
     if dock._worker is not None:
         dock.running.cancel.click()
         wait(60, lambda: dock._worker is None)
