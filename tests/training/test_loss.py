@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from napari_unet.training.loss import (
     LOSSES,
     batch_share,
+    consistency_loss,
     dice_loss,
     map_loss,
 )
@@ -51,6 +52,21 @@ def test_a_batch_without_annotation_has_loss_zero():
         "weighted mean",
     )
     assert loss.item() == 0
+
+
+# -- staying near the average ---------------------------------------------------
+
+
+def test_consistency_by_hand_counts_unannotated_pixels_alone():
+    logits = torch.zeros(1, 2, 1, 2, requires_grad=True)  # one half for each class
+    likely = torch.tensor([[[[0.9, 0.5]], [[0.1, 0.5]]]])
+    apart = 0.4**2 + 0.4**2
+    loss = consistency_loss(logits, likely, torch.tensor([[[0.0, 0.0]]]))
+    assert loss.item() == pytest.approx(apart)
+    loss.backward()
+    assert logits.grad[0, 0, 0, 0] < 0 < logits.grad[0, 1, 0, 0]  # towards 0.9 and 0.1
+    assert consistency_loss(logits, likely, torch.tensor([[[2.0, 0.0]]])).item() == 0
+    assert consistency_loss(logits, likely, torch.tensor([[[0.0, 2.0]]])).item() == loss.item()
 
 
 # -- Dice ----------------------------------------------------------------------

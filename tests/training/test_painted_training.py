@@ -50,7 +50,8 @@ def config(**changes):
     return TrainConfig(**{
         "network": UNetConfig(depth=1, width=4, dropout=0.2, norm="batch"), "steps": 60,
         "tile": 44, "batch": 2, "optimiser": "adam", "learning_rate": 3e-3, "schedule": "open",
-        "patience": 20, "average": 0.9, "stroke_share": 0.5, "loss": "weighted mean",
+        "patience": 20, "average": 0.9, "consistency": 10.0, "stroke_share": 0.5,
+        "loss": "weighted mean",
         "weights": WeightConfig(preset="none"), "augment": AugmentConfig(),
         "checkpoint_every": 7, "device": "cpu",
     } | changes)  # fmt: skip
@@ -246,6 +247,34 @@ def test_a_replay_gives_the_same_weights(tmp_path, seed):
     assert_same(weights_of(first), weights_of(again))
     kept = [Journal(tmp_path / name).effects for name in ("run", "again")]
     assert [(e.step, e.edits) for e in kept[0]] == [(e.step, e.edits) for e in kept[1]]
+
+
+def test_staying_near_the_average_is_learnt_in_parts_as_well():
+    network = UNetConfig(depth=1, width=4, dropout=0.0)
+    ends = []
+    for micro, consistency in ((2, 100.0), (1, 100.0), (2, 0.0)):
+        changes = {"network": network, "optimiser": "sgd", "consistency": consistency}
+        trainer = trainer_of(BEGIN, **changes)
+        for event in trainer.run():
+            trainer.learner.micro = micro
+            if isinstance(event, Step) and event.step == 5:
+                break
+        ends.append(weights_of(trainer))
+    whole, parts, without = ends
+    for name, values in whole.items():
+        torch.testing.assert_close(values, parts[name], atol=1e-6, rtol=1e-5)
+    assert not all(torch.allclose(values, without[name]) for name, values in whole.items())
+
+
+def test_where_all_is_annotated_there_is_nothing_to_stay_near_to():
+    _, inside = discs()
+    dense = Stack("discs", discs()[0], "zyx", labels=inside + 1, scheme=SPARSE)
+    ends = []
+    for consistency in (0.0, 10.0):
+        trainer = Trainer(dense, config(schedule="constant", steps=4, consistency=consistency))
+        list(trainer.run())
+        ends.append(weights_of(trainer))
+    assert_same(*ends)
 
 
 def test_it_settles_waits_and_wakes_up():

@@ -78,6 +78,7 @@ BOUNDS: Mapping[str, Bound] = {
     "learning_rate": Bound(0, 1000.0, above=True),
     "momentum": Bound(0, 1, below=True),
     "average": Bound(0, 1, below=True),
+    "consistency": Bound(0, 1e6),
     "stroke_share": Bound(0, 1, below=True),
     "weight_decay": Bound(0, 1000.0),
     "seed": Bound(0, 2**64 - 1, whole=True),  # what torch takes

@@ -26,7 +26,7 @@ VALIDATIONS = 10
 
 NUMBERS = (
     "steps", "batch", "patience", "checkpoint_every", "tile", "learning_rate",
-    "momentum", "weight_decay", "average", "stroke_share", "seed",
+    "momentum", "weight_decay", "average", "consistency", "stroke_share", "seed",
 )  # fmt: skip
 """Fields of `TrainConfig` with bounds of `napari_unet.config.bounds`."""
 
@@ -62,6 +62,9 @@ class TrainConfig(Settings):
     average : float
         Decay of an exponential average of the weights, which is then what
         validates, predicts and is saved; 0 is off.
+    consistency : float
+        Weight of a term that keeps the network near its average where nothing
+        is annotated, see `training.loss.consistency_loss`; needs `average`. 0 is off.
     stroke_share : float
         Share of the tiles that are drawn at recent strokes, most of them at
         those that the network had wrong.
@@ -121,6 +124,7 @@ class TrainConfig(Settings):
     schedule: Literal["one-cycle", "constant", "open"] = "constant"
     patience: int = 300
     average: float = 0.0
+    consistency: float = 0.0
     stroke_share: float = 0.0
     loss: Literal["mean", "weighted mean", "dice"] = "mean"
     weights: WeightConfig | None = field(default_factory=WeightConfig)
@@ -141,6 +145,8 @@ class TrainConfig(Settings):
         check_bounds(self, *NUMBERS)
         if self.validate_every is not None:
             check_bounds(self, "validate_every")
+        if self.consistency and not self.average:
+            raise InputError("consistency is with the average of the weights: set average, too.")
         if not isinstance(self.compile, bool):
             raise InputError(f"compile must be true or false, got {self.compile!r}: choose one.")
         _one_of("optimiser", self.optimiser, ("adam", "sgd"))

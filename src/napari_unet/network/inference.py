@@ -21,10 +21,16 @@ __all__ = [
     "LARGEST_TILE",
     "MEMORY_SHARE",
     "MEMORY_SHARE_BESIDE_TRAINING",
+    "VIEWS",
     "bytes_per_pixel",
     "forward_tiles",
     "network_for_inference",
+    "seen_back",
+    "seen_from",
 ]
+
+VIEWS = 8
+"""Mirrored and turned versions of a tile."""
 
 MEMORY_SHARE = 0.4
 """Share of the free memory that tiles in prediction take when no budget is given."""
@@ -85,22 +91,30 @@ def forward_tiles(
     tile of a plan, and the average is as seamless as a single pass.
     """
     x = images.to(compute.device, compute.torch_dtype, non_blocking=True)
-    every = [(turn, flip) for flip in (False, True) for turn in range(4)]
-    turns = every if mirror_average else every[:1]
+    views = range(VIEWS if mirror_average else 1)
     total: Tensor | None = None
     classes = network.config.classes
-    for turn, flip in turns:
-        turned = torch.rot90(x.flip(-1) if flip else x, turn, (-2, -1)) if turn or flip else x
-        logits = network(turned.contiguous(memory_format=compute.memory_format))
+    for view in views:
+        logits = network(seen_from(x, view).contiguous(memory_format=compute.memory_format))
         back = torch.softmax(logits[:, :classes], dim=1, dtype=torch.float32)
         if classes < logits.shape[1]:
             back = torch.cat([back, logits[:, classes:].float()], dim=1)
-        if turn or flip:
-            back = torch.rot90(back, -turn, (-2, -1))
-            back = back.flip(-1) if flip else back
+        back = seen_back(back, view)
         total = back if total is None else total.add_(back)
     assert total is not None
-    return (total.div_(len(turns)) if len(turns) > 1 else total).cpu()
+    return (total.div_(len(views)) if len(views) > 1 else total).cpu()
+
+
+def seen_from(tiles: Tensor, view: int) -> Tensor:
+    """Mirror (views 4 to 7) and turn tiles, (..., H, W): one of eight views; 0 is as it is."""
+    mirrored = tiles.flip(-1) if view >= 4 else tiles
+    return torch.rot90(mirrored, view % 4, (-2, -1)) if view % 4 else mirrored
+
+
+def seen_back(output: Tensor, view: int) -> Tensor:
+    """Undo `seen_from` on what came out."""
+    back = torch.rot90(output, -view % 4, (-2, -1)) if view % 4 else output
+    return back.flip(-1) if view >= 4 else back
 
 
 @torch.inference_mode()

@@ -13,7 +13,8 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from napari_unet.network.compute import free_memory, is_out_of_memory
-from napari_unet.training.loss import batch_share, map_loss
+from napari_unet.network.inference import VIEWS, seen_back, seen_from
+from napari_unet.training.loss import batch_share, consistency_loss, map_loss
 from napari_unet.training.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ STATE_OF = {"adam": ("step", "exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer"
 
 
 BACKEND = "inductor"  # of torch.compile
+
+TRUSTED = 100
+"""Steps after which the average is trusted as a whole; before, in part."""
 
 
 class OutOfMemoryError(Exception):
@@ -75,6 +79,7 @@ class Learner:
         self._average = _average(self.network, config.average) if config.average else None
         self._released = False
         self._random = torch.Generator(torch.device(compute.device))
+        self._view = 0
         # All tiles of a run have one size, so it is compiled for that size alone, and once.
         self._compiled = (
             torch.compile(self.network, dynamic=False, backend=BACKEND) if config.compile else None
@@ -139,8 +144,9 @@ class Learner:
         classes = self.network.config.classes
         # Every map counts by itself: the sum over all of them, for each pixel that is known.
         known = 0.0 if batch.maps is None else float((~batch.maps[:, 0].isnan()).sum())
+        unknown = max(1, int((batch.weights == 0).sum()))
         total = 0.0
-        self._seed_dropout()
+        self._seed_chance()
         for first in range(0, size, self.micro):
             part = slice(first, min(size, first + self.micro))
             device = self.compute.device
@@ -156,9 +162,27 @@ class Learner:
             if batch.maps is not None and known:
                 maps = batch.maps[part].to(device)
                 loss = loss + map_loss(output[:, classes:], maps) / known
+            if self.config.consistency:
+                weights = batch.weights[part].to(device)
+                loss = loss + self._inconsistency(batch.image[part], output, weights) / unknown
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         return total
+
+    def _inconsistency(self, image: Tensor, output: Tensor, weights: Tensor) -> Tensor:
+        """How far some tiles are from the average's answers to them, seen from another side."""
+        assert self._average is not None  # the settings were checked
+        average, classes = self._average.module.eval(), self.network.config.classes
+        with torch.no_grad(), self._autocast():
+            turned = seen_from(image.to(self.compute.device), self._view)
+            logits = average(turned.contiguous(memory_format=self.compute.memory_format))
+            likely = seen_back(torch.softmax(logits[:, :classes].float(), 1), self._view)
+        share = self.config.consistency * min(1.0, self.step / TRUSTED)
+        return share * consistency_loss(output[:, :classes], likely, weights)
+
+    def _autocast(self) -> torch.autocast:
+        half = self.compute.dtype == "bfloat16"
+        return torch.autocast(torch.device(self.compute.device).type, torch.bfloat16, enabled=half)
 
     def _output(self, image: Tensor) -> Tensor:
         device = self.compute.device
@@ -167,15 +191,17 @@ class Learner:
         half = self.compute.dtype == "bfloat16"
         dtype = torch.bfloat16 if half else torch.float32
         dropped = self.network.draw_dropout(x.shape, self._random, dtype, layout)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+        with self._autocast():
             network = self.network if self._compiled is None else self._compiled
             output: Tensor = network(x, dropped)
         return output
 
-    def _seed_dropout(self) -> None:
-        """Make dropout a function of seed and step, whatever else draws random numbers."""
+    def _seed_chance(self) -> None:
+        """Make chance a function of seed and step, whatever else draws random numbers."""
         name = f"{self.config.seed}/{self.step}".encode()
-        self._random.manual_seed(int.from_bytes(hashlib.sha256(name).digest()[:7], "little"))
+        number = int.from_bytes(hashlib.sha256(name).digest()[:7], "little")
+        self._random.manual_seed(number)
+        self._view = number % VIEWS
 
     @property
     def shown(self) -> UNet:

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - the name everyone knows
 from torch import Tensor
 
-__all__ = ["LOSSES", "Loss", "batch_share", "dice_loss", "map_loss"]
+__all__ = ["LOSSES", "Loss", "batch_share", "consistency_loss", "dice_loss", "map_loss"]
 
 Loss: TypeAlias = Literal["mean", "weighted mean", "dice"]
 
@@ -75,6 +75,31 @@ def map_loss(predicted: Tensor, maps: Tensor) -> Tensor:
     known = ~maps.isnan()
     errors = F.smooth_l1_loss(predicted.float(), maps.nan_to_num(), reduction="none", beta=MAP_BETA)
     return MAP_WEIGHT * (errors * known).sum()
+
+
+def consistency_loss(logits: Tensor, likely: Tensor, weights: Tensor) -> Tensor:
+    """Return the squared distance to other probabilities where nothing is annotated, summed.
+
+    With the probabilities of an average of former networks, a network that saw a few strokes does
+    not swing on the pixels that nobody painted (mean teacher: Tarvainen & Valpola 2017,
+    arXiv:1703.01780).
+
+    Parameters
+    ----------
+    logits : Tensor (B, K, h, w)
+        Raw output of the network.
+    likely : Tensor (B, K, h, w) float32
+        Probabilities to stay near, held fast.
+    weights : Tensor (B, h, w) float32
+        0 where a pixel is not annotated; the others do not count.
+
+    Returns
+    -------
+    Tensor ()
+        float32; divide by the number of pixels that are not annotated.
+    """
+    apart = (torch.softmax(logits.float(), 1) - likely).square().sum(1)
+    return (apart * (weights == 0)).sum()
 
 
 def batch_share(
