@@ -48,12 +48,15 @@ PRESETS |= {
         weights=WeightConfig(preset="none"),
         preset="best-cells",
     ),
-    # Painted into: no end, a steady rate, and a network that is an average of the last ones.
+    # Painted into: no end, a steady rate, and a network that is an average of the last ones and
+    # agrees with it where nobody painted.
     "paint": replace(
         FAST,
         steps=10**6,
         schedule="open",
+        learning_rate=1e-3,
         average=0.98,
+        consistency=30.0,
         stroke_share=0.1,
         tile=188,
         weights=WeightConfig(preset="none"),
