@@ -6,7 +6,7 @@ seconds are those of this process alone, so that other programs do not count; it
 
 ``--where`` says how the annotator comes to its next place: it leafs through the stack in "order",
 goes to "random" places, or to the "suggested" ones of *Paint here next*, whose search is part of
-the time. ``--step-seconds`` sets how long a step takes, so that a busy machine gives the same
+the time. "typical" is at random places, too, but paints both classes in turn, right or wrong. ``--step-seconds`` sets how long a step takes, so that a busy machine gives the same
 curve. With ``--table`` the curves of the folder are printed beside one another.
 """
 
@@ -93,7 +93,8 @@ def _follow(
             predicted = predict_labels(
                 trainer.model, trainer.data.given[0], slices=(i,), device="cpu"
             )[0]
-            stroke = annotator.correct(event.step, i, (predicted == 2).astype(np.uint8), view)
+            doubted = way.wrong((predicted == 2).astype(np.uint8))
+            stroke = annotator.correct(event.step, i, doubted, view)
             if stroke is not None:
                 paint(painting, stroke)
                 strokes += 1

@@ -13,6 +13,8 @@ from napari_unet.training.suggestions import SIDE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
+
     from benchmarks.interactive.clocks import Clock
     from napari_unet.config.split import Region
     from napari_unet.training.suggestions import Place
@@ -36,8 +38,12 @@ class Way(Protocol):
     def looked(self, *, painted: bool) -> None:
         """Take note that a stroke was painted, or that there was nothing to paint."""
 
+    def wrong(self, predicted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return the prediction of which the wrong parts are painted; as it is, to correct it."""
+        return predicted
 
-class Leafing:
+
+class Leafing(Way):
     """Slice after slice, a few strokes each, anywhere in it."""
 
     def __init__(self, _: Trainer, slices: Sequence[int], _seed: int) -> None:
@@ -57,7 +63,7 @@ class Leafing:
             self._at, self._strokes = self._at + 1, 0
 
 
-class Wandering:
+class Wandering(Way):
     """A random place, zoomed in, one stroke each."""
 
     def __init__(self, trainer: Trainer, slices: Sequence[int], seed: int) -> None:
@@ -76,7 +82,15 @@ class Wandering:
         """Nothing."""
 
 
-class Led:
+class Typical(Wandering):
+    """Random places as well, but both classes in turn, whether they are right there or not."""
+
+    def wrong(self, predicted: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return one class everywhere, so that the other one is painted."""
+        return np.full_like(predicted, self._rng.integers(2))
+
+
+class Led(Way):
     """Where *Paint here next* leads, zoomed in, one stroke each; the search takes its time."""
 
     def __init__(self, trainer: Trainer, slices: Sequence[int], seed: int) -> None:
@@ -116,5 +130,6 @@ def _view(y: int, x: int, shape: tuple[int, int]) -> Region:
 WAYS: dict[str, Callable[[Trainer, Sequence[int], int], Way]] = {
     "order": Leafing,
     "random": Wandering,
+    "typical": Typical,
     "suggested": Led,
 }
