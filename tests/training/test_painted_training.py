@@ -358,5 +358,6 @@ def test_strokes_outside_a_training_that_has_none_are_not_asked_for(tmp_path):
     image, inside = discs()
     dense = LabelScheme("classes", "dense", (0, 1))
     stack = Stack("discs", image, "zyx", labels=inside.astype(np.uint8), scheme=dense)
-    list(Trainer(stack, config(steps=3, schedule="constant", average=0.0), tmp_path / "r").run())
+    plain = config(steps=3, schedule="constant", average=0.0, consistency=0.0)
+    list(Trainer(stack, plain, tmp_path / "r").run())
     assert not (tmp_path / "r" / "journal.jsonl").exists()
