@@ -78,10 +78,16 @@ def placement(stack: Stack, source: Layer | None, ndim: int | None = None) -> di
         return kept
     spatial = [k for k, a in enumerate(stack.axes) if a != "c" and k < source.ndim]
     kept["affine"] = _turned(source, spatial[keep])
-    if not source._has_default_axis_labels():
+    if has_named_axes(source):
         names = [name for a, name in zip(stack.axes, source.axis_labels) if a != "c"]
         kept["axis_labels"] = tuple(names[keep])
     return kept
+
+
+def has_named_axes(layer: Layer) -> bool:
+    """Tell whether the axes of a layer have names: not "-2" or "axis -2", as napari calls them."""
+    usual = [(str(k), f"axis {k}") for k in range(-layer.ndim, 0)]
+    return any(name not in names for name, names in zip(layer.axis_labels, usual))
 
 
 def seen_placement(
@@ -101,7 +107,7 @@ def same_place(layer: Layer) -> dict[str, Any]:
         name: getattr(layer, name)
         for name in ("scale", "translate", "rotate", "shear", "affine", "units")
     }
-    if not layer._has_default_axis_labels():
+    if has_named_axes(layer):
         kept["axis_labels"] = layer.axis_labels
     return kept
 
