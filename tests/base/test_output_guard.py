@@ -36,6 +36,8 @@ def place(tmp_path, monkeypatch):
     [
         ("raw.tif", "raw.tif"),
         ("./slices/../raw.tif", "raw.tif"),
+        ("new/../raw.tif", "raw.tif"),
+        ("new/../slices/a.tif", "slices"),
         ("{}/raw.tif", "raw.tif"),
         ("raw.tif", "{}/raw.tif"),
         ("link.tif", "raw.tif"),
@@ -96,7 +98,7 @@ def test_a_place_that_cannot_be_written_is_found_at_once(place, output, said):
 
 
 def test_a_run_needs_a_folder_of_its_own(place):
-    for folder in ("slices", "linked", "./slices/", "store.zarr/0/run"):
+    for folder in ("slices", "linked", "./slices/", "new/../slices", "store.zarr/0/run"):
         with pytest.raises(InputError, match="a folder of their own"):
             check_output_folder(folder, ["slices", "store.zarr", "isbi2012-em"])
     with pytest.raises(InputError, match=r"raw\.tif is a file"):

@@ -63,6 +63,23 @@ def test_other_grey_values_are_said_once_with_numbers(changed, span):
     assert mine == pytest.approx([low, high], rel=0.03)
 
 
+@pytest.mark.parametrize("blank", range(1, 4))
+def test_blank_slices_hide_nothing(blank):
+    """Sections are missing; an empty slice says nothing about the others."""
+    other = np.concatenate([IMAGE, IMAGE[:1]]) / np.float32(255)
+    other[:blank] = 0
+    (remark,) = about(other)
+    assert "run from 0.08" in remark.text
+    assert about(other * 255) == ()
+    assert about(np.full_like(IMAGE, 100)) == ()  # nothing to compare
+
+
+def test_grey_values_beyond_words_stay_short():
+    (remark,) = about(IMAGE * 1e300)
+    assert "e+301 to " in remark.text
+    assert len(remark.text) < 120
+
+
 @given(factor=st.floats(0.7, 1.4), offset=st.integers(-20, 20))
 @settings(deadline=None, max_examples=30)
 def test_a_little_darker_or_brighter_is_nothing(factor, offset):

@@ -65,24 +65,25 @@ def check_output_file(
     """
     path = Path(path)
     with _plainly(path):
+        real = _real(path)
         for given in inputs:
-            if given is not None and _is_part_of(path, Path(given)):
+            if given is not None and _is_part_of(real, Path(given)):
                 raise InputError(
                     f"the result would replace {path}, which is read as {given}: give the result "
                     "another name."
                 )
-        if path.is_dir():
+        if real.is_dir():
             raise InputError(
                 f"the output must be a file, but {path} is a folder; name a file in it."
             )
-        if path.exists() and not path.is_file():
+        if real.exists() and not real.is_file():
             raise InputError(f"the output must be a file, but {path} is none; choose another name.")
-        if path.exists() and not overwrite and not is_ours(path, begins):
+        if real.exists() and not overwrite and not is_ours(real, begins):
             raise InputError(
                 f"{path} exists and was not written by {PROGRAM}: choose another name, or add "
                 "--overwrite to replace it."
             )
-        _check_writable(path)
+        _check_writable(real)
     return path
 
 
@@ -106,17 +107,18 @@ def check_output_folder(
     """
     path = Path(path)
     with _plainly(path):
+        real = _real(path)
         for given in inputs:
             if given is None or not Path(given).exists():
                 continue
-            if _same(path, Path(given)) or _lies_in_store(path, Path(given)):
+            if _same(real, Path(given)) or _lies_in_store(real, Path(given)):
                 raise InputError(
                     f"results would be written into {path}, which is read as {given}: give them a "
                     "folder of their own."
                 )
-        if path.exists() and not path.is_dir():
+        if real.exists() and not real.is_dir():
             raise InputError(f"the output must be a folder, but {path} is a file; name a folder.")
-        _check_writable(path)
+        _check_writable(real)
     return path
 
 
@@ -156,6 +158,11 @@ class _plainly:  # noqa: N801 - reads as a word
             raise InputError(
                 f"{self._path} cannot be written ({reason.lower()}): choose another place."
             ) from error
+
+
+def _real(path: Path) -> Path:
+    """Where a name leads, also through a folder that is only made later: ``new/../raw.tif``."""
+    return Path(os.path.realpath(path))
 
 
 def _same(one: Path, other: Path) -> bool:

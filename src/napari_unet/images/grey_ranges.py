@@ -5,11 +5,12 @@ Legend: ``C`` channels; a range is (low, high), the grey values that become 0 an
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+
+from napari_unet.images.intensity import slice_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,9 @@ ALIKE = 0.5
 
 LOOKED_AT = 4
 """Slices whose grey values are measured."""
+
+READABLE = 1e10
+"""Grey values from here on are written as powers of ten."""
 
 
 def own_ranges(
@@ -45,7 +49,8 @@ def own_ranges(
     Returns
     -------
     numpy.ndarray
-        (C, 2), the median over the slices.
+        (C, 2), the median over the slices, of a channel those that are not of one grey value;
+        the limits of a channel that is so throughout.
 
     Raises
     ------
@@ -54,10 +59,14 @@ def own_ranges(
     """
     chosen = range(stack.n_slices) if slices is None else slices
     places = np.linspace(0, len(chosen) - 1, min(len(chosen), LOOKED_AT)).round().astype(int)
-    each = replace(intensity, mode="image")
-    limits = [each.for_slice(stack, chosen[int(k)]) for k in np.unique(places)]
-    lows, highs = np.array([one.low for one in limits]), np.array([one.high for one in limits])
-    return np.stack([np.median(lows, axis=0), np.median(highs, axis=0)], axis=1)
+    each = [slice_range(stack, chosen[int(k)], intensity.percentiles) for k in np.unique(places)]
+    ranges = np.array(each)  # (slices, C, 2)
+    flat = ranges[..., 0] == ranges[..., 1]
+    empty = flat.all(axis=0)  # of a channel without grey values nothing can be told
+    ranges[:, empty] = _of(intensity)[empty]
+    ranges[flat & ~empty] = np.nan
+    median: NDArray[np.float64] = np.nanmedian(ranges, axis=0)
+    return median
 
 
 def say_ranges(mine: NDArray[np.float64], intensity: Intensity, words: str) -> str:
@@ -106,5 +115,8 @@ def _shared(mine: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[n
 
 
 def _span(limits: NDArray[np.float64]) -> str:
-    low, high = (f"{v:,.0f}" if abs(v) >= 100 or v == round(v) else f"{v:.3g}" for v in limits)
+    low, high = (
+        f"{v:,.0f}" if 100 <= abs(v) < READABLE or v == round(v) < READABLE else f"{v:.3g}"
+        for v in limits
+    )
     return f"{low} to {high}"

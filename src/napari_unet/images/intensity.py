@@ -27,6 +27,7 @@ __all__ = [
     "not_finite",
     "read_sample",
     "sample_blocks",
+    "slice_range",
     "training_limits",
 ]
 
@@ -321,6 +322,20 @@ def not_finite(values: NDArray[Any]) -> tuple[str, str]:
         return "infinite", replacing
     outside = "take every NaN as outside of the image (--outside all, or NaN pixels under Data)"
     return "NaN", f"{outside}, or {replacing}"
+
+
+def slice_range(stack: Stack, i: int, percentiles: tuple[float, float]) -> NDArray[np.float64]:
+    """Measure a slice as limits are measured, (C, 2); both are equal where it has one grey value.
+
+    Parameters
+    ----------
+    stack, i
+        The image, and which of its slices.
+    percentiles
+        Of all grey values of a channel.
+    """
+    values = read_sample(stack, sample_blocks(stack, slices=(i,)))
+    return np.stack(_percentile_limits(values, percentiles), axis=1)
 
 
 def _percentile_limits(
