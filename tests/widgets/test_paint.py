@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_unet.app.run_places import painted_runs
 from napari_unet.app.session import session_of
 from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
@@ -32,15 +33,22 @@ def dock(viewer, cells):
         until(lambda: not training.is_running, 60)
 
 
+def after_one_stroke(dock):
+    """A training that has nothing to tell apart yet."""
+    labels = dock.session.labels_layer
+    labels.data_setitem((np.zeros(30, int), np.full(30, 5), np.arange(30)), 1)
+    until(lambda: dock.session.training is not None)
+    training = dock.session.training
+    until(lambda: training.waiting is not None, 60)
+    return training
+
+
 def begun(dock):
     """A training that runs on two strokes."""
     dock.paint.new.click()
     labels = dock.session.labels_layer
-    labels.data_setitem((np.zeros(30, int), np.full(30, 5), np.arange(30)), 1)
-    assert dock.session.training is None
+    training = after_one_stroke(dock)
     labels.data_setitem((np.zeros(30, int), np.full(30, 50), np.arange(30)), 2)
-    until(lambda: dock.session.training is not None)
-    training = dock.session.training
     until(lambda: training.step is not None, 60)
     return labels, training
 
@@ -108,6 +116,32 @@ def test_strokes_are_in_the_run_folder_as_they_are_painted(dock):
     labels, training = begun(dock)
     labels.data_setitem((np.full(9, 2), np.full(9, 70), np.arange(9)), 2)
     until(lambda: len(Journal(training.request.run).edits) == len(taken(training).edits) >= 2)
+
+
+def test_the_first_stroke_is_saved_and_offered_before_there_is_anything_to_learn(dock):
+    dock.paint.new.click()
+    training = after_one_stroke(dock)
+    assert "another class" in dock.progress.line.text()
+    assert dock.next.note.text() == ""
+    assert painted_runs() == [training.request.run]
+    (edit,) = Journal(training.request.run).edits
+    assert (edit.slice_index, edit.box) == (0, (5, 6, 0, 30))
+    assert training.step is None
+
+
+def test_stopped_before_the_second_class_it_goes_on_in_the_same_run(dock):
+    dock.paint.new.click()
+    training = after_one_stroke(dock)
+    training.stop()
+    until(lambda: not training.is_running, 60)
+    labels = dock.session.labels_layer
+    labels.data_setitem((np.zeros(30, int), np.full(30, 50), np.arange(30)), 2)
+    dock.paint.switch.click()
+    until(lambda: dock.session.training is not training)
+    again = dock.session.training
+    assert again.request.run == training.request.run
+    until(lambda: again.step is not None, 60)
+    until(lambda: np.array_equal(again.request.stacks[0].label_plane(0), labels.data[0]))
 
 
 def test_closing_the_dock_ends_nothing_and_a_new_one_shows_it(dock):

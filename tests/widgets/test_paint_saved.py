@@ -10,7 +10,10 @@ import textwrap
 import numpy as np
 import pytest
 
+from napari_unet.app.run_places import painted_runs
+from napari_unet.images.stack import Stack
 from napari_unet.training.journal import Journal
+from napari_unet.training.painted_run import PaintedRun
 
 PAINTED_INTO = """
     import os, signal, sys, time
@@ -62,3 +65,43 @@ def test_a_killed_window_loses_at_most_the_last_second_of_a_stroke(tmp_path):
     before = places[times < times[-1] - 1]
     assert before.size > 20
     assert painted[20, : int(before[-1]) + 1].all()
+
+
+FIRST_STROKE = """
+    import os, signal, sys, time
+    import numpy as np
+    from qtpy.QtWidgets import QApplication, QWidget
+    application = QApplication([])
+    from napari.components import ViewerModel
+    from napari_unet.app.run_places import painted_runs
+    from napari_unet.app.session import session_of
+    from napari_unet.widgets.common.layer_stack import LayerStack
+    from napari_unet.widgets.train.new_labels import new_labels
+    from napari_unet.widgets.train.paint_mode import paint_mode_of
+
+    viewer, window = ViewerModel(), QWidget()
+    image = viewer.add_image(np.arange(64 * 400, dtype=np.uint16).reshape(64, 400))
+    session = session_of(viewer)
+    session.use(LayerStack(image))
+    labels = new_labels(viewer, session, session.stack, image)
+    paint_mode_of(viewer, session).watch(window)
+    labels.paint((20, 200), 1)
+    end = time.monotonic() + 60
+    while not painted_runs() and time.monotonic() < end:
+        application.processEvents()
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_window_killed_after_the_first_stroke_has_it_tomorrow(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_DOCUMENTS_DIR", str(tmp_path))
+    code = textwrap.dedent(FIRST_STROKE)
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (run,) = painted_runs()
+    stack = Stack("Image", np.arange(64 * 400, dtype=np.uint16).reshape(64, 400), "yx")
+    painted = PaintedRun(run).painting([stack]).whole(0)
+    assert painted[20, 200] == 1
+    assert set(np.unique(painted)) == {0, 1}

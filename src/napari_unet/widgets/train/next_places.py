@@ -60,7 +60,7 @@ class NextPlaces(QObject):
     @property
     def said(self) -> str:
         """What there is to say instead of a list."""
-        if self._training is None or self.places:
+        if self._training is None or self._training.step is None or self.places:
             return ""
         if self._training.places is None:
             return "Looking through the stack …"

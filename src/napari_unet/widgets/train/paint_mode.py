@@ -1,4 +1,7 @@
-"""Train while I paint: a training begins by itself as soon as two classes have a stroke."""
+"""Train while I paint: a training begins by itself with the first stroke.
+
+It learns once a second class has one; until then it gets ready, and saves what is painted.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,6 @@ class PaintMode(QObject):
         self._viewer, self._session = ref(viewer), session
         self.next = NextPlaces(viewer, session)
         self._layer: Any = None
-        self._painted: set[int] = set()
         self._begun: Training | None = None
         self._is_reading = False
         self._begun_in: Callable[[], Any] = lambda: None
@@ -70,7 +72,7 @@ class PaintMode(QObject):
         return self._layer is not None
 
     def watch(self, window: QWidget) -> None:
-        """Begin a training as soon as two classes are painted in the current labels.
+        """Begin a training as soon as anything is painted in the current labels.
 
         Where these labels were trained on before, that training goes on.
 
@@ -84,13 +86,11 @@ class PaintMode(QObject):
             self._begin_soon()
         elif self._layer is not None:
             layer = self._layer
-            self._in_background(partial(_two_values, layer.data), partial(self._on_values, layer))
+            self._in_background(partial(_is_painted, layer.data), partial(self._on_look, layer))
 
-    def _on_values(self, layer: Any, found: set[int]) -> None:
-        if layer is self._layer:
-            self._painted |= found
-            if len(self._painted) >= 2:
-                self._begin_soon()
+    def _on_look(self, layer: Any, is_painted: bool) -> None:
+        if is_painted and layer is self._layer:
+            self._begin_soon()
 
     def _follow(self, window: QWidget) -> None:
         self.rest()
@@ -104,13 +104,12 @@ class PaintMode(QObject):
         self._timer.stop()
         if self._layer is not None:
             self._layer.events.paint.disconnect(self._on_paint)
-        self._layer, self._painted = None, set()
+        self._layer = None
 
     def _on_paint(self, event: Any) -> None:
         """A stroke: what was painted, as napari tells it, so that no array is searched."""
         strokes = event.value if isinstance(event.value, list) else [event.value]
-        self._painted |= {int(value) for *_, new in strokes for value in np.unique(new)} - {0}
-        if len(self._painted) >= 2:
+        if any(np.any(new) for *_, new in strokes):
             self._begin_soon()
 
     def _begin_soon(self) -> None:
@@ -121,7 +120,7 @@ class PaintMode(QObject):
     def _stopped_here(self) -> Training | None:
         """The latest training, if it was painted into these labels and then stopped."""
         former = self._begun
-        if former is None or former.is_running or former.ended is None or not former.ended.step:
+        if former is None or former.is_running or former.ended is None:
             return None
         is_here = self._session.training is former and self._begun_in() is self._layer
         return former if is_here else None
@@ -235,16 +234,9 @@ def _begun_painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel | 
     return _Begun(Painting(stacks, Journal(run), live=True), run, model)
 
 
-def _two_values(labels: Any) -> set[int]:
-    """Two label values that are painted already, or fewer; an empty slice costs next to nothing."""
-    found: set[int] = set()
-    for index in np.ndindex(labels.shape[:-2]):
-        plane = np.asarray(labels[index])
-        if np.any(plane):
-            found |= set(np.unique(plane).tolist()) - {0}
-        if len(found) >= 2:
-            break
-    return found
+def _is_painted(labels: Any) -> bool:
+    """Whether anything is painted already, slice by slice."""
+    return any(np.any(np.asarray(labels[index])) for index in np.ndindex(labels.shape[:-2]))
 
 
 _modes: WeakKeyDictionary[Any, PaintMode] = WeakKeyDictionary()

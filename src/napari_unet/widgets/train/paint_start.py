@@ -24,7 +24,7 @@ NEW_TIP = (
 )
 SWITCH_TIP = (
     "As soon as two classes have a stroke, training begins by itself, and every stroke changes "
-    "what it learns from the next step on."
+    "what it learns from the next step on. Strokes are saved from the first one on."
 )
 HOW = (
     "Paint a stroke of background (1) and one of foreground (2); training begins by itself. Then "

@@ -69,6 +69,8 @@ class Training(QObject):
         The layer of the stack that it learns from, if it has one.
     places : tuple of Place or None
         Where to paint next, the best place first; None while nothing was looked at.
+    waiting : Waiting or None
+        What it waits for to be painted, while it learns nothing.
     """
 
     changed = Signal()
@@ -110,7 +112,7 @@ class Training(QObject):
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_over)
         self.right: float | None = None
-        self.is_waiting = False
+        self.waiting: told.Waiting | None = None
         self._watch: LabelsWatch | None = None
         if request.painting is not None and session.source is not None:
             self._watch = LabelsWatch(self._viewer, session.source, request.painting)
@@ -220,7 +222,7 @@ class Training(QObject):
 
     def _on_step(self, event: told.Step) -> None:
         self._pace.append((monotonic(), event.step))
-        self._say_waiting(False)
+        self._on_waiting(None)
         self.step = event
         if self.state == "preparing":
             self._enter("running")
@@ -241,17 +243,13 @@ class Training(QObject):
         self.right = None if math.isnan(event.right) else event.right
         if event.problem:
             self._note(event.problem)
-        self._say_waiting(False)
 
     def _on_suggested(self, event: Suggested) -> None:
         self.places = event.places
 
-    def _on_waiting(self, _: told.Waiting) -> None:
-        self._say_waiting(True)
-
-    def _say_waiting(self, is_waiting: bool) -> None:
-        if is_waiting != self.is_waiting:
-            self.is_waiting = is_waiting
+    def _on_waiting(self, event: told.Waiting | None) -> None:
+        if event != self.waiting:
+            self.waiting = event
             self.changed.emit()
 
     def _on_diverged(self, event: told.Diverged) -> None:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainProgress"]
 
-WAITING = "Nothing more to learn: paint where it is wrong, and it goes on."
+SETTLED = "Nothing more to learn: paint where it is wrong, and it goes on."
+ONE_CLASS = "Paint a stroke of another class, and it begins. What you paint is saved already."
 
 SIDE_BY_SIDE = 400
 """Width in pixels from which both curves fit beside each other."""
@@ -87,6 +88,8 @@ class TrainProgress(QWidget):
         self.setVisible(training is not None)
         # Of strokes alone nothing is held back, so that there is nothing to draw.
         self.iou.setVisible(training is None or training.request.painting is None)
+        # Nobody knows when painting ends; a bar that only says "busy" would paint without a rest.
+        self.bar.setVisible(training is None or training.request.painting is None)
         if training is not None:
             training.changed.connect(self._say)
             training.looked.connect(self._look)
@@ -112,7 +115,7 @@ class TrainProgress(QWidget):
         if training.step is not None:
             self.bar.setRange(0, training.step.steps)
             self.bar.setValue(training.step.step)
-            if training.state == "running" and not training.is_waiting:
+            if training.state == "running" and training.waiting is None:
                 self.line.say(self._say_step(training, training.step))
         if new:
             self.loss.append("training", *zip(*new))
@@ -140,10 +143,11 @@ class TrainProgress(QWidget):
         training = self._training
         if training is None:
             return
-        step = 0 if training.step is None else training.step.step
+        step, waiting = 0 if training.step is None else training.step.step, training.waiting
+        missing = "" if waiting is None else SETTLED if waiting.settled else ONE_CLASS
         words = {
-            "preparing": "Reading the stack …",
-            "running": WAITING if training.is_waiting else "",
+            "preparing": missing or "Reading the stack …",
+            "running": missing,
             "pausing": "Pausing after this step …",
             "paused": f"Paused at step {step:,}.",
             "stopping": "Stopping after this step …",
