@@ -104,6 +104,7 @@ def test_a_killed_and_resumed_run_has_the_same(tmp_path):
     for step in ours.files():
         a, b = (one.read(step).network.state_dict() for one in (ours, theirs))
         assert all(torch.equal(a[name], b[name]) for name in a)
+        assert ours.read(step).run["scores"] == theirs.read(step).run["scores"]
 
 
 def test_later_ones_are_forgotten_where_a_run_goes_on_from_earlier(tmp_path):

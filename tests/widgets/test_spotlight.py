@@ -30,8 +30,8 @@ def test_a_place_fills_a_third_of_the_canvas(canvas):
     )
     spotlight(canvas, labels, (3,), (10, 50, 60, 100))
     assert canvas.dims.point[0] == 1 + 3 * 4
-    # the middle of rows 10 to 49 is 29.5, of columns 60 to 99 79.5
-    assert camera(canvas).center[-2:] == (10 + 29.5 * 0.5, 20 + 79.5 * 0.5)
+    # the middle of columns 60 to 99 is 79.5; of all rows, 9.75 to 57.75, the canvas shows 60
+    assert camera(canvas).center[-2:] == (57.75 - 30, 20 + 79.5 * 0.5)
     # 40 px of 0.5 are 20; a third of 600 is 200
     assert camera(canvas).zoom == pytest.approx(10)
     (mark,) = marks(canvas)
@@ -102,7 +102,18 @@ def test_a_speck_is_shown_with_what_is_around_it(canvas):
     labels = canvas.add_labels(np.zeros((96, 112), np.uint8))
     spotlight(canvas, labels, (), (50, 54, 50, 54))
     assert camera(canvas).zoom == pytest.approx(600 / 3 / 24)
-    assert camera(canvas).center[-2:] == (51.5, 51.5)
+    assert camera(canvas).center[-2:] == (51.5, -0.5 + 900 / (600 / 3 / 24) / 2)
+
+
+def test_at_the_border_the_image_fills_the_canvas(canvas):
+    labels = canvas.add_labels(np.zeros((6, 1000, 1000), np.uint8))
+    for box, middle in (
+        ((0, 40, 0, 40), (-0.5 + 60, -0.5 + 90)),  # of 120 × 180 px
+        ((960, 1000, 500, 540), (999.5 - 60, 519.5)),
+    ):
+        spotlight(canvas, labels, (3,), box)
+        assert camera(canvas).zoom == pytest.approx(5)
+        assert camera(canvas).center[-2:] == pytest.approx(middle)
 
 
 def test_going_alone_leaves_the_zoom(canvas):

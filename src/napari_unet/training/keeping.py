@@ -79,7 +79,7 @@ class Keeper:
         if isinstance(event, Step):
             self._losses.append(event.loss)
         elif isinstance(event, Validated):
-            self._measured = {"validation_loss": event.loss, "iou": event.iou}
+            self._measured = _measured(event.loss, event.iou)
         if self.folder is not None:
             self._unwritten.append(event)
             with suppress(CheckpointError):
@@ -95,6 +95,15 @@ class Keeper:
         """Mean loss of the latest steps, and the latest validation if there was one."""
         known = {"loss": sum(self._losses) / len(self._losses)} if self._losses else {}
         return known | self._measured
+
+    def go_on(self, folder: RunFolder, step: int) -> None:
+        """Go on with a run from a step: what came later is forgotten, its scores are known."""
+        folder.rewind_history(step)
+        for entry in folder.history():
+            if entry["event"] == "Step":
+                self._losses.append(_number(entry["loss"]))
+            elif entry["event"] == "Validated":
+                self._measured = _measured(_number(entry["loss"]), _number(entry["iou"]))
 
     def said(self) -> Iterator[str]:
         """What is to be said, once."""
@@ -178,3 +187,12 @@ class Keeper:
         folder.write_model("last", model)
         folder.write_state(state)
         self.saved_step = state["step"]
+
+
+def _measured(loss: float, iou: float) -> dict[str, float]:
+    return {"validation_loss": loss, "iou": iou}
+
+
+def _number(value: float | None) -> float:
+    """JSON has null for what is no number."""
+    return math.nan if value is None else value

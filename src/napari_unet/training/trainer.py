@@ -227,7 +227,7 @@ class Trainer:
         self.sampler = self._make_sampler()
         self.validation = self.data.validation()
         if former is not None:
-            former.rewind_history(learner.step)
+            self._kept.go_on(former, learner.step)
         elif self.folder is not None:
             told = described(self.data, compute, self.start_from)
             self.folder.create(told, painted=self.painting is not None)

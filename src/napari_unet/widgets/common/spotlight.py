@@ -54,6 +54,9 @@ def go_to(viewer: Any, layer: Layer, point: Sequence[float]) -> None:
 def spotlight(viewer: Any, layer: Layer, index: Sequence[int], box: Region) -> None:
     """Go to a place, zoom until it fills a third of the canvas, and outline it.
 
+    At the border of the layer the place is not in the middle, so that the layer fills the canvas,
+    or is seen whole where it is smaller.
+
     The outline is a layer of ours, "NAME · look here", of which there is one at most.
 
     Parameters
@@ -72,6 +75,7 @@ def spotlight(viewer: Any, layer: Layer, index: Sequence[int], box: Region) -> N
     corners = [(y0, x0), (y0, x1), (y1, x1), (y1, x0)]
     outline = np.array([(*index, y - 0.5, x - 0.5) for y, x in corners], float)
     _zoom(viewer, layer, outline)
+    _fill(viewer, layer)
     _mark(viewer, layer, outline)
 
 
@@ -96,11 +100,30 @@ def _zoom(viewer: Any, layer: Layer, outline: np.ndarray) -> None:
     before = viewer.dims.ndim - world.shape[1]
     axes = [axis - before for axis in viewer.dims.displayed[-2:] if axis >= before]
     sides = np.ptp(world[:, axes], axis=0)
-    canvas = getattr(viewer, "canvas", None)  # napari before 0.9 keeps its size otherwise
-    size = viewer._canvas_size if canvas is None else canvas.size
     if len(sides) == 2 and sides.max() > 0:
-        zooms = [SHARE * c / s for c, s in zip(size, sides) if s > 0]
+        zooms = [SHARE * c / s for c, s in zip(_canvas_size(viewer), sides) if s > 0]
         _scene(viewer).camera.zoom = min(zooms)
+
+
+def _fill(viewer: Any, layer: Layer) -> None:
+    """Move the camera until the layer fills the canvas; a smaller one is seen whole."""
+    camera, before = _scene(viewer).camera, viewer.dims.ndim - layer.ndim
+    if len(viewer.dims.displayed) != 2:
+        return
+    centre = [*camera.center]
+    for k, axis in enumerate(viewer.dims.displayed, start=-2):
+        if axis >= before:
+            low, high = layer.extent.world[:, axis - before]
+            half = _canvas_size(viewer)[k] / camera.zoom / 2
+            centre[k] = float(np.clip(centre[k], *sorted((low + half, high - half))))
+    camera.center = tuple(centre)
+
+
+def _canvas_size(viewer: Any) -> tuple[int, int]:
+    """Rows and columns; napari before 0.9 keeps them otherwise."""
+    canvas = getattr(viewer, "canvas", None)
+    rows, cols = viewer._canvas_size if canvas is None else canvas.size
+    return int(rows), int(cols)
 
 
 def _mark(viewer: Any, layer: Layer, outline: np.ndarray) -> None:

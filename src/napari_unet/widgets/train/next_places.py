@@ -54,8 +54,8 @@ class NextPlaces(QObject):
 
     @property
     def is_searching(self) -> bool:
-        """Whether a training runs that is painted into."""
-        return self._training is not None
+        """Whether a training runs that is painted into, and has learnt anything."""
+        return self._training is not None and self._training.step is not None
 
     @property
     def said(self) -> str:

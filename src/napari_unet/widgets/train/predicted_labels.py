@@ -50,6 +50,9 @@ LEARN_TIP = (
 )
 
 
+OPACITY = 0.4  # of labels all over a slice: the image is seen below them
+
+
 class PredictedLabels(Expander):
     """A form, a button, and what came of it.
 
@@ -139,13 +142,16 @@ class PredictedLabels(Expander):
         stack = replace(stack, annotated=None)
         name = f"{image.name} labels to correct"
         self.layer = labels_to_paint(stack, image, made.values, name)
-        active = viewer.layers.selection.active
+        self.layer.opacity = OPACITY
         viewer.add_layer(self.layer)
-        viewer.layers.selection.active = active if active in viewer.layers else self.layer
+        painted_in = self._session.labels_layer
+        if painted_in in viewer.layers:  # strokes stay on top, and the brush in their layer
+            viewer.layers.move(len(viewer.layers) - 1, viewer.layers.index(painted_in))
+            viewer.layers.selection.active = painted_in
         self.learn.setEnabled(True)
         self.line.say(
             f"{self.layer.name}: {made.given:,} pixels from the prediction, the rest is yours. "
-            "Correct it, or learn from it as it is."
+            "Choose it in the layer list to correct it, or learn from it as it is."
         )
 
     def _on_error(self, error: Exception) -> None:
