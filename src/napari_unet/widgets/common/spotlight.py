@@ -113,7 +113,9 @@ def _fill(viewer: Any, layer: Layer) -> None:
     centre = [*camera.center]
     for k, axis in enumerate(viewer.dims.displayed, start=-2):
         if axis >= before:
-            low, high = layer.extent.world[:, axis - before]
+            first, last = layer.extent.world[:, axis - before]  # middles of pixels
+            pixel = layer.extent.step[axis - before]
+            low, high = first - pixel / 2, last + pixel / 2
             half = _canvas_size(viewer)[k] / camera.zoom / 2
             centre[k] = float(np.clip(centre[k], *sorted((low + half, high - half))))
     camera.center = tuple(centre)

@@ -21,6 +21,7 @@ from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_unet.base.errors import DeviceError, UNetError
+from napari_unet.widgets.common.garbage import Garbage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -115,6 +116,7 @@ class Worker(QObject):
     def start(self) -> None:
         """Start the thread."""
         Worker.running.add(self)
+        self._garbage = Garbage()
         self._timer.start()
         self._thread.start()
 
@@ -189,6 +191,7 @@ class Worker(QObject):
         if ended and not waiting and self.is_running:
             self._timer.stop()
             Worker.running.discard(self)
+            self._garbage.end()
             self.finished.emit()
 
     def _take(self) -> tuple[str, Any] | None:
