@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from typing import ClassVar
 
 import pytest
 
@@ -16,7 +17,7 @@ from .conftest import until
 class Loop:
     """Refers to itself, as widgets and layers do, and tells in which thread it is destroyed."""
 
-    destroyed_in: list[threading.Thread] = []
+    destroyed_in: ClassVar[list[threading.Thread]] = []
 
     def __init__(self):
         self.me = self

@@ -71,6 +71,10 @@ def test_where_labels_are_missing_one_button_makes_them(dock):
     assert dock.session.stack.scheme.names == ("background", "foreground")
     assert dock.paint.new.isHidden()
     assert dock.paint.switch.isChecked()
+    assert dock.control.problem.text() == ""  # nothing is wrong: it was only just begun
+    assert "as soon as two classes" in dock.control.cost.text()
+    dock.paint.switch.click()
+    assert "Training needs labelled slices" in dock.control.problem.text()
 
 
 def test_two_strokes_begin_a_training_and_every_further_one_reaches_it(dock):

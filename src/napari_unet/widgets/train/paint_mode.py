@@ -98,6 +98,7 @@ class PaintMode(QObject):
         self._layer = layer = self._session.labels_layer
         if layer is not None:
             layer.events.paint.connect(self._on_paint)
+        self.changed.emit()
 
     def rest(self) -> None:
         """Begin nothing by itself any more; a training that runs goes on."""
@@ -105,6 +106,7 @@ class PaintMode(QObject):
         if self._layer is not None:
             self._layer.events.paint.disconnect(self._on_paint)
         self._layer = None
+        self.changed.emit()
 
     def _on_paint(self, event: Any) -> None:
         """A stroke: what was painted, as napari tells it, so that no array is searched."""
@@ -212,7 +214,6 @@ class PaintMode(QObject):
     def _on_over(self) -> None:
         """It was stopped: the next stroke begins nothing, the switch does."""
         self.rest()
-        self.changed.emit()
 
     def _hide_or_show(self, _: object = None) -> None:
         training = self._session.training

@@ -16,7 +16,7 @@ from napari_unet.widgets.train.paint_mode import HIDE_KEY, paint_mode_of
 if TYPE_CHECKING:
     from napari_unet.widgets.common.dock import Dock
 
-__all__ = ["PaintStart"]
+__all__ = ["BEGINS", "PaintStart"]
 
 NEW_TIP = (
     "Make an empty labels layer on this image and take up the brush. Paint a stroke of background "
@@ -26,6 +26,7 @@ SWITCH_TIP = (
     "As soon as two classes have a stroke, training begins by itself, and every stroke changes "
     "what it learns from the next step on. Strokes are saved from the first one on."
 )
+BEGINS = "Training begins by itself as soon as two classes have a stroke."
 HOW = (
     "Paint a stroke of background (1) and one of foreground (2); training begins by itself. Then "
     f"paint where the contours are wrong. {HIDE_KEY} hides and shows them."
@@ -39,15 +40,20 @@ class PaintStart(QWidget):
     ----------
     dock
         Whose viewer is painted in.
+
+    Attributes
+    ----------
+    mode : PaintMode
+        Of that viewer.
     """
 
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self._dock, self._session = dock, dock.session
-        self._mode = paint_mode_of(dock.viewer, dock.session)
+        self.mode = paint_mode_of(dock.viewer, dock.session)
         self.new = button("&New labels to paint", NEW_TIP)
         self.new.clicked.connect(self._on_new)
-        self.switch = check_box("train &while I paint", SWITCH_TIP, self._mode.is_on)
+        self.switch = check_box("train &while I paint", SWITCH_TIP, self.mode.is_on)
         self.switch.toggled.connect(self._on_switch)
         self.how = Note()
         column = QVBoxLayout(self)
@@ -56,7 +62,7 @@ class PaintStart(QWidget):
             column.addWidget(widget)
         dock.listen(self._session.stack_changed, self._look)
         dock.listen(self._session.training_changed, self._look)
-        self._mode.changed.connect(self._look)
+        self.mode.changed.connect(self._look)
         self._look()
 
     def _look(self, _: object = None) -> None:
@@ -67,9 +73,9 @@ class PaintStart(QWidget):
         self.new.setVisible(self._session.image_layer is not None and not has_labels)
         self.switch.setVisible(is_sparse)
         self.switch.blockSignals(True)
-        self.switch.setChecked(self._mode.is_on)
+        self.switch.setChecked(self.mode.is_on)
         self.switch.blockSignals(False)
-        self.how.say(HOW if is_sparse and self._mode.is_on else "")
+        self.how.say(HOW if is_sparse and self.mode.is_on else "")
 
     def _on_new(self) -> None:
         session, stack, image = self._session, self._session.stack, self._session.image_layer
@@ -77,9 +83,9 @@ class PaintStart(QWidget):
             return
         new_labels(self._dock.viewer, session, stack, image)
         self._dock.run(Worker(once(present_devices)))  # torch loads while the first stroke is drawn
-        self._mode.watch(self)
+        self.mode.watch(self)
         self._look()
 
     def _on_switch(self, wanted: bool) -> None:
-        self._mode.watch(self) if wanted else self._mode.rest()
+        self.mode.watch(self) if wanted else self.mode.rest()
         self._look()

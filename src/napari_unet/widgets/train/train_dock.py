@@ -21,9 +21,8 @@ from napari_unet.widgets.common.worker import Worker, once
 from napari_unet.widgets.train.after_stop import after_stop
 from napari_unet.widgets.train.go_on_painting import GoOnPainting
 from napari_unet.widgets.train.newer_labels import NewerLabels
-from napari_unet.widgets.train.paint_mode import paint_mode_of
 from napari_unet.widgets.train.paint_next import PaintNext
-from napari_unet.widgets.train.paint_start import PaintStart
+from napari_unet.widgets.train.paint_start import BEGINS, PaintStart
 from napari_unet.widgets.train.past_slider import PastSlider
 from napari_unet.widgets.train.predicted_labels import PredictedLabels
 from napari_unet.widgets.train.run_control import RunControl
@@ -84,7 +83,8 @@ class TrainDock(Dock):
         self.predicted = PredictedLabels(self)
         self.past = PastSlider(self)
         self.past.go_on_wanted.connect(self._on_go_on)
-        self.next = PaintNext(paint_mode_of(self.viewer, self.session).next, self)
+        self.paint.mode.changed.connect(self._check)
+        self.next = PaintNext(self.paint.mode.next, self)
         above = self.paint, self.next, self.settings, self.control, self.progress
         for widget in (*above, self.past, self.predicted):
             self.column.addWidget(widget)
@@ -145,7 +145,8 @@ class TrainDock(Dock):
 
                 check_fits(self.start_from.model, data.config)
         except UNetError as error:
-            self.control.refuse(sentence(error), wrong=True)
+            is_on = self.paint.mode.is_on
+            self.control.refuse(BEGINS if is_on else sentence(error), wrong=not is_on)
             return
         self.control.problem.say("")
         self.control.start.allow(None, self._title(data))
@@ -199,7 +200,7 @@ class TrainDock(Dock):
 
     def _on_go_on(self, model: TrainedModel) -> None:
         """Go on from an earlier step, in a run of its own."""
-        training, mode = self._training, paint_mode_of(self.viewer, self.session)
+        training, mode = self._training, self.paint.mode
         is_painted = training is not None and training.request.painting is not None
         begin = partial(mode.begin_from, self, model) if is_painted else partial(self._go_on, model)
         after_stop(training, begin)
