@@ -54,13 +54,14 @@ class NextPlaces(QObject):
 
     @property
     def is_searching(self) -> bool:
-        """Whether a training runs that is painted into, and has learnt anything."""
-        return self._training is not None and self._training.step is not None
+        """Whether a training runs that is painted into, and has begun to learn."""
+        training = self._training
+        return training is not None and (training.step or training.places) is not None
 
     @property
     def said(self) -> str:
         """What there is to say instead of a list."""
-        if self._training is None or self._training.step is None or self.places:
+        if self._training is None or self.places or not self.is_searching:
             return ""
         if self._training.places is None:
             return "Looking through the stack …"
