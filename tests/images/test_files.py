@@ -504,6 +504,23 @@ def test_labels_decide_what_the_file_does_not_say(tmp_path):
     assert (stack.axes, stack.labelled_slices) == ("zyx", (1,))
 
 
+@pytest.mark.parametrize("lazy_above", [0, 10**9])
+@pytest.mark.parametrize("shape", [(3, 2, 20, 18), (2, 2, 20, 18)])
+def test_labels_in_another_order_of_axes_meet_their_pixels(tmp_path, shape, lazy_above):
+    """Also where the shapes are equal, and nothing but the files' axes tells them apart."""
+    image = np.random.default_rng(0).integers(1, 200, shape).astype(np.uint8)
+    mask = (image > 100).astype(np.uint8)
+    paths = tmp_path / "i.ome.tif", tmp_path / "l.ome.tif"
+    tifffile.imwrite(paths[0], image, metadata={"axes": "TZYX"}, **GREY)
+    tifffile.imwrite(paths[1], mask.swapaxes(0, 1), metadata={"axes": "ZTYX"}, **GREY)
+    stack = open_image(*paths, lazy_above=lazy_above)
+    found = np.stack([stack.label_plane(i) for i in range(stack.n_slices)])
+    assert np.array_equal(found.reshape(shape), mask)
+    assert "l has the axes 'ztyx', read in the order of i, 'tzyx'." in stack.notes
+    as_stored = open_image(*paths, axes="tzyx") if shape[0] == shape[1] else None
+    assert as_stored is None or np.array_equal(as_stored.label_plane(1), mask[1, 0])
+
+
 def test_a_misfit_is_told(tmp_path):
     tifffile.imwrite(tmp_path / "i.tif", values("zyx"), **GREY)
     tifffile.imwrite(tmp_path / "l.tif", values("zyx")[:, :9], **GREY)

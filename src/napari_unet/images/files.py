@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import DataSetError, InputError
-from napari_unet.images.axes import guess_axes
+from napari_unet.images.axes import guess_axes, lengths_without_channels
 from napari_unet.images.ctc_folder import find_sequences, find_truths, open_ctc
 from napari_unet.images.folders import Labelling, open_folder, read_label_folder
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
@@ -262,6 +262,20 @@ def _refuse_itself(image: str | Path, labels: str | Path | None) -> None:
         raise InputError(f"{image} cannot be its own labels: choose the file that holds them.")
 
 
+def _in_order_of(stack: Stack, labels: Pixels) -> Pixels:
+    """Put labels into the order of the image, where both files say theirs and they differ."""
+    axes = stack.axes.replace("c", "")
+    if labels.axes == axes or sorted(labels.axes) != sorted(axes):
+        return labels
+    turned = labels.in_order(axes)
+    if turned.array.shape != lengths_without_channels(stack.axes, stack.image.shape):
+        return labels  # the file says what cannot be
+    note = (
+        f"{labels.name} has the axes {labels.axes!r}, read in the order of {stack.name}, {axes!r}."
+    )
+    return replace(turned, notes=(*labels.notes, note))
+
+
 def _with_labels(
     stack: Stack,
     pixels: Pixels | None,
@@ -273,6 +287,8 @@ def _with_labels(
 ) -> Stack:
     """Put labels on an image; their shape tells axes that nobody stated, and upright from not."""
     refuse_copy(stack.name, stack.image, labels.array)
+    if not stated and (pixels is None or pixels.axes):
+        labels = _in_order_of(stack, labels)
     stack = replace(stack, notes=(*stack.notes, *labels.notes))
     try:
         return stack.with_labels(labels.array, scheme, annotated)

@@ -89,6 +89,16 @@ class Pixels:
     orientation: int = 1
     parts: tuple[Path, ...] = ()
 
+    def in_order(self, axes: str) -> Pixels:
+        """Return the same pixels with their axes in this order, which holds the same letters."""
+        array = self.array
+        if not hasattr(array, "transpose"):  # zarr
+            import dask.array as da
+
+            array = da.from_array(array)
+        order = [self.axes.index(a) for a in axes]
+        return replace(self, array=array.transpose(order), axes=axes)
+
     def upright(self) -> Pixels:
         """Return the same pixels turned as they are to be seen."""
         if self.orientation == 1 or not self.axes.removesuffix("c").endswith("yx"):
