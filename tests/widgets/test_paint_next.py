@@ -24,7 +24,7 @@ from napari_unet.widgets.train.paint_next import PaintNext
 from napari_unet.widgets.train.running import Training
 from napari_unet.widgets.train.train_dock import TrainDock
 
-from .conftest import until
+from .conftest import pump, until
 
 
 @pytest.fixture
@@ -198,6 +198,8 @@ def test_a_real_training_suggests_places(viewer, cells, tmp_path, monkeypatch):
     training.stop()
     until(lambda: not training.is_running, 60)
     assert not marks(viewer)
+    dock.deleteLater()
+    pump(0.05)
 
 
 def test_where_a_slice_is_in_labels_of_a_part(model):

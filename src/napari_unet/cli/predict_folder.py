@@ -10,7 +10,6 @@ from napari_unet.base.quantities import count
 from napari_unet.cli.inputs import open_image
 from napari_unet.cli.measure import write_table
 from napari_unet.cli.progress import say, show_result
-from napari_unet.prediction.folders import targets
 
 if TYPE_CHECKING:
     import argparse
@@ -48,6 +47,8 @@ def predict_folder(args: argparse.Namespace, channels: int, predict: Predict) ->
     InputError
         If there is no image, two would have one result, or none could be predicted.
     """
+    from napari_unet.prediction.folders import targets
+
     images = targets(args.image, args.output_file, channels, overwrite=args.overwrite)
     done: dict[str, Any] = {}
     failed: dict[str, str] = {}

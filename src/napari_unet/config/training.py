@@ -169,7 +169,7 @@ class TrainConfig(Settings):
         **changes
             Fields of this class that replace the preset's.
         """
-        if name not in cls.presets:
+        if not isinstance(name, str) or name not in cls.presets:
             msg = f"the preset must be one of {', '.join(cls.presets)}, got {name!r}: choose one"
             raise InputError(msg)
         return cls.presets[name].changed(**changes)

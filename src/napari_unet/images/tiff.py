@@ -96,7 +96,8 @@ def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
         axes = _letters(chosen.axes)
         places, channels, more = read_places(tif, axes, series)
         page = chosen.keyframe
-        orientation = int(_tag(page, "Orientation", 1))
+        orientation = _tag(page, "Orientation", 1)
+        orientation = int(orientation) if isinstance(orientation, int) else 1  # a damaged tag
         lossy, parts = int(page.compression) in LOSSY, _parts(path, chosen)
         photometric = page.photometric
         white_is_zero = photometric == 0 and not _by_imagej(tif)

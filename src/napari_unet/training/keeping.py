@@ -101,9 +101,9 @@ class Keeper:
         folder.rewind_history(step)
         for entry in folder.history():
             if entry["event"] == "Step":
-                self._losses.append(_number(entry["loss"]))
+                self._losses.append(_number(entry.get("loss")))
             elif entry["event"] == "Validated":
-                self._measured = _measured(_number(entry["loss"]), _number(entry["iou"]))
+                self._measured = _measured(_number(entry.get("loss")), _number(entry.get("iou")))
 
     def said(self) -> Iterator[str]:
         """What is to be said, once."""
