@@ -6,7 +6,7 @@ seconds are those of this process alone, so that other programs do not count; it
 
 ``--where`` says how the annotator comes to its next place: it leafs through the stack in "order",
 goes to "random" places, or to the "suggested" ones of *Paint here next*, whose search is part of
-the time. "typical" is at random places, too, but paints both classes in turn, right or wrong.
+the time. "typical" is at random places, too, but paints a class drawn by lot, right or wrong.
 ``--step-seconds`` sets how long a step takes, so that a busy machine gives the same curve. With
 ``--table`` the curves of the folder are printed beside one another.
 """

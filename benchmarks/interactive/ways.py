@@ -83,7 +83,7 @@ class Wandering(Way):
 
 
 class Typical(Wandering):
-    """Random places as well, but both classes in turn, whether they are right there or not."""
+    """Random places as well, but a class drawn by lot, whether it is right there or not."""
 
     def wrong(self, predicted: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return one class everywhere, so that the other one is painted."""

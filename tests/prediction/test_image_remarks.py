@@ -74,8 +74,9 @@ def test_blank_slices_hide_nothing(blank):
     assert about(np.full_like(IMAGE, 100)) == ()  # nothing to compare
 
 
-def test_grey_values_beyond_words_stay_short():
-    (remark,) = about(IMAGE * 1e300)
+@pytest.mark.parametrize("factor", [1e300, -1e300])
+def test_grey_values_beyond_words_stay_short(factor):
+    (remark,) = about(IMAGE * factor)
     assert "e+301 to " in remark.text
     assert len(remark.text) < 120
 

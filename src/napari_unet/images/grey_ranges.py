@@ -116,7 +116,7 @@ def _shared(mine: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[n
 
 def _span(limits: NDArray[np.float64]) -> str:
     low, high = (
-        f"{v:,.0f}" if 100 <= abs(v) < READABLE or v == round(v) < READABLE else f"{v:.3g}"
+        f"{v:,.0f}" if abs(v) < READABLE and (abs(v) >= 100 or v == round(v)) else f"{v:.3g}"
         for v in limits
     )
     return f"{low} to {high}"
