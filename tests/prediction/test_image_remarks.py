@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -77,7 +79,7 @@ def test_blank_slices_hide_nothing(blank):
 @pytest.mark.parametrize("factor", [1e300, -1e300])
 def test_grey_values_beyond_words_stay_short(factor):
     (remark,) = about(IMAGE * factor)
-    assert "e+301 to " in remark.text
+    assert re.search(r"e\+30[12] to ", remark.text)
     assert len(remark.text) < 120
 
 
