@@ -135,7 +135,6 @@ def measure(seconds: float) -> dict[str, Any]:
     hand.stop()
     training.stop()
     wait(60, lambda: not training.is_running)
-    report["load_after"] = os.getloadavg()[0]
     viewer.close()
     return report
 
@@ -179,7 +178,7 @@ def table(report: dict[str, Any]) -> str:
 
     Gaps are left out where other programs took the processor: they would be those of the others.
     """
-    cores, load = os.cpu_count() or 1, max(report["load_before"], report["load_after"])
+    cores, load = os.cpu_count() or 1, report["load_before"]  # afterwards it is its own
     columns = {"own_p99_ms": "own, p99", "own_max_ms": "own, longest"}
     if load <= cores:
         columns |= {"median_ms": "gap, median", "p99_ms": "gap, p99", "max_ms": "gap, longest"}
