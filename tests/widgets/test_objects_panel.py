@@ -198,14 +198,22 @@ def test_features_where_an_id_is_one_object(viewer, dock):
     assert "area (µm²)" in features
 
 
+def save(dock, file) -> str:
+    """Save, wait for it, and return what was said."""
+    dock.saving.write(str(file))
+    assert dock.line.text() == f"Saving {file.name} …"
+    assert not dock.saving.save.isEnabled()
+    until(dock.saving.save.isEnabled, 30)
+    return dock.line.text()
+
+
 def test_files(predicted, tmp_path):
     predicted.objects.write_table(str(tmp_path / "cells.csv"))
     with (tmp_path / "cells.csv").open(encoding="utf-8-sig", newline="") as file:
         assert len(list(csv.DictReader(file))) == 5
     assert "the table is in" in predicted.objects.note.text()
     for name in ("o.tif", "o.ome.tif"):
-        predicted.saving.write(str(tmp_path / name))
-        assert "Saved as" in predicted.line.text()
+        assert save(predicted, tmp_path / name) == f"Saved as {tmp_path / name}."
         np.testing.assert_array_equal(tifffile.imread(tmp_path / name), result(predicted).data)
         stack = open_image(tmp_path / name)
         assert stack.scale == (2, 0.5, 0.5)
@@ -213,31 +221,33 @@ def test_files(predicted, tmp_path):
         with tifffile.TiffFile(tmp_path / name) as tif:
             assert (tif.is_imagej, tif.is_ome) == (name == "o.tif", name == "o.ome.tif")
             assert tif.series[0].axes == "ZYX"
-    predicted.saving.write(str(tmp_path / "o.png"))
-    assert ".tif" in predicted.line.text()
+    assert ".tif" in save(predicted, tmp_path / "o.png")
+    assert not (tmp_path / "o.png").exists()
 
 
 def test_a_saved_result_lies_on_its_image_again(predicted, tmp_path):
-    predicted.saving.write(str(tmp_path / "o.ome.tif"))
+    save(predicted, tmp_path / "o.ome.tif")
     ((data, about, _),) = stack_layers(open_image(tmp_path / "o.ome.tif"))
     opened = predicted.viewer.add_image(data, **about)
     np.testing.assert_allclose(opened.extent.world, result(predicted).extent.world)
     assert opened.units == result(predicted).units
 
 
-def test_the_image_is_never_replaced(viewer, tmp_path):
-    file = str(tmp_path / "cells.tif")
-    tifffile.imwrite(file, scene(), photometric="minisblack")
-    (layer,) = viewer.open(file, plugin="napari")
+@pytest.mark.parametrize("name", ["cells.tif", "mine.tif"])
+def test_what_a_layer_was_read_from_is_never_replaced(viewer, tmp_path, name):
+    values = {"cells.tif": scene(), "mine.tif": (scene() > 50).astype(np.uint8)}
+    for file, array in values.items():
+        tifffile.imwrite(tmp_path / file, array, photometric="minisblack")
+    (layer,) = viewer.open(tmp_path / "cells.tif", plugin="napari")
+    viewer.open(tmp_path / "mine.tif", plugin="napari", layer_type="labels")
     session_of(viewer).use(LayerStack(layer))
     dock = PredictDock(viewer)
     viewer.window.add_dock_widget(dock)
     session_of(viewer).model = grey_model()
     dock.start.click()
     until(lambda: dock.objects.note.text() != "", 60)
-    dock.saving.write(file)
-    assert "read as" in dock.line.text()
-    np.testing.assert_array_equal(tifffile.imread(file), scene())
+    assert "read as" in save(dock, tmp_path / name)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / name), values[name])
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ class PredictDock(Dock):
         self.line = Note()
         self.notes = Remarks()
         self.notes.wanted.connect(self._on_offer)
-        self.saving = SaveResult()
+        self.saving = SaveResult(self)
         self.saving.said.connect(self.line.say)
         self.objects = ObjectPanel(self)
         self.form.ids.chosen.connect(self.objects.link)
@@ -245,6 +245,6 @@ class PredictDock(Dock):
         result, request = self._result, self._request
         if result is None or request is None or result.taken_away:
             return
-        self.saving.offer(result.layer, request.stack, request.output.kind, self._source)
+        self.saving.offer(result.layer, request.stack, request.output.kind)
         if self._found is not None:
             self.objects.show_objects(self._found, result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +10,20 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QVBoxLayout, QWidget
 
-from napari_unet.base.errors import UNetError
 from napari_unet.base.output_guard import check_output_file
 from napari_unet.images.tiff import write_labels, write_probabilities
 from napari_unet.widgets.common.buttons import button
 from napari_unet.widgets.common.form import Row
 from napari_unet.widgets.common.notices import sentence
+from napari_unet.widgets.common.worker import Worker, once
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Layer
 
     from napari_unet.images.stack import Stack
+    from napari_unet.widgets.common.dock import Dock
 
 __all__ = ["SaveResult"]
 
@@ -37,12 +41,12 @@ class SaveResult(QWidget):
     said = Signal(str)
     """What came of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, dock: Dock) -> None:
         super().__init__()
+        self._dock = dock
         self._layer: Layer | None = None
         self._stack: Stack | None = None
         self._kind = ""
-        self._source: Any = None
         self.save = button("Save result …", TIP)
         self.save.clicked.connect(self._choose)
         layout = QVBoxLayout(self)
@@ -50,39 +54,37 @@ class SaveResult(QWidget):
         layout.addWidget(Row(self.save))
         self.hide()
 
-    def offer(self, layer: Layer, stack: Stack, kind: str, source: Layer | None) -> None:
+    def offer(self, layer: Layer, stack: Stack, kind: str) -> None:
         """Offer to save a layer.
 
         Parameters
         ----------
         layer
             The result.
-        stack, source
-            What was predicted, and the layer it came from, whose file is never replaced.
+        stack
+            What was predicted.
         kind
             "labels", "probabilities" or "objects".
         """
         self._layer, self._stack, self._kind = layer, stack, kind
-        self._source = None if source is None else source.source.path
         self.show()
 
     def write(self, file: str) -> None:
-        """Write the layer as it is now; an OME-TIFF where the name ends in .ome.tif."""
+        """Write the layer as it is now, in the background; what a layer was read from stays.
+
+        An OME-TIFF where the name ends in .ome.tif. ``said`` tells how it ended.
+        """
         if self._layer is None or self._stack is None:
             return
-        values = np.asarray(self._layer.data)
-        try:
-            path = check_output_file(Path(file), [self._source], overwrite=True)
-            if self._kind == "probabilities":
-                if values.ndim > len(self._stack.leading_axes) + 2:  # the layer has classes first
-                    values = np.moveaxis(values, 0, -3)
-                write_probabilities(path, values, self._stack)
-            else:
-                write_labels(path, values, self._stack)
-        except (UNetError, OSError) as error:
-            self.said.emit(sentence(error))
-        else:
-            self.said.emit(f"Saved as {file}.")
+        read = [one.source.path for one in self._dock.viewer.layers]
+        job = partial(_written, Path(file), read, self._layer.data, self._stack, self._kind)
+        worker = Worker(once(job))
+        worker.yielded.connect(lambda path: self.said.emit(f"Saved as {path}."))
+        worker.errored.connect(lambda error: self.said.emit(sentence(error)))
+        worker.finished.connect(lambda: self.save.setEnabled(True))
+        self.save.setEnabled(False)
+        self.said.emit(f"Saving {Path(file).name} …")
+        self._dock.run(worker)
 
     def _choose(self) -> None:
         assert self._stack is not None
@@ -92,6 +94,19 @@ class SaveResult(QWidget):
         dialog.setDefaultSuffix("tif")
         dialog.fileSelected.connect(lambda file: self.write(_named(file, dialog)))
         dialog.open()
+
+
+def _written(file: Path, read: Sequence[str | None], values: Any, stack: Stack, kind: str) -> Path:
+    """Write the values of a layer into a file that no layer was read from."""
+    path = check_output_file(file, read, overwrite=True)
+    values = np.asarray(values)
+    if kind != "probabilities":
+        write_labels(path, values, stack)
+        return path
+    if values.ndim > len(stack.leading_axes) + 2:  # the layer has classes first
+        values = np.moveaxis(values, 0, -3)
+    write_probabilities(path, values, stack)
+    return path
 
 
 def _named(file: str, dialog: QFileDialog) -> str:
