@@ -103,3 +103,69 @@ def test_without_json_it_is_a_table_for_people(files, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["compared", "1", "slice"]
     assert lines[-1].split() == ["DET", "1.0000"]
+
+
+def named(path, array, axes, size=None):
+    sizes = {} if size is None else {"PhysicalSizeX": size, "PhysicalSizeY": size}
+    metadata = {"axes": axes, **sizes}
+    known = axes.endswith("YX")  # OME knows no others
+    tifffile.imwrite(path, array, ome=known, photometric="minisblack", metadata=metadata)
+
+
+@pytest.mark.parametrize(("one", "other"), [("ZTYX", "TZYX"), ("YX", "XY"), ("ZTYX", "TZXY")])
+@pytest.mark.parametrize("kind", ["labels", "probabilities"])
+@pytest.mark.parametrize("turned", ["prediction", "reference"])
+def test_files_that_name_their_axes_in_another_order_meet(
+    tmp_path, capsys, one, other, kind, turned
+):
+    """Of equal shape, so that nothing but the axes tells them apart."""
+    shape = (2, 2, 24, 24)[-len(one) :]
+    mask = (np.random.default_rng(0).random(shape) > 0.6).astype(np.uint8)
+    order = [one.index(axis) for axis in other]
+    same = mask if kind == "labels" else np.float32(0.1) + np.float32(0.8) * mask
+    if turned == "prediction":
+        named(tmp_path / "r.tif", mask, one)
+        named(tmp_path / "p.tif", same.transpose(order), other)
+    else:
+        named(tmp_path / "r.tif", mask.transpose(order), other)
+        named(tmp_path / "p.tif", same, one)
+    assert main(["evaluate", f"{tmp_path}/p.tif", f"{tmp_path}/r.tif", "--json"]) == 0
+    caught = capsys.readouterr()
+    assert json.loads(caught.out)["scores"]["IoU"] == 1
+    assert "read in the order of r" in caught.err or (turned, one) == ("reference", "YX")
+
+
+def test_pixels_of_another_size_are_said(tmp_path, capsys):
+    mask = np.eye(24, dtype=np.uint8)
+    named(tmp_path / "r.tif", mask, "YX", 0.5)
+    named(tmp_path / "p.tif", mask, "YX", 0.25)
+    assert main(["evaluate", f"{tmp_path}/p.tif", f"{tmp_path}/r.tif"]) == 0
+    said = "a pixel is 0.25 × 0.25 µm in p and 0.5 × 0.5 µm in r"
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("prediction", "said"),
+    [
+        (np.eye(12, dtype=np.uint8), "0 is background, every other value foreground"),
+        (np.eye(12, dtype=np.uint8) * 255, "0 is background, every other value foreground"),
+        (np.diag(np.arange(12, dtype=np.uint8)), "0 is background, every other value one object"),
+        (np.eye(12, dtype=np.float32), "probabilities, foreground above one half"),
+    ],
+)
+def test_how_the_prediction_is_read_is_said(tmp_path, capsys, prediction, said):
+    write(tmp_path / "r.tif", np.eye(12, dtype=np.uint8))
+    write(tmp_path / "p.tif", prediction)
+    assert main(["evaluate", f"{tmp_path}/p.tif", f"{tmp_path}/r.tif"]) == 0
+    assert f"prediction: {said}" in capsys.readouterr().err.splitlines()
+
+
+def test_a_prediction_of_1_and_2_is_not_taken_for_one_of_0_and_1(tmp_path, capsys):
+    mask = np.eye(12, dtype=np.uint8)
+    write(tmp_path / "r.tif", mask)
+    write(tmp_path / "p.tif", mask + 1)
+    said = fail(capsys, tmp_path / "p.tif", tmp_path / "r.tif")
+    assert "must hold the classes 0 and 1 of the reference, got 1 and 2" in said
+    # As the reference has it, it is right.
+    write(tmp_path / "r.tif", mask + 1)
+    assert call(capsys, tmp_path / "p.tif", tmp_path / "r.tif")["scores"]["IoU"] == 1

@@ -189,3 +189,25 @@ def test_tables_are_of_objects_and_replace_nothing_foreign(tmp_path, capsys, mod
     assert "must be a .csv" in refused(capsys, *common, tmp_path / "cells.xls", *objects)
     (tmp_path / "mine.csv").write_text("id\n1\n")
     assert "--overwrite" in refused(capsys, *common, tmp_path / "mine.csv", *objects)
+
+
+@pytest.mark.parametrize(("own", "other"), [("ZTYX", "TZYX"), ("YX", "XY")])
+def test_ids_are_measured_on_the_pixels_that_the_axes_say(tmp_path, capsys, own, other):
+    """Image and labels are equal, but for the order of their axes."""
+    shape = (2, 2, 20, 20)[-len(own) :]
+    image = np.zeros(shape, np.uint8)
+    image[..., :1, 3:9] = 7
+    image[(*(0, 1)[: len(own) - 2], slice(12, 15), slice(2, 4))] = 9
+    order = [own.index(axis) for axis in other]
+    for name, array, axes in (("i", image, own), ("l", image.transpose(order) // 3, other)):
+        tifffile.imwrite(
+            tmp_path / f"{name}.tif", array, ome=axes.endswith("YX"), photometric="minisblack",
+            metadata={"axes": axes},
+        )  # fmt: skip
+    arguments = ("measure", tmp_path / "l.tif", tmp_path / "i.tif")
+    assert main([*map(str, arguments), "-o", f"{tmp_path}/m.csv"]) == 0
+    header, *rows = (tmp_path / "m.csv").read_text(encoding="utf-8-sig").splitlines()
+    known = header.split(",")
+    grey = next(k for k, name in enumerate(known) if "mean" in name)
+    found = {row.split(",")[known.index("id")]: float(row.split(",")[grey]) for row in rows}
+    assert found == {"2": 7, "3": 9}

@@ -521,6 +521,50 @@ def test_labels_in_another_order_of_axes_meet_their_pixels(tmp_path, shape, lazy
     assert as_stored is None or np.array_equal(as_stored.label_plane(1), mask[1, 0])
 
 
+@pytest.mark.parametrize(
+    ("own", "unit", "said"),
+    [
+        (0.25, "µm", "a pixel is 0.25 × 0.25 µm in l and 0.5 × 0.5 µm in i, but pixel is taken"),
+        (0.5, "nm", "a pixel is 0.5 × 0.5 nm in l and 0.5 × 0.5 µm in i, but pixel is taken"),
+        (500, "nm", ""),
+        (0.501, "µm", ""),
+        (None, "", ""),
+    ],
+)
+@pytest.mark.parametrize("folder", [False, True])
+def test_labels_with_pixels_of_another_size_are_told(tmp_path, own, unit, said, folder):
+    sizes = {f"PhysicalSize{a}": own for a in "XY"}
+    units = {f"PhysicalSize{a}Unit": unit for a in "XY"}
+    places = {} if own is None else sizes | units
+    for name in "il":
+        (tmp_path / name).mkdir()
+    image = tmp_path / "i" / "i.ome.tif", {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
+    for path, metadata in (image, (tmp_path / "l" / "l.ome.tif", places)):
+        metadata = {"axes": "YX", **metadata}
+        tifffile.imwrite(path, np.eye(20, dtype=np.uint8), metadata=metadata, **GREY)
+    tifffile.imwrite(tmp_path / "i" / "j.ome.tif", np.eye(20, dtype=np.uint8), **GREY)
+    where = ("i", "l") if folder else ("i/i.ome.tif", "l/l.ome.tif")
+    pairs = [(image[0], tmp_path / "l" / "l.ome.tif")] if folder else None
+    stack = open_image(*(tmp_path / one for one in where), pairs=pairs)
+    notes = [one for one in stack.notes if "a pixel is" in one]
+    assert len(notes) == bool(said)
+    assert all(one.startswith(said) for one in notes)
+
+
+def test_each_file_of_a_folder_of_labels_is_put_into_the_order_of_its_image(tmp_path):
+    mask = (np.random.default_rng(0).random((2, 20, 20)) > 0.5).astype(np.uint8)
+    for name in ("i", "l"):
+        (tmp_path / name).mkdir()
+    for k, axes in enumerate(("YX", "XY")):
+        write = {"metadata": {"axes": axes}, **GREY}
+        tifffile.imwrite(tmp_path / "l" / f"{k}.tif", mask[k] if k == 0 else mask[k].T, **write)
+        write = {"metadata": {"axes": "YX"}, **GREY}
+        tifffile.imwrite(tmp_path / "i" / f"{k}.tif", mask[k] * 9, **write)
+    stack = open_image(tmp_path / "i", tmp_path / "l")
+    assert np.array_equal(stack.label_plane(0), mask[0])
+    assert np.array_equal(stack.label_plane(1), mask[1])
+
+
 def test_a_misfit_is_told(tmp_path):
     tifffile.imwrite(tmp_path / "i.tif", values("zyx"), **GREY)
     tifffile.imwrite(tmp_path / "l.tif", values("zyx")[:, :9], **GREY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.quantities import count
-from napari_unet.cli.inputs import read_array
+from napari_unet.cli.inputs import read_said
 from napari_unet.cli.progress import say, show_result
 from napari_unet.cli.reference import add_reference_arguments, open_reference
 from napari_unet.config.offers import METRICS
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
-    from napari_unet.evaluation.comparison import Doing
+    from napari_unet.evaluation.comparison import Doing, ReadAs
 
 __all__ = ["add", "run"]
 
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.evaluation.comparison import evaluate
 
     reference = open_reference(args)
-    prediction, labels = reference.pick(read_array(args.prediction, probabilities=True))
+    read = read_said(args.prediction, probabilities=True)
+    prediction, labels = reference.pick(reference.meet(read))
     names = ("overlap", *args.metric)
     scores = evaluate(prediction, labels, names, scheme=reference.scheme, told=say_once())
     lines = str(scores).splitlines()
@@ -58,13 +59,17 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return {"prediction": str(args.prediction), "reference": str(args.reference), **result}
 
 
-def say_once() -> Callable[[Doing], None]:
+def say_once() -> Callable[[Doing | ReadAs], None]:
     """Return a function that says what is being computed, when that is something else."""
+    from napari_unet.evaluation.comparison import ReadAs
+
     last = ""
 
-    def tell(doing: Doing) -> None:
+    def tell(doing: Doing | ReadAs) -> None:
         nonlocal last
-        if doing.text != last and doing.text.startswith("computing"):
+        if isinstance(doing, ReadAs):
+            say(f"prediction: {doing.text}")
+        elif doing.text != last and doing.text.startswith("computing"):
             say(doing.text)
         last = doing.text
 

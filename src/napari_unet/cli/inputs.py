@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import InputError
 from napari_unet.cli.label_options import add_label_arguments, with_asked_scheme
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
+    from napari_unet.annotation.labels import LabelScheme
     from napari_unet.images.ctc_folder import Truth
+    from napari_unet.images.pixels import Pixels
     from napari_unet.images.stack import Stack
 
 __all__ = [
@@ -27,9 +28,10 @@ __all__ = [
     "is_data_set",
     "open_image",
     "open_images",
+    "open_labelled",
     "open_labels",
     "open_training_stacks",
-    "read_array",
+    "read_said",
 ]
 
 IMAGE_HELP = (
@@ -215,38 +217,58 @@ def _say_how_read(stacks: Sequence[Stack]) -> None:
         say(f"labels{whose}: {said}")
 
 
-def _open_source(args: argparse.Namespace, image: str, labels: str | None) -> tuple[Stack, ...]:
+def open_labelled(args: argparse.Namespace, channels: int | None = None) -> Stack:
+    """Open the IMAGE of a command line with its LABELS, whose values are ids or strokes."""
+    from napari_unet.annotation.labels import LabelScheme
+
+    _check_sequences(args, [args.image])
+    stacks = _open_source(args, args.image, args.labels, LabelScheme(), channels)
+    stack = _only_one(stacks, args.image)
+    _say_notes(stack)
+    return stack
+
+
+def _open_source(
+    args: argparse.Namespace,
+    image: str,
+    labels: str | None,
+    scheme: LabelScheme | None = None,
+    channels: int | None = None,
+) -> tuple[Stack, ...]:
     from napari_unet.datasets import registry as datasets
     from napari_unet.images import files
     from napari_unet.images.ctc_folder import is_ctc_folder, open_ctc_all
 
+    asked: Truth | None = getattr(args, "truth", None)
     several = args.sequence == "both" and labels is None
     annotated = _annotated(args, labels)
     if is_data_set(image):
-        truth: Truth = args.truth or "gold"
+        truth: Truth = asked or "gold"
         if several:
             return datasets.open_all(image, truth=truth, progress=True)
         named = datasets.open(image, sequence=args.sequence or "01", truth=truth, progress=True)
         if labels is None:
             return (named,)
-        return (named.with_labels(files.read_labels(labels).array, annotated=annotated),)
+        return (files.with_labels(named, files.read_labels(labels), scheme, annotated),)
     if several and is_ctc_folder(image):
-        return open_ctc_all(image, args.truth or "gold")
+        return open_ctc_all(image, asked or "gold")
     return files.open_images(
         image,
         labels,
         axes=args.axes,
+        scheme=scheme,
         annotated=annotated,
         series=args.series,
         sequence=args.sequence,
-        truth=args.truth,
+        truth=asked,
+        channels=channels,
     )
 
 
 def _annotated(args: argparse.Namespace, labels: str | None) -> tuple[int, ...] | None:
     from napari_unet.annotation.splits import parse_slices
 
-    if args.annotated is None:
+    if getattr(args, "annotated", None) is None:
         return None
     if labels is None:
         raise InputError("--annotated says which slices LABELS are of; name the labels as well.")
@@ -273,8 +295,8 @@ def has_sequences(image: str) -> bool:
     return is_ctc_folder(image)
 
 
-def read_array(path: str | Path, *, probabilities: bool = False) -> NDArray[Any]:
-    """Read labels whole, without the meaning of their axes, and say what there is to say.
+def read_said(path: str | Path, *, probabilities: bool = False) -> Pixels:
+    """Read labels whole, and say what there is to say.
 
     Parameters
     ----------
@@ -291,7 +313,7 @@ def read_array(path: str | Path, *, probabilities: bool = False) -> NDArray[Any]
     read = files.read_labels(path, probabilities=probabilities)
     for note in read.notes:
         say(note)
-    return np.asarray(read.array)
+    return replace(read, array=np.asarray(read.array), notes=())
 
 
 def is_data_set(name: str) -> bool:

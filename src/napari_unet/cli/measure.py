@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_file
-from napari_unet.cli.inputs import add_image_arguments, open_image, read_array
+from napari_unet.cli.inputs import add_image_arguments, open_labelled
 from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import show_result
@@ -109,12 +109,16 @@ def write_table(args: argparse.Namespace, table: ObjectTable | None) -> dict[str
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure; return where the table is."""
+    import numpy as np
+
     from napari_unet.prediction.linking import linked_stack
     from napari_unet.prediction.object_table import measure
 
     check_table(args.table, args)
-    labels, linking = read_array(args.labels), asked_linking(args)
+    stack, linking = open_labelled(args), asked_linking(args)
+    planes = np.stack([stack.label_plane(i) for i in range(stack.n_slices)])
+    labels = planes.reshape(*stack.leading_shape, *stack.plane_shape)
     if linking is not None:
         labels = linked_stack(labels, linking)
     through = args.linked or linking is not None
-    return write_table(args, measure(labels, open_image(args), linked=through))
+    return write_table(args, measure(labels, stack, linked=through))

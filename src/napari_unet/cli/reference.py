@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
-from napari_unet.cli.inputs import has_sequences, is_data_set, read_array
+from napari_unet.cli.inputs import has_sequences, is_data_set, read_said
 
 if TYPE_CHECKING:
     import argparse
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.images.ctc_folder import Truth
+    from napari_unet.images.pixels import Pixels
     from napari_unet.images.stack import Stack
 
 __all__ = ["Reference", "add_reference_arguments", "open_reference"]
@@ -28,17 +29,35 @@ class Reference:
 
     Attributes
     ----------
-    labels
-        (..., Y, X) label values.
+    pixels
+        Label values, those of the plane last.
     scheme
         What they mean.
     slices
         Flat indices of the slices that count; None: all.
     """
 
-    labels: NDArray[Any]
+    pixels: Pixels
     scheme: LabelScheme
     slices: tuple[int, ...] | None = None
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """(..., Y, X) label values."""
+        array: NDArray[Any] = self.pixels.array
+        return array
+
+    def meet(self, prediction: Pixels) -> NDArray[Any]:
+        """Return a prediction in the order of axes of the reference; say what there is to say."""
+        from napari_unet.cli.progress import say
+        from napari_unet.images.matching import matched
+
+        mine = self.pixels
+        met = matched(prediction, mine.name, mine.axes, self.labels.shape, mine.places)
+        for note in met.notes:
+            say(note)
+        array: NDArray[Any] = met.array
+        return array
 
     def pick(self, prediction: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return the slices of a prediction and of the reference that count, both (n, ..., Y, X).
@@ -93,24 +112,35 @@ def open_reference(args: argparse.Namespace) -> Reference:
     """
     from napari_unet.annotation.labels import propose_scheme
     from napari_unet.cli.progress import say
+    from napari_unet.images.pixels import Pixels
+    from napari_unet.images.tiff_metadata import places_of
 
     annotation: Any = "sparse" if args.sparse else "dense"
     if has_sequences(args.reference) or is_data_set(args.reference):
         stack = _open_stack(args)
         labels, slices, scheme = _whole_labels(stack), stack.annotated, stack.scheme
+        axes = stack.leading_axes + "yx"
+        pixels = Pixels(stack.name, labels, axes, places_of(stack))
     elif args.sequence or args.truth:
         raise InputError(
             f"--sequence and --truth are for data sets of the Cell Tracking Challenge, and "
             f"{args.reference} is none; leave them out."
         )
     else:
-        labels, slices, scheme = read_array(args.reference), None, None
+        pixels, slices, scheme = _planes_last(read_said(args.reference)), None, None
     if scheme is None or args.sparse:
-        scheme = propose_scheme(labels, annotation)[0]
+        scheme = propose_scheme(pixels.array, annotation)[0]
     say(f"reference: {scheme.describe()}")
     if args.slices:
-        slices = _asked(args.slices, labels)
-    return Reference(labels, scheme, slices)
+        slices = _asked(args.slices, pixels.array)
+    return Reference(pixels, scheme, slices)
+
+
+def _planes_last(read: Pixels) -> Pixels:
+    """Return labels whose axes say where y and x are with these two last, as rows and columns."""
+    order = "".join(axis for axis in read.axes if axis not in "yx") + "yx"
+    turned = order != read.axes and sorted(order) == sorted(read.axes)
+    return read.in_order(order) if turned else read
 
 
 def _open_stack(args: argparse.Namespace) -> Stack:

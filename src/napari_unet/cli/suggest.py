@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.cli.inputs import add_image_arguments, open_image, read_array
+from napari_unet.cli.inputs import add_image_arguments, open_image, open_labelled
 from napari_unet.cli.progress import show_result
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     folder = RunFolder(args.model)
     model = folder.read_model()
-    stack = _with_painted(args, open_image(args, model.network.config.in_channels), model)
+    opened = open_image if args.labels is None else open_labelled
+    stack = _with_painted(args, opened(args, model.network.config.in_channels), model)
     places = suggest(model, stack, folder.config(), device=args.device)
     lines = []
     for place in places:
@@ -73,7 +74,7 @@ def _with_painted(args: argparse.Namespace, stack: Stack, model: TrainedModel) -
     from napari_unet.training.painting import to_paint
 
     blank = to_paint(stack.with_labels(None), model.scheme.names)
-    labels = None if args.labels is None else read_array(args.labels)
+    labels = None if args.labels is None else stack.labels
     if labels is None and (args.model / FILE_NAME).is_file():
         painted = PaintedRun(args.model)
         if not painted.misfit([stack.with_labels(None)]):

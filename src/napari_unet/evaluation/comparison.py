@@ -42,6 +42,7 @@ __all__ = [
     "Doing",
     "ErrorPlane",
     "EvaluationRequest",
+    "ReadAs",
     "Score",
     "Scores",
     "compare",
@@ -99,6 +100,13 @@ class Doing:
 
 
 @dataclass(frozen=True)
+class ReadAs:
+    """How the values of the prediction are read, in a line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Counted:
     """The slices that were compared, and how many of their pixels are annotated."""
 
@@ -134,7 +142,7 @@ def evaluate(
     scheme: LabelScheme | None = None,
     annotation: Literal["dense", "sparse"] = "dense",
     slices: Sequence[int] | None = None,
-    told: Callable[[Doing], object] | None = None,
+    told: Callable[[Doing | ReadAs], object] | None = None,
 ) -> Scores:
     """Compare a prediction with a reference.
 
@@ -156,7 +164,7 @@ def evaluate(
     slices
         Flat indices of those that count; None: all that are annotated.
     told
-        Called with what is being done.
+        Called with how the prediction is read, then with what is being done.
 
     Returns
     -------
@@ -200,7 +208,7 @@ def evaluate(
             curves.append(event)
         elif isinstance(event, Counted):
             counted = event
-        elif isinstance(event, Doing) and told is not None:
+        elif isinstance(event, Doing | ReadAs) and told is not None:
             told(event)
     return Scores(tuple(rows), counted.slices, counted.pixels, tuple(curves))
 
@@ -221,7 +229,7 @@ class _StackLabels:
 
 def compare(
     request: EvaluationRequest,
-) -> Iterator[Doing | Counted | Score | Curves | ErrorPlane]:
+) -> Iterator[ReadAs | Doing | Counted | Score | Curves | ErrorPlane]:
     """Compare slice by slice, then compute the metrics that need all slices at once.
 
     The reference counts as it is: no gap is made between touching objects, but for the metrics of
@@ -229,7 +237,7 @@ def compare(
 
     Yields
     ------
-    Doing, Counted, Score, Curves or ErrorPlane
+    ReadAs, Doing, Counted, Score, Curves or ErrorPlane
         Progress, scores as they are known, error regions of each slice.
 
     Raises
@@ -252,6 +260,7 @@ def compare(
     leads = [tuple(map(int, np.unravel_index(i, leading))) if leading else () for i in slices]
     predicted = PredictedPlanes(request.prediction, shape, scheme, request.kind)
     kind = predicted.settle(leads)
+    yield ReadAs(predicted.describe())
     through = kind == scheme.kind == "objects"
     found = Compared(graded=kind == "probabilities", through=through)
     for done, (i, index) in enumerate(zip(slices, leads)):

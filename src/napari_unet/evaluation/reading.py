@@ -48,19 +48,24 @@ def guess_kind(planes: Iterable[Any], scheme: LabelScheme) -> Kind:
         one other value are a mask, if there are two classes. Values that the labels of the scheme
         do not have are ids of objects.
     """
+    return _guess(planes, scheme)[0]
+
+
+def _guess(planes: Iterable[Any], scheme: LabelScheme) -> tuple[Kind, set[float]]:
+    """Return what a prediction holds, and all its values where these are whole."""
     every: set[float] = set()
     fractions = False
     for plane in planes:
         array = np.asarray(plane)
         fractions = fractions or array.dtype.kind == "f"
         if fractions and (array != np.rint(array)).any():
-            return "probabilities"
+            return "probabilities", set()
         every |= set(np.unique(array).tolist())
     if fractions and max(every, default=0) <= 1:
-        return "probabilities"
+        return "probabilities", every
     if scheme.n_classes == 2 and len(every - {0}) < 2 and (0 in every or 0 in scheme.values):
-        return "mask"
-    return "objects" if every - set(scheme.values) else "labels"
+        return "mask", every
+    return ("objects" if every - set(scheme.values) else "labels"), every
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,21 +129,34 @@ class PredictedPlanes:
     def settle(self, leads: Iterable[tuple[int, ...]]) -> Kind:
         """Return what the prediction holds, after a look at these slices where nobody said."""
         if self._kind is None:
-            self._kind = guess_kind((self._prediction[lead] for lead in leads), self._scheme)
-            self._check_classes(leads)
+            planes = (self._prediction[lead] for lead in leads)
+            self._kind, values = _guess(planes, self._scheme)
+            if self._kind == "objects":
+                self._check_values(values)
         return self._kind
 
-    def _check_classes(self, leads: Iterable[tuple[int, ...]]) -> None:
-        """Refuse values that no class has, where these are more than two."""
-        if self._kind != "objects" or self._scheme.n_classes == 2:
-            return
-        for lead in leads:
-            unknown = np.setdiff1d(self._prediction[lead], self._scheme.values)
-            if unknown.size:
-                raise InputError(
-                    f"the prediction must hold the classes {self._scheme.values} of the "
-                    f"reference, got {int(unknown[0])}; give the labels that predict wrote."
-                )
+    def _check_values(self, values: set[float]) -> None:
+        """Refuse values that are no classes of the reference, where they can be no ids either."""
+        scheme = self._scheme
+        unknown = sorted(values - set(scheme.values))
+        several = scheme.n_classes > 2
+        if several or (scheme.kind == "classes" and len(values) == 2 and 0 not in values):
+            classes = " and ".join(map(str, scheme.values)) if not several else str(scheme.values)
+            found = f"{unknown[0]:g}" if several else " and ".join(f"{v:g}" for v in sorted(values))
+            raise InputError(
+                f"the prediction must hold the classes {classes} of the reference, got {found}: "
+                "give the labels that predict wrote, or save background as 0."
+            )
+
+    def describe(self) -> str:
+        """Say in one line how the values of the prediction are read, once that is settled."""
+        if self._kind == "probabilities":
+            return "probabilities, foreground above one half"
+        if self._kind == "labels":
+            return "values as those of the reference"
+        if self._kind == "mask":
+            return "0 is background, every other value foreground"
+        return "0 is background, every other value one object"
 
     def read(self, lead: tuple[int, ...]) -> Reading:
         """Read the slice of a leading index."""

@@ -15,6 +15,7 @@ from napari_unet.images.folders import Labelling, open_folder, read_label_folder
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
 from napari_unet.images.label_values import refuse_copy
 from napari_unet.images.labels_on_disk import label_values_on_disk
+from napari_unet.images.matching import matched
 from napari_unet.images.ome_zarr import is_url, is_zarr, open_zarr
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels, reason
 from napari_unet.images.source import Source
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from napari_unet.images.ctc_folder import Truth
     from napari_unet.images.stack import Stack
 
-__all__ = ["SUFFIXES", "open_image", "open_images", "read_labels", "write_labels"]
+__all__ = ["SUFFIXES", "open_image", "open_images", "read_labels", "with_labels", "write_labels"]
 
 
 def open_image(
@@ -161,7 +162,7 @@ def open_images(
         return (replace(stack, source=source),)
     read = read_labels(labels, lazy_above=lazy_above)
     chosen = None if annotated is None else tuple(annotated)
-    labelled = _with_labels(stack, pixels, read, scheme, chosen, stated=axes is not None)
+    labelled = with_labels(stack, read, scheme, chosen, pixels=pixels, stated=axes is not None)
     return (replace(labelled, source=source),)
 
 
@@ -262,33 +263,40 @@ def _refuse_itself(image: str | Path, labels: str | Path | None) -> None:
         raise InputError(f"{image} cannot be its own labels: choose the file that holds them.")
 
 
-def _in_order_of(stack: Stack, labels: Pixels) -> Pixels:
-    """Put labels into the order of the image, where both files say theirs and they differ."""
-    axes = stack.axes.replace("c", "")
-    if labels.axes == axes or sorted(labels.axes) != sorted(axes):
-        return labels
-    turned = labels.in_order(axes)
-    if turned.array.shape != lengths_without_channels(stack.axes, stack.image.shape):
-        return labels  # the file says what cannot be
-    note = (
-        f"{labels.name} has the axes {labels.axes!r}, read in the order of {stack.name}, {axes!r}."
-    )
-    return replace(turned, notes=(*labels.notes, note))
-
-
-def _with_labels(
+def with_labels(
     stack: Stack,
-    pixels: Pixels | None,
     labels: Pixels,
-    scheme: LabelScheme | None,
-    annotated: tuple[int, ...] | None,
+    scheme: LabelScheme | None = None,
+    annotated: tuple[int, ...] | None = None,
     *,
-    stated: bool,
+    pixels: Pixels | None = None,
+    stated: bool = False,
 ) -> Stack:
-    """Put labels on an image; their shape tells axes that nobody stated, and upright from not."""
+    """Put labels on an image; their shape tells axes that nobody stated, and upright from not.
+
+    Parameters
+    ----------
+    stack
+        The image.
+    labels
+        As `read_labels` gives them.
+    scheme, annotated
+        As of `open_image`.
+    pixels
+        What the file of the image holds, where it is one file.
+    stated
+        Whether the axes of the image were said by the user, and not by its file.
+
+    Raises
+    ------
+    InputError
+        When they do not fit together.
+    """
     refuse_copy(stack.name, stack.image, labels.array)
     if not stated and (pixels is None or pixels.axes):
-        labels = _in_order_of(stack, labels)
+        lengths = lengths_without_channels(stack.axes, stack.image.shape)
+        axes = stack.axes.replace("c", "")
+        labels = matched(labels, stack.name, axes, lengths, places_of(stack))
     stack = replace(stack, notes=(*stack.notes, *labels.notes))
     try:
         return stack.with_labels(labels.array, scheme, annotated)

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_unet.base.errors import DataSetError
 from napari_unet.base.quantities import count
+from napari_unet.images.axes import lengths_without_channels
 from napari_unet.images.channel_files import (
     Member,
     cases_of,
@@ -19,6 +20,7 @@ from napari_unet.images.channel_files import (
 )
 from napari_unet.images.image_file import SUFFIXES, read_image_file, read_label_file, stack_of
 from napari_unet.images.label_values import MASK_TOPS, joined_masks, refuse_copy
+from napari_unet.images.matching import matched
 from napari_unet.images.pairing import natural_key, pair_by_name, split_by_kind, stem_of
 from napari_unet.images.pixels import LAZY_ABOVE, Pixels
 from napari_unet.images.series import read_series
@@ -129,7 +131,7 @@ def open_folder(
 
 
 def read_label_folder(folder: Path, *, lazy_above: int = LAZY_ABOVE) -> Pixels:
-    """Read a folder of label files of one size as one array; its axes are not said."""
+    """Read a folder of label files of one size as one array."""
     files = image_files(folder)
     if not files:
         raise DataSetError(
@@ -137,8 +139,10 @@ def read_label_folder(folder: Path, *, lazy_above: int = LAZY_ABOVE) -> Pixels:
         )
     if len(files) == 1:
         return read_label_file(files[0], lazy_above=lazy_above)
-    array, notes = _read_labels(files, lazy_above)
-    return Pixels(folder.name, array, notes=notes)
+    first = read_label_file(files[0], lazy_above=-1)
+    array, notes = _read_labels(files, lazy_above, first)
+    axes = _leading(first.axes) + first.axes if first.axes else ""
+    return Pixels(folder.name, array, axes, first.places, notes=notes)
 
 
 # -- series ---------------------------------------------------------------------------------
@@ -208,12 +212,11 @@ def _open_series(name: str, members: Sequence[Member], axes: str | None, lazy_ab
         return np.asarray(pixels.array)
 
     array = read_series(list(files), read, lazy_above=lazy_above)
-    lead = "z" if "z" not in one.axes else "t" if "t" not in one.axes else "p"
     return stack_of(
         Pixels(
             name,
             array,
-            lead + one.axes,
+            _leading(one.axes) + one.axes,
             first.places,
             first.channel_names,
             notes=_gathered(notes),
@@ -222,11 +225,21 @@ def _open_series(name: str, members: Sequence[Member], axes: str | None, lazy_ab
     )
 
 
-def _read_labels(files: Sequence[Path], lazy_above: int) -> tuple[Any, tuple[str, ...]]:
+def _leading(axes: str) -> str:
+    """The letter of the axis that counts files, beside those of a file."""
+    return "z" if "z" not in axes else "t" if "t" not in axes else "p"
+
+
+def _read_labels(
+    files: Sequence[Path], lazy_above: int, like: Pixels
+) -> tuple[Any, tuple[str, ...]]:
+    """Labels of several files, each in the order of axes of `like`, an image or one of them."""
     notes: list[tuple[str, ...]] = []
+    axes = like.axes.replace("c", "")
+    shape = lengths_without_channels(like.axes, like.array.shape)
 
     def read(file: Path) -> NDArray[Any]:
-        pixels = read_label_file(file)
+        pixels = matched(read_label_file(file), like.name, axes, shape, like.places)
         notes.append(pixels.notes)
         return np.asarray(pixels.array)
 
@@ -318,7 +331,10 @@ def _labelled(
     """Images of one size as slices, with the labels of those that have a partner."""
     stack = _open_series(name, files, axes, lazy_above)
     chosen = [i for i, file in enumerate(files) if file in partner]
-    array, notes = _read_labels([partner[files[i]] for i in chosen], lazy_above)
+    like = read_member(files[0], lazy_above=-1)
+    if axes is not None:  # said by the user, whatever the files say
+        like = replace(like, axes="")
+    array, notes = _read_labels([partner[files[i]] for i in chosen], lazy_above, like)
     stack = replace(stack, notes=(*stack.notes, *notes))
     if isinstance(stack.image, np.ndarray):
         refuse_copy(name, stack.image[chosen] if len(files) > 1 else stack.image[None], array)

@@ -13,6 +13,7 @@ from napari_unet.evaluation.comparison import (
     Doing,
     ErrorPlane,
     EvaluationRequest,
+    ReadAs,
     Score,
     compare,
     seconds_needed,
@@ -52,7 +53,7 @@ class EvaluateDock(Dock):
         """Make the controls."""
         self._worker: Worker | None = None
         self._begun = self._doing_since = 0.0
-        self._doing = ""
+        self._doing = self._read_as = ""
         self.form = EvaluateForm(self)
         self.form.changed.connect(self._check)
         self.start = PrimaryButton("Compare", TIP)
@@ -127,7 +128,7 @@ class EvaluateDock(Dock):
         self.start.allow(BUSY)
         self.running.begin()
         self._begun = monotonic()
-        self._doing = ""
+        self._doing = self._read_as = ""
         self._worker = Worker(lambda: compare(_with_scheme(request, annotation)))
         self._worker.yielded.connect(self._on_event)
         self._worker.drained.connect(self.errors.draw)
@@ -149,6 +150,8 @@ class EvaluateDock(Dock):
     def _on_event(self, event: object) -> None:
         if isinstance(event, Doing):
             self._say_how_far(event)
+        elif isinstance(event, ReadAs):
+            self._read_as = event.text
         elif isinstance(event, Score):
             self.scores.add(event)
         elif isinstance(event, Curves):
@@ -187,7 +190,8 @@ class EvaluateDock(Dock):
             return  # one that was cancelled before
         n, spent = self.form.n_slices, monotonic() - self._begun
         failed = self.problem.text()
-        self._end("" if failed else f"{count(n, 'slice')} in {duration(spent)}")
+        took = f"{count(n, 'slice')} in {duration(spent)}"
+        self._end("" if failed else f"{took}\nPrediction: {self._read_as}.")
         self.problem.say(failed)
 
     def _end(self, said: str) -> None:
