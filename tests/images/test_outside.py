@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet.annotation.labels import LabelScheme
+from napari_unet.annotation.splits import Split
 from napari_unet.base.errors import InputError
 from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.network import UNetConfig
@@ -21,9 +22,11 @@ from napari_unet.images.stack import Stack
 from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.prediction.arrays import predict_labels, predict_probabilities
+from napari_unet.prediction.predict import predict
 from napari_unet.preflight import find
 from napari_unet.training.data import TrainingData
 from napari_unet.training.events import Adjusted, Finished
+from napari_unet.training.planes import SeenImages
 from napari_unet.training.trainer import Trainer
 
 N = np.nan
@@ -163,7 +166,7 @@ def test_values_beyond_float32_are_named_before_the_rate_is_blamed():
     image[0, 40:44, 40:44] = 1e300
     broken = Stack("r", image, "zyx", labels=stack.labels, scheme=stack.scheme)
     data = TrainingData(broken, small(split=SplitConfig("none")), limits=Intensity((0,), (1e-30,)))
-    with pytest.raises(InputError, match="slice 0 of 'r' contains infinite"):
+    with pytest.raises(InputError, match=r"slice 0 of 'r' contains far too large \(1e\+300\)"):
         data.images(0).window(0, slice(0, 64), slice(0, 64))
 
 
@@ -185,3 +188,38 @@ def test_a_prediction_is_nothing_outside(zoom):
     with pytest.raises(InputError, match="NaN"):
         predict_labels(model, stack, slices=[1], device="cpu")
     assert predict_labels(model, stack, slices=[1], device="cpu", outside="all").shape
+
+
+@pytest.mark.parametrize("way", ["train", "predict", "check"])
+def test_finite_values_beyond_32_bits_are_not_called_infinite(way):
+    image = np.random.default_rng(0).random((2, 48, 48))
+    image[1, 3, 3] = -1e300
+    stack = Stack("r", image, "zyx", labels=np.zeros(image.shape, np.uint8), scheme=LabelScheme())
+    said = r"slice 1 of 'r' contains far too large \(-1e\+300\) pixels"
+    if way == "check":
+        (error,) = [one for one in find(stack) if one.check == "finite"]
+        assert error.severity == "error"
+        assert "far too large (-1e+300) pixels" in error.text
+    elif way == "train":
+        whole = slice(0, 48)
+        seen = SeenImages(stack, Split((), ()), Intensity.measure(stack))
+        with pytest.raises(InputError, match=said):
+            seen.window(1, whole, whole)
+    else:
+        model = UNet(UNetConfig(depth=1, width=2, dropout=0.0))
+        model = TrainedModel(model, Intensity.measure(stack), LabelScheme())
+        with pytest.raises(InputError, match=said):
+            list(predict(model, stack))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint64, np.int32])
+def test_values_up_to_the_end_of_their_type_are_normalised(dtype):
+    """Also where the distance between the limits is beyond the type itself."""
+    greatest = float(np.finfo(dtype).max if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max)
+    greatest *= 0.4 if dtype == np.float64 else 0.98
+    low = 0.0 if dtype == np.uint64 else -greatest
+    share = np.random.default_rng(0).random((1, 40, 40))
+    image = (low * (1 - share) + greatest * share).astype(dtype)
+    with np.errstate(all="raise"):
+        found = Intensity((low,), (greatest,)).normalise(image)
+    assert np.abs(found - share).max() < 1e-6

@@ -69,7 +69,7 @@ def _look_at(args: argparse.Namespace, stack: Stack, *, named: bool) -> list[Fin
     if named:
         show_result(args, f"{stack.name}:")
     findings = []
-    for finding in find(stack, _config(args, stack)):
+    for finding in find(stack, _config(args, stack), labels_scale=_labels_scale(args)):
         findings.append(finding)
         _show(args, finding)
     return findings
@@ -87,6 +87,19 @@ def _is_about_labels(args: argparse.Namespace) -> bool:
     """Tell whether anything was said that only labels have; an image alone may be checked too."""
     said = (args.labels, args.annotated, args.truth, args.annotation, args.kind, args.classes)
     return any(said) or args.ignore is not None
+
+
+def _labels_scale(args: argparse.Namespace) -> tuple[float, ...]:
+    """Return the pixel size (y, x) that the labels file states, if there is one."""
+    if args.labels is None:
+        return ()
+    from napari_unet.images import files
+
+    try:
+        places = files.read_labels(args.labels, probabilities=True, lazy_above=0).places
+        return (places["y"].size, places["x"].size) if {"y", "x"} <= set(places) else ()
+    except UNetError:  # read another way, or complained about elsewhere
+        return ()
 
 
 def _grave(findings: list[Finding]) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Block",
     "Intensity",
+    "check_finite",
     "not_finite",
     "read_sample",
     "sample_blocks",
@@ -37,6 +38,7 @@ Block: TypeAlias = tuple[int, slice, slice]
 SAMPLE_PIXELS = 2**24  # read whole up to here (the EM stack has 7.9 million pixels)
 SAMPLE_SLICES = 16
 SAMPLE_BLOCK = 512  # px, side of the squares read from planes that are too large
+NARROW = 2.0**126  # grey values whose differences float32 holds
 SAMPLE_GRID = 4  # squares per side of such a plane
 
 
@@ -72,9 +74,9 @@ class Intensity:
                 "intensity limits must have one low and one high value per channel, "
                 f"got {len(self.low)} and {len(self.high)}: give as many of each."
             )
-        if not all(math.isfinite(a) and a < b < math.inf for a, b in zip(self.low, self.high)):
+        if not all(a < b and math.isfinite(b - a) for a, b in zip(self.low, self.high)):
             raise InputError(
-                "every low intensity limit must be finite and below its high limit, "
+                "every low intensity limit must be below its high limit, at a finite distance, "
                 f"got {self.low} and {self.high}: measure the limits anew."
             )
         if self.mode not in ("stack", "image"):
@@ -110,14 +112,16 @@ class Intensity:
         limits = self._limits_of(planes.reshape(len(self.low), -1)) if self._per_image else self
         # 32-bit integers and float64 lose digits in float32 before the offset is taken away.
         narrow = planes.dtype.itemsize <= 2 or planes.dtype == np.float32
+        narrow = narrow and max(map(abs, (*limits.low, *limits.high))) < NARROW
         exact = np.dtype(np.float32 if narrow else np.float64)
         ones = (-1,) + (1,) * (planes.ndim - 1)
         low = np.array(limits.low).reshape(ones)
         span = np.array(limits.high).reshape(ones) - low
         result: NDArray[Any] = planes.astype(exact)
         result -= low
-        result /= span
-        return result.astype(np.float32, copy=False)
+        with np.errstate(over="ignore"):  # `check_finite` says so, where somebody asks
+            result /= span
+            return result.astype(np.float32, copy=False)
 
     def for_slice(self, stack: Stack, i: int, split: Split | None = None) -> Intensity:
         """Return the limits of slice ``i``: itself in mode "stack", measured in mode "image".
@@ -297,12 +301,8 @@ def read_sample(stack: Stack, blocks: Iterator[Block], split: Split | None = Non
     parts = [np.empty((stack.channels, 0), stack.dtype)]
     for i, rows, cols in blocks:
         part = stack.image_crop(i, rows, cols)
-        if part.dtype.kind == "f" and not np.isfinite(part).all():
-            bad, way_out = not_finite(part)
-            raise InputError(
-                f"expected finite grey values, but slice {i} of {stack.name!r} contains {bad} "
-                f"pixels: {way_out}."
-            )
+        if part.dtype.kind == "f":
+            check_finite(part, part, i, stack)
         hidden = None if split is None else split.hidden(rows, cols)
         outside = stack.outside_crop(i, rows, cols)
         if hidden is None and outside is None:
@@ -315,13 +315,44 @@ def read_sample(stack: Stack, blocks: Iterator[Block], split: Split | None = Non
     return np.concatenate(parts, axis=1)
 
 
-def not_finite(values: NDArray[Any]) -> tuple[str, str]:
-    """Say what grey values hold that is not finite, and what to do about it."""
+def check_finite(values: NDArray[Any], raw: NDArray[Any], i: int, stack: Stack) -> None:
+    """Refuse grey values that cannot be computed with.
+
+    Parameters
+    ----------
+    values
+        (C, ...) as they are computed with.
+    raw
+        The same as the image has them.
+    i, stack
+        The slice and the image that they are of.
+
+    Raises
+    ------
+    InputError
+        When one of them is NaN, infinite, or beyond what 32-bit numbers hold.
+    """
+    usable = np.isfinite(values)
+    if usable.all():
+        return
+    wrong = raw[~usable]
+    bad, way_out = not_finite(wrong)
+    wanted = "grey values that 32 bits hold" if np.isfinite(wrong).all() else "finite grey values"
+    raise InputError(
+        f"expected {wanted}, but slice {i} of {stack.name!r} contains {bad} pixels: {way_out}."
+    )
+
+
+def not_finite(bad: NDArray[Any]) -> tuple[str, str]:
+    """Say what grey values that cannot be computed with are, and what to do about them."""
     replacing = "replace them, for example with the darkest value"
-    if not np.isnan(values).any():
+    if np.isnan(bad).any():
+        outside = "take every NaN as outside of the image (--outside all, or NaN pixels under Data)"
+        return "NaN", f"{outside}, or {replacing}"
+    if np.isinf(bad).any():
         return "infinite", replacing
-    outside = "take every NaN as outside of the image (--outside all, or NaN pixels under Data)"
-    return "NaN", f"{outside}, or {replacing}"
+    farthest = float(bad.flat[np.argmax(np.abs(bad))])
+    return f"far too large ({farthest:.3g})", replacing
 
 
 def slice_range(stack: Stack, i: int, percentiles: tuple[float, float]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from napari_unet.base.errors import DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
 from napari_unet.base.prefetch import ahead
 from napari_unet.config.size_rule import previous_valid_size, smallest_plan
-from napari_unet.images.intensity import not_finite
+from napari_unet.images.intensity import check_finite
 from napari_unet.images.outside import mark_outside
 from napari_unet.images.stack import Intensity, Stack, guess_axes
 from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack, zoomed_shape
@@ -436,13 +436,7 @@ class _Run:
         )
         limits = self._limits_of(i)
         tile = raw.astype(np.float32) if limits is None else limits.normalise(raw)
-        if not np.isfinite(tile).all():
-            bad, way_out = not_finite(tile)
-            msg = (
-                f"expected finite grey values, but slice {i} of {self.stack.name!r} contains {bad} "
-                f"pixels: {way_out}"
-            )
-            raise InputError(msg)
+        check_finite(tile, raw, i, self.stack)
         return tile
 
     def _limits_of(self, i: int) -> Intensity | None:

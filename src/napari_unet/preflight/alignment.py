@@ -44,6 +44,7 @@ CORRELATED = 20.0  # px² around a pixel of G that are not independent of it
 HALF = 0.5  # of the best correlation when turned
 AGREEING = 2 / 3  # share of the crops in which that place is clearly better
 LOCAL = 33  # px; what varies more slowly than this is no edge
+LARGE = 1e18  # grey value beyond which squares do not fit into float32
 BLUR = 1.0  # px, against the noise of the image
 
 
@@ -326,7 +327,7 @@ def edge_strength(image: NDArray[Any]) -> NDArray[np.float32]:
     """
     total = np.zeros(image.shape[1:], np.float32)
     for plane in image:
-        values = ndimage.gaussian_filter(plane.astype(np.float32), BLUR)
+        values = ndimage.gaussian_filter(_moderate(plane), BLUR)
         gy, gx = np.gradient(values)
         magnitude = np.hypot(gy, gx)
         magnitude -= ndimage.uniform_filter(magnitude, LOCAL)
@@ -334,3 +335,11 @@ def edge_strength(image: NDArray[Any]) -> NDArray[np.float32]:
         if deviation > 0:
             total += magnitude / deviation
     return total
+
+
+def _moderate(plane: NDArray[Any]) -> NDArray[np.float32]:
+    """Grey values as float32; those whose squares it does not hold on a smaller scale."""
+    greatest = float(np.abs(plane.astype(np.float64)).max(initial=0))
+    if greatest < LARGE:
+        return plane.astype(np.float32)
+    return (plane / greatest).astype(np.float32)

@@ -5,7 +5,7 @@ Legend: ``C`` channels, ``(h, w)`` part of a slice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +62,18 @@ class _Part:
     def constant(self) -> bool:
         return self.low == self.high
 
+    @property
+    def extremes(self) -> NDArray[np.float64]:
+        return np.array([self.low, self.high])
+
+    def beyond(self, limits: Intensity) -> NDArray[np.bool_]:
+        """Which extremes are too far from the limits to be computed with."""
+        own = replace(
+            limits, low=(limits.low[self.channel],), high=(limits.high[self.channel],), mode="stack"
+        )
+        usable: NDArray[np.bool_] = np.isfinite(own.normalise(self.extremes[None])[0])
+        return ~usable
+
 
 def describe_image(stack: Stack) -> str:
     """Return the size of a stack: "30 slices, 512 × 512 pixels, uint8."."""
@@ -82,7 +94,7 @@ def describe_grey_values(intensity: Intensity) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.3g}"
+    return f"{value:.0f}" if 10 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def check_grey_values(sample: Sample, split: Split | None = None) -> Iterator[Finding]:
@@ -119,6 +131,10 @@ def check_grey_values(sample: Sample, split: Split | None = None) -> Iterator[Fi
         yield _not_finite(sample.stack, broken)
         return
     intensity = Intensity.measure(sample.stack, split=split)
+    far = {p.slice_index: p.extremes[b] for p in parts if (b := p.beyond(intensity)).any()}
+    if far:
+        yield _not_finite(sample.stack, far)
+        return
     yield Finding("info", describe_grey_values(intensity), check="grey")
     yield from _check_constant_slices(sample.stack, parts)
     yield from _check_channels(sample.stack, parts, same)

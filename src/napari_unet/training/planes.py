@@ -18,8 +18,7 @@ import numpy as np
 from napari_unet.annotation.labels import Target, read_target
 from napari_unet.annotation.object_distance import maps_of_window
 from napari_unet.annotation.weights import TOLERANCE, target_weights
-from napari_unet.base.errors import InputError
-from napari_unet.images.intensity import not_finite
+from napari_unet.images.intensity import check_finite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,17 +70,13 @@ class SeenImages:
         InputError
             Where a grey value is not a number, or infinite.
         """
-        with np.errstate(over="ignore"):  # found below
-            crop = self._limits(i).normalise(self.stack.image_crop(i, rows, cols))
+        raw = self.stack.image_crop(i, rows, cols)
+        crop = self._limits(i).normalise(raw)
         hidden = self.split.hidden(rows, cols) if self.blind else None
         if hidden is not None:
             crop[:, hidden[0], hidden[1]] = 0  # the grey value `low`
-        if self.stack.dtype.kind == "f" and not np.isfinite(crop).all():
-            bad, way_out = not_finite(crop)
-            raise InputError(
-                f"expected finite grey values, but slice {i} of {self.stack.name!r} contains {bad} "
-                f"pixels: {way_out}."
-            )
+        if self.stack.dtype.kind == "f":
+            check_finite(crop, raw, i, self.stack)
         return crop
 
     def _limits(self, i: int) -> Intensity:
