@@ -5,11 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import CheckpointError
 from napari_unet.base.places import documents_folder, home_folder
 from napari_unet.base.regular_files import is_regular, opened
+from napari_unet.training.begun import FILE_NAME as BEGUN
 from napari_unet.training.journal import FILE_NAME as JOURNAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = [
     "from_home",
@@ -63,10 +68,14 @@ def recent_runs(folder: Path | None = None, n: int = 12) -> list[Path]:
     n : int
         Most runs to return.
     """
-    folder = folder or runs_folder()
+    return _newest(folder or runs_folder(), lambda run: run / "run.json")[:n]
+
+
+def _newest(folder: Path, file_of: Callable[[Path], Path]) -> list[Path]:
+    """Runs that have a file, that with the newest one first."""
     try:
-        runs = [path for path in folder.iterdir() if (path / "run.json").is_file()]
-        return sorted(runs, key=lambda path: (path / "run.json").stat().st_mtime, reverse=True)[:n]
+        runs = [path for path in folder.iterdir() if file_of(path).is_file()]
+        return sorted(runs, key=lambda run: file_of(run).stat().st_mtime, reverse=True)
     except OSError:
         return []
 
@@ -76,9 +85,14 @@ def interrupted_runs(folder: Path | None = None) -> list[Path]:
     return [path for path in recent_runs(folder) if not is_painted(path) and _is_resumable(path)]
 
 
-def painted_runs(folder: Path | None = None) -> list[Path]:
-    """Return the recent runs that were painted into, and can be painted into again."""
-    return [path for path in recent_runs(folder) if is_painted(path)]
+def painted_runs(folder: Path | None = None, n: int = 12) -> list[Path]:
+    """Return the runs that were painted into, and can be painted into again; newest first.
+
+    Also those that ended before their training began.
+    """
+    painted = _newest(folder or runs_folder(), lambda run: run / JOURNAL)
+    told = ("run.json", BEGUN)
+    return [run for run in painted if any((run / name).is_file() for name in told)][:n]
 
 
 def is_painted(run: Path) -> bool:

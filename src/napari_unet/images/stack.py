@@ -322,9 +322,9 @@ class Stack:
             return replace(self, labels=None, scheme=None, annotated=None)
         return replace(self, labels=labels, scheme=scheme or self.scheme, annotated=annotated)
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self, *, quick: bool = False) -> dict[str, Any]:
         """Describe the data in plain JSON, with sums that tell it from other data."""
-        return fingerprint(self)
+        return fingerprint(self, quick=quick)
 
 
 def _ascending(slices: Sequence[int], n: int) -> tuple[int, ...]:

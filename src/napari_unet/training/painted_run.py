@@ -10,6 +10,7 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.base.errors import InputError, UNetError
 from napari_unet.datasets.reopened import open_again
 from napari_unet.images.source import Source
+from napari_unet.training import begun, run_description
 from napari_unet.training.journal import FILE_NAME, Journal
 from napari_unet.training.painting import Painting, with_empty_labels
 from napari_unet.training.run_folder import RunFolder
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
+    from napari_unet.training.run_description import Description
 
 __all__ = ["PaintedRun"]
 
@@ -46,7 +48,7 @@ class PaintedRun:
             raise InputError(
                 f"nothing was painted in {path}: name the folder of a run with a {FILE_NAME}."
             )
-        self._told = RunFolder(path).description()
+        self._told = _description(path)
         self._data: list[Any] = list(self._told.get("data", ()))
         self.scheme = LabelScheme.from_dict(self._told.get("labels", {}))
 
@@ -83,6 +85,14 @@ class PaintedRun:
             )
         return tuple(stack.with_labels(None) for stack in stacks)
 
+    @property
+    def remark(self) -> str:
+        """What is not as it was when it ended, where it ended before its training began."""
+        model = self._told.get("started_from")
+        if RunFolder(self.path).exists() or model is None:
+            return ""
+        return f"It ended before the weights of {model} were saved with it, so it begins without."
+
     def misfit(self, stacks: Sequence[Stack]) -> str:
         """Say why these images cannot be those that were painted on, as far as shapes tell it."""
         shapes = [list(stack.image.shape) for stack in stacks]
@@ -114,7 +124,8 @@ class PaintedRun:
         return tuple(self._blank(stack, told) for stack, told in zip(stacks, self._data))
 
     def _blank(self, stack: Stack, told: dict[str, Any]) -> Stack:
-        if stack.with_labels(None).fingerprint()["image"] != told.get("image"):
+        quick = bool(told.get("quick"))
+        if stack.with_labels(None).fingerprint(quick=quick)["image"] != told.get("image"):
             raise InputError(
                 f"the pixels of {stack.name!r} are not those that {self.path.name} was painted on: "
                 "open the same image, as it was."
@@ -150,3 +161,11 @@ class PaintedRun:
             More may come from a window.
         """
         return Painting(self.blank(stacks), Journal(self.path), live=live)
+
+
+def _description(path: Path) -> Description:
+    """What a run says of itself; of one that ended before it could, what was painted on."""
+    run, file = RunFolder(path), path / begun.FILE_NAME
+    if not run.exists() and file.is_file():
+        return run_description.read(file, begun.FORMAT)
+    return run.description()

@@ -44,6 +44,7 @@ class DataDescription(TypedDict, total=False):
     labels_shape: list[int]
     labels_dtype: str
     annotated: list[int] | None
+    quick: bool
 
 
 @with_config(extra="allow")
@@ -75,8 +76,8 @@ class Description(TypedDict, total=False):
     started_from: str | None
 
 
-def read(file: Path) -> Description:
-    """Return what a ``run.json`` says.
+def read(file: Path, kind: str = RUN_FORMAT) -> Description:
+    """Return what a ``run.json`` says, or another file of that kind.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def read(file: Path) -> Description:
         type than a run gives it; the sentence names the field.
     """
     content = read_whole(file, "run description", LARGEST)
-    plain = check_format(file, "run description", content, RUN_FORMAT)
+    plain = check_format(file, "run description", content, kind)
     try:
         return record_from(Description, plain)
     except RecordError as error:

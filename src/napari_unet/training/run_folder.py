@@ -38,6 +38,7 @@ from napari_unet.network.model_file import (
     versions,
 )
 from napari_unet.training import run_description, run_state
+from napari_unet.training.begun import FILE_NAME as BEGUN
 from napari_unet.training.history import History
 from napari_unet.training.journal import FILE_NAME as JOURNAL
 from napari_unet.training.run_description import RUN_FORMAT, Description
@@ -158,6 +159,7 @@ class RunFolder:
             **description,
         }
         write_atomically(self._description_file, (to_json(content, indent=2) + "\n").encode())
+        (self.path / BEGUN).unlink(missing_ok=True)  # which says less
 
     def exists(self) -> bool:
         """Tell whether the folder holds a run, readable or not."""
@@ -198,7 +200,7 @@ class RunFolder:
     def clear(self) -> None:
         """Remove the run; other files in the folder stay."""
         try:
-            for name in (*RUN_FILES, JOURNAL):
+            for name in (*RUN_FILES, JOURNAL, BEGUN):
                 (self.path / name).unlink(missing_ok=True)
             self.pictures.forget()
             self.snapshots.forget()

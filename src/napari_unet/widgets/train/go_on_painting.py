@@ -69,9 +69,10 @@ class GoOnPainting(QObject):
         elif stack is None or self._dock.session.image_layer is None:
             self._control.refuse(NO_IMAGE, wrong=True)
         else:
-            self._looks.request(partial(_misfit, run, stack.with_labels(None)))
+            self._looks.request(partial(_look, run, stack.with_labels(None)))
 
-    def _say(self, misfit: str) -> None:
+    def _say(self, found: tuple[str, str]) -> None:
+        misfit, remark = found
         training, run = self._dock.session.training, self._run
         if run is None or (training is not None and training.is_running):
             return
@@ -80,10 +81,11 @@ class GoOnPainting(QObject):
             return
         self._control.problem.say("")
         self._control.start.allow(None, f"Go on painting {run.name}")
-        self._control.cost.say("With all that was painted, and where its training stopped.")
+        usual = "With all that was painted, and where its training stopped."
+        self._control.cost.say(remark or usual)
 
     def _on_unreadable(self, error: Exception) -> None:
-        self._say(sentence(error))
+        self._say((sentence(error), ""))
 
     def begin(self, run: Path) -> None:
         """Read the run, add its labels, and let its training go on."""
@@ -111,10 +113,12 @@ class _Read:
     values: NDArray[Any]
 
 
-def _misfit(run: Path, stack: Stack) -> str:
+def _look(run: Path, stack: Stack) -> tuple[str, str]:
+    """Why it cannot go on here, and what there is to say if it can."""
     from napari_unet.training.painted_run import PaintedRun  # torch: not while a dock opens
 
-    return PaintedRun(run).misfit([stack])
+    painted = PaintedRun(run)
+    return painted.misfit([stack]), painted.remark
 
 
 def _read(run: Path, stack: Stack, image: Image) -> _Read:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QWidget
 from napari_unet.app.run_places import new_run
 from napari_unet.app.training_job import TrainingRequest
 from napari_unet.config.presets import choose_preset
+from napari_unet.training.begun import note_begun
 from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.notices import show_error
@@ -98,6 +99,7 @@ class PaintMode(QObject):
         self._layer = layer = self._session.labels_layer
         if layer is not None:
             layer.events.paint.connect(self._on_paint)
+            layer.events.labels_update.connect(self._on_update)
         self.changed.emit()
 
     def rest(self) -> None:
@@ -105,6 +107,7 @@ class PaintMode(QObject):
         self._timer.stop()
         if self._layer is not None:
             self._layer.events.paint.disconnect(self._on_paint)
+            self._layer.events.labels_update.disconnect(self._on_update)
         self._layer = None
         self.changed.emit()
 
@@ -114,9 +117,15 @@ class PaintMode(QObject):
         if any(np.any(new) for *_, new in strokes):
             self._begin_soon()
 
+    def _on_update(self, event: Any) -> None:
+        """A part of a stroke while the mouse is still down: a long one is saved, too."""
+        if np.any(event.data):
+            self._begin_soon()
+
     def _begin_soon(self) -> None:
         training = self._session.training
-        if training is None or not training.is_running:
+        is_over = training is None or not training.is_running
+        if is_over and not self._timer.isActive():  # strokes that come quickly put nothing off
             self._timer.start()
 
     def _stopped_here(self) -> Training | None:
@@ -232,7 +241,10 @@ class _Begun:
 
 
 def _begun_painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel | None) -> _Begun:
-    return _Begun(Painting(stacks, Journal(run), live=True), run, model)
+    painting = Painting(stacks, Journal(run), live=True)
+    if not (run / "run.json").is_file():
+        note_begun(run, painting.stacks, None if model is None else model.name)
+    return _Begun(painting, run, model)
 
 
 def _is_painted(labels: Any) -> bool:
