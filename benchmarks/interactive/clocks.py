@@ -31,6 +31,10 @@ class Clock:
     def stepped(self) -> None:
         """A step is done."""
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass in which nothing is computed."""
+        self._begun -= seconds
+
     def may_search(self) -> bool | None:
         """Whether a window may be looked at now; None: as its own clock says."""
         return None
@@ -60,6 +64,10 @@ class SetPace(Clock):
         """A step is done."""
         self._now += self._step
         self._steps += 1
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
 
     def may_search(self) -> bool:
         """Every few steps."""

@@ -22,12 +22,23 @@ if TYPE_CHECKING:
 
 __all__ = ["WAYS", "Way"]
 
+LOOK_EVERY = 3.0  # s, of training
 SLICE_AFTER = 5  # strokes in a slice before the next one is turned to
+ROUND_STROKES, ROUND_STEPS = 10, 120
 VIEW = 3  # sides of a place that are seen around it, as the window zooms
 
 
 class Way(Protocol):
-    """Says where the annotator looks."""
+    """Says when and where the annotator looks."""
+
+    _looked_at = 0.0
+
+    def looks(self, _step: int, clock: Clock) -> int:
+        """Return how many times to look after this step."""
+        if clock.now() - self._looked_at < LOOK_EVERY:
+            return 0
+        self._looked_at = clock.now()
+        return 1
 
     def after_step(self, clock: Clock) -> None:
         """Do what is done between two steps."""
@@ -63,6 +74,17 @@ class Leafing(Way):
             self._at, self._strokes = self._at + 1, 0
 
 
+class Rounds(Leafing):
+    """The same, but nothing is trained while strokes are painted, and nothing painted meanwhile."""
+
+    def looks(self, step: int, clock: Clock) -> int:
+        """Return the strokes of a round, which take their time."""
+        if step % ROUND_STEPS:
+            return 0
+        clock.wait(ROUND_STROKES * LOOK_EVERY)
+        return ROUND_STROKES
+
+
 class Wandering(Way):
     """A random place, zoomed in, one stroke each."""
 
@@ -94,8 +116,8 @@ class Led(Way):
     """Where *Paint here next* leads, zoomed in, one stroke each; the search takes its time."""
 
     def __init__(self, trainer: Trainer, slices: Sequence[int], seed: int) -> None:
-        self._looked_at: list[Place] = []
-        self._suggesting = Suggesting(trainer, self._looked_at, SHARE, time.process_time)
+        self._seen: list[Place] = []
+        self._suggesting = Suggesting(trainer, self._seen, SHARE, time.process_time)
         self._places: list[Place] = []
         self._slices = set(slices)
         self._shape = trainer.data.given[0].plane_shape
@@ -114,7 +136,7 @@ class Led(Way):
         if not self._places:
             return self._until_then.here()
         place = self._places.pop(0)
-        self._looked_at.append(place)
+        self._seen.append(place)
         y, x = place.middle
         return place.slice_index, _view(int(y), int(x), self._shape)
 
@@ -132,4 +154,5 @@ WAYS: dict[str, Callable[[Trainer, Sequence[int], int], Way]] = {
     "random": Wandering,
     "typical": Typical,
     "suggested": Led,
+    "rounds": Rounds,
 }
