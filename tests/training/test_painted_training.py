@@ -266,6 +266,32 @@ def test_staying_near_the_average_is_learnt_in_parts_as_well():
     assert not all(torch.allclose(values, without[name]) for name, values in whole.items())
 
 
+def after_a_step(statistics=None):
+    """Weights and the average's buffers after the step that follows ten others."""
+    network = UNetConfig(depth=1, width=4, dropout=0.0, norm="batch")
+    trainer = trainer_of(BEGIN, network=network, consistency=100.0)
+    for event in trainer.run():
+        if isinstance(event, Step) and event.step == 10:
+            for name, values in trainer.learner.shown.named_buffers():
+                if statistics is not None and "running" in name:
+                    values.fill_(statistics)
+        if isinstance(event, Step) and event.step == 11:
+            break
+    return weights_of(trainer), dict(trainer.learner.shown.named_buffers())
+
+
+def test_the_average_is_asked_as_the_network_sees_its_tiles():
+    """By the statistics of these tiles: those of the average do not count, and are left alone."""
+    usual, _ = after_a_step()
+    odd, buffers = after_a_step(100.0)
+    assert_same(usual, odd)
+    kept = (1 + 10) / (10 + 10)  # of the average, while it is short
+    for name, values in buffers.items():
+        if "running" in name:
+            expected = 100.0 * kept + (1 - kept) * usual[name]
+            torch.testing.assert_close(values, expected, atol=1e-4, rtol=1e-5)
+
+
 def test_where_all_is_annotated_there_is_nothing_to_stay_near_to():
     _, inside = discs()
     dense = Stack("discs", discs()[0], "zyx", labels=inside + 1, scheme=SPARSE)

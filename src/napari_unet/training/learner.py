@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -18,7 +19,7 @@ from napari_unet.training.loss import batch_share, consistency_loss, map_loss
 from napari_unet.training.schedule import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -172,8 +173,8 @@ class Learner:
     def _inconsistency(self, image: Tensor, output: Tensor, weights: Tensor) -> Tensor:
         """How far some tiles are from the average's answers to them, seen from another side."""
         assert self._average is not None  # the settings were checked
-        average, classes = self._average.module.eval(), self.network.config.classes
-        with torch.no_grad(), self._autocast():
+        average, classes = self._average.module, self.network.config.classes
+        with torch.no_grad(), self._autocast(), _normalised_by_its_input(average):
             turned = seen_from(image.to(self.compute.device), self._view)
             logits = average(turned.contiguous(memory_format=self.compute.memory_format))
             likely = seen_back(torch.softmax(logits[:, :classes].float(), 1), self._view)
@@ -312,6 +313,21 @@ def _average(network: UNet, decay: float) -> AveragedModel:
                 mean.copy_(value)
 
     return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+@contextmanager
+def _normalised_by_its_input(average: torch.nn.Module) -> Iterator[None]:
+    """Let an average see tiles as the network that learns does, and keep its statistics.
+
+    Were it normalised by its statistics, the network would learn to make up for the difference,
+    step after step: what is thin, like membranes, swells.
+    """
+    layers = [one for one in average.eval().modules() if isinstance(one, torch.nn.BatchNorm2d)]
+    for layer in layers:
+        layer.momentum = 0.0
+        layer.train()
+    yield
+    average.eval()
 
 
 def _optimiser(network: UNet, config: TrainConfig) -> torch.optim.Optimizer:
