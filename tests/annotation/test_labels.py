@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -424,3 +425,64 @@ def test_the_likeliest_class_by_hand():
               elements=st.integers(-3, 3).map(float)))  # fmt: skip
 def test_the_likeliest_class_is_argmax(planes):
     assert np.array_equal(likeliest(planes), planes.argmax(0))
+
+
+# -- objects that have a class ----------------------------------------------------------------------
+
+NUMBERED = LabelScheme(values=(0, 1000, 2000), names=("background", "cell", "nucleus"))
+
+
+def test_an_object_has_the_class_of_its_first_id() -> None:
+    labels = np.array([[0, 1000, 1999, 0, 2000, 2000], [0, 1000, 1001, 1001, 0, 9999]])
+    target = read_target(labels, replace(NUMBERED, gap=False))
+    assert target.classes.tolist() == [[0, 1, 1, 0, 2, 2], [0, 1, 1, 1, 0, 2]]
+    assert target.objects.tolist() == labels.tolist()
+
+
+def test_a_gap_between_objects_is_of_no_class() -> None:
+    target = read_target(np.array([[1001, 1001, 1001, 2001, 2001]]), NUMBERED)
+    assert target.objects.tolist() == [[1001, 1001, 1001, 0, 2001]]
+    assert target.classes.tolist() == [[1, 1, 1, 0, 2]]
+
+
+def test_sparse_objects_of_classes() -> None:
+    scheme = LabelScheme("objects", "sparse", (1, 1000, 2000), ignore=7)
+    target = read_target(np.array([[0, 1, 1004, 1, 2001, 7]]), scheme)
+    assert target.classes.tolist() == [[0, 0, 1, 0, 2, 0]]
+    assert target.known.tolist() == [[False, True, True, True, True, False]]
+
+
+def test_an_id_below_the_first_class_is_refused() -> None:
+    with pytest.raises(InputError, match="must be 1000 \\('cell'\\) or more, got 5"):
+        read_target(np.array([[0, 5, 1001]]), NUMBERED)
+
+
+def test_first_ids_ascend() -> None:
+    with pytest.raises(InputError, match="must ascend"):
+        LabelScheme(values=(0, 2000, 1000))
+
+
+@pytest.mark.parametrize(
+    ("labels", "values"),
+    [
+        ([[0, 1001, 1002, 2001]], (0, 1000, 2000)),
+        ([[0, 1000, 3000, 3001]], (0, 1000, 3000)),
+        ([[0, 1001, 1002, 1003]], (0, 1)),  # one thousand alone
+        ([[0, 1001, 2001, 3001]], (0, 1)),  # one object of each: ids, as far as one can tell
+        ([[0, 7, 1001, 1002, 2001]], (0, 1)),
+        ([[0, 66_001, 66_002, 67_001]], (0, 1)),
+    ],
+)
+def test_numbers_by_class_are_proposed(labels: list, values: tuple[int, ...]) -> None:
+    scheme, reason = propose_scheme(np.array(labels))
+    assert (scheme.kind, scheme.values) == ("objects", values)
+    assert ("thousands are its class" in reason) == (len(values) > 2)
+    sparse, _ = propose_scheme(np.array(labels) + (np.array(labels) == 0), "sparse")
+    assert sparse.values == ((1, *values[1:]) if len(values) > 2 else (1, 2))
+
+
+def test_how_numbers_by_class_are_read() -> None:
+    assert NUMBERED.describe() == (
+        "0 is background, every other value one object: from 1000 on cell, from 2000 on nucleus"
+    )
+    assert NUMBERED.encode([0, 1, 2]).tolist() == [0, 1000, 2000]

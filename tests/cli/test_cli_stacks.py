@@ -213,6 +213,17 @@ def test_kinds_of_labels(tmp_path, capsys):
     assert (scheme["kind"], scheme["values"]) == ("classes", [0, 3, 1, 2])
     scheme = scheme_of(capsys, tmp_path, files, "--classes", "ground,cell")
     assert (scheme["kind"], scheme["names"]) == ("objects", ["ground", "cell"])
+    options = "--kind", "objects", "--classes", "0=ground,1=a,3=b"
+    scheme = scheme_of(capsys, tmp_path, files, *options)
+    assert (scheme["kind"], scheme["values"]) == ("objects", [0, 1, 3])
+    image, labels = picture()
+    numbered = write(tmp_path / "n.tif", (labels + 999 + 1000 * (labels > 2)) * (labels > 0))
+    files = write(tmp_path / "ni.tif", image), numbered
+    scheme = scheme_of(capsys, tmp_path, files, "--classes", "ground,a,b")
+    assert (scheme["kind"], scheme["values"]) == ("objects", [0, 1000, 2000])
+    assert scheme["names"] == ["ground", "a", "b"]
+    assert scheme_of(capsys, tmp_path, files, "--kind", "objects")["values"] == [0, 1]
+    files = pair(tmp_path)
     for option in (("--annotation", "sparse"), ("--sparse",)):
         scheme = scheme_of(capsys, tmp_path, files, *option)
         assert (scheme["annotation"], scheme["values"][0]) == ("sparse", 1)

@@ -21,10 +21,12 @@ from napari_unet.config.training import TrainConfig
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.network.compute import Compute
 from napari_unet.network.unet import UNet
+from napari_unet.prediction.arrays import predict_array, predict_probabilities
+from napari_unet.prediction.outputs import Output
 from napari_unet.training.data import TrainingData
 from napari_unet.training.learner import Learner
 from napari_unet.training.plane_tensors import PlaneTensors
-from napari_unet.training.trainer import Finished, Step, Validated, train
+from napari_unet.training.trainer import Finished, Step, Trainer, Validated, train
 from tests.stacks import touching_discs
 
 if TYPE_CHECKING:
@@ -129,6 +131,24 @@ def gradients(batch: Batch, micro: int = 4) -> dict[str, torch.Tensor]:
     return {name: p.grad.clone() for name, p in network.named_parameters()}
 
 
+def test_an_object_of_a_class_has_both() -> None:
+    """Touching discs, numbered by class: the tile has their classes, and distances of each disc."""
+    ids = touching_discs()
+    labels = np.where(ids % 2 > 0, 1000 + ids, np.where(ids > 0, 2000 + ids, 0))
+    scheme = LabelScheme(values=(0, 1000, 2000))
+    sampler = sampler_of(stack_of(labels).with_labels(labels[None], scheme))
+    classes = np.where(ids % 2 > 0, 1, np.where(ids > 0, 2, 0))
+    shares = distance_share(ids)
+    for index in range(6):
+        tile = sampler.tile(0, index)
+        rows, cols = where(tile, 96)
+        inside = 0 <= rows.start and rows.stop <= 96 and 0 <= cols.start and cols.stop <= 96
+        if inside:
+            apart = shares[rows, cols] > 0.2  # the gap between two objects is of neither
+            np.testing.assert_array_equal(tile.classes[apart], classes[rows, cols][apart])
+            np.testing.assert_allclose(tile.maps[0].numpy(), shares[rows, cols], atol=1e-6)
+
+
 def test_what_is_not_painted_changes_no_gradient() -> None:
     labels = touching_discs() + 1
     sparse = np.where(labels % 3 == 0, labels, 0)
@@ -185,3 +205,25 @@ def test_it_learns_distances(tmp_path) -> None:
     first, last = (event for event in events if isinstance(event, Validated))
     assert last.loss < first.loss
     assert isinstance(events[-1], Finished)
+
+
+def test_objects_of_two_classes_are_learnt_and_found() -> None:
+    """Bright discs are of one class, dim ones of another."""
+    ids = np.where(distance_share(touching_discs()) > 0.3, touching_discs(), 0)
+    bright = ids % 2 > 0
+    labels = np.where(bright, 1000 + ids, np.where(ids > 0, 2000 + ids, 0))
+    image = np.where(ids > 0, np.where(bright, 1.0, 0.5), 0.0).astype(np.float32)
+    stack = Stack("discs", image[None], "zyx", labels[None])
+    config = TrainConfig(
+        network=LEARNT, tile=TILE, batch=4, steps=200, optimiser="adam", learning_rate=1e-2,
+        loss="weighted mean", weights=None, split=SplitConfig("none"), device="cpu",
+    )  # fmt: skip
+    trainer = Trainer(stack, config)
+    list(trainer.run())
+    model = trainer.snapshot()
+    assert model.network.config.classes == 3
+    found = predict_array(model, stack, output=Output("objects", seed=0.1))[0]
+    likely = predict_probabilities(model, stack)[0, :3].argmax(0)
+    middles = [(12 + 24 * k, 12 + 24 * j) for k in range(4) for j in range(4)]
+    assert len({int(found[at]) for at in middles} - {0}) == len(middles)
+    assert [int(likely[at]) for at in middles] == [1 if bright[at] else 2 for at in middles]

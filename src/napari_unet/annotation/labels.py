@@ -43,6 +43,7 @@ UNDEFINED = 255  # class index of a label value that the scheme does not name
 # What propose_scheme looks at: enough to see every class, little enough for a click.
 FEW_IDS = 8  # as many different values can still be classes
 MANY_COMPONENTS = 3.0  # mean pieces per slice from which one value cannot be one object
+PER_CLASS = 1000  # ids of a class, where objects are numbered by class × 1000 + number
 SCAN_LIMIT = 2**26  # pixels; a larger array is sampled
 SAMPLED_PLANES = 16
 SAMPLED_SIDE = 2048
@@ -55,16 +56,15 @@ class LabelScheme(Settings):
     Parameters
     ----------
     kind
-        "objects": every id is one object, all of one foreground class. "classes": every value
-        is a class.
+        "objects": every id is one object. "classes": every value is a class.
     annotation
         "dense": every pixel is annotated, 0 is background. "sparse": 0 is not annotated, 1 is
         background, 2 and more are objects or classes.
     values
-        Label value of each class, background first: what labels are read with for kind
-        "classes", and what predictions are written with for both kinds. Empty: (0, 1), or (1, 2)
-        with sparse annotation. For objects these two are the only choice, so any other is
-        replaced.
+        Label value of each class, background first: what labels are read with, and what
+        predictions are written with. Empty: (0, 1), or (1, 2) with sparse annotation. For objects
+        of several classes: the first id of each class, ascending, such as (0, 1000, 2000); of
+        one class these two are the only choice, so any other is replaced.
     names
         One per class. Empty: "background" and "foreground", or "class 1", "class 2", ...
     colours
@@ -96,7 +96,8 @@ class LabelScheme(Settings):
         if self.annotation not in ("dense", "sparse"):
             raise InputError(f"annotation must be 'dense' or 'sparse', got {self.annotation!r}.")
         default = (0, 1) if self.annotation == "dense" else (1, 2)
-        values = self.values if self.kind == "classes" and self.values else default
+        counts = self.kind == "classes" or len(self.values) > 2
+        values = self.values if counts and self.values else default
         self._fill("values", tuple(_whole(value, "class value") for value in values))
         default_names: tuple[str, ...] = ("background", "foreground")
         if len(values) != 2:
@@ -128,6 +129,10 @@ class LabelScheme(Settings):
                 f"with sparse annotation 0 means 'not annotated', but 0 is one of the class values "
                 f"{self.values}; give the classes values from 1 on, or choose dense annotation."
             )
+        if self.kind == "objects" and list(self.values) != sorted(self.values):
+            raise InputError(
+                f"the first ids of the classes must ascend, background first, got {self.values}."
+            )
         taken = self.values if self.kind == "classes" else self.values[:1]
         if self.ignore in taken:
             raise InputError(
@@ -147,7 +152,7 @@ class LabelScheme(Settings):
 
     @property
     def n_classes(self) -> int:
-        """Number of classes K, background included: 2 for objects."""
+        """Number of classes K, background included: 2 for objects of one class."""
         return len(self.values)
 
     def describe(self) -> str:
@@ -164,6 +169,9 @@ class LabelScheme(Settings):
         if self.kind == "objects":
             known = "0 is not annotated, 1 background" if sparse else "0 is background"
             said = f"{known}, every other value one object"
+            if self.n_classes > 2:
+                listed = (f"from {v} on {n}" for v, n in zip(self.values[1:], self.names[1:]))
+                said += f": {', '.join(listed)}"
         else:
             listed = [f"{v} {name}" for v, name in zip(self.values, self.names)]
             more = [f"and {len(listed) - 6} more"] if len(listed) > 7 else []
@@ -339,7 +347,7 @@ def _check_not_rgb(shape: tuple[int, ...]) -> None:
 def _classify(labels: NDArray[np.int32], scheme: LabelScheme) -> NDArray[np.uint8]:
     """Return the class index of every pixel, any shape; UNDEFINED where it is not known."""
     if scheme.kind == "objects":
-        classes = (labels > scheme.values[0]).astype(np.uint8)
+        classes = _class_of_ids(labels, scheme)
     else:
         table = np.full(max(scheme.values) + 2, UNDEFINED, np.uint8)  # last entry: larger values
         table[list(scheme.values)] = np.arange(scheme.n_classes)
@@ -349,6 +357,22 @@ def _classify(labels: NDArray[np.int32], scheme: LabelScheme) -> NDArray[np.uint
         classes[labels == 0] = UNDEFINED
     if scheme.ignore is not None:
         classes[labels == scheme.ignore] = UNDEFINED
+    return classes
+
+
+def _class_of_ids(labels: NDArray[np.int32], scheme: LabelScheme) -> NDArray[np.uint8]:
+    """Return the class of every object's pixels: that of the greatest first id not above its own."""
+    if scheme.n_classes == 2:
+        return (labels > scheme.values[0]).astype(np.uint8)
+    classes = np.searchsorted(scheme.values[1:], labels, side="right").astype(np.uint8)
+    strange = (classes == 0) & (labels > scheme.values[0])
+    if scheme.ignore is not None:
+        strange &= labels != scheme.ignore
+    if strange.any():
+        raise InputError(
+            f"ids of objects must be {scheme.values[1]} ({scheme.names[1]!r}) or more, got "
+            f"{labels[strange][0]}; number it by its class, or say which ids are which."
+        )
     return classes
 
 
@@ -401,7 +425,7 @@ def read_target(labels: ArrayLike, scheme: LabelScheme) -> Target:
     objects = np.where(classes > 0, values, np.int32(0))
     if scheme.gap:
         objects = separate_touching(objects)
-        classes = (objects > 0).astype(np.uint8)
+        classes[objects == 0] = 0
     return Target(classes, objects, known)
 
 
@@ -619,6 +643,8 @@ def _propose_dense(values: set[int], pieces: dict[int, list[int]]) -> tuple[Labe
             f"Each of the {len(marked)} label values marks many separate pieces, so each value is "
             "a class of its own."
         )
+    if firsts := _first_ids(set(marked)):
+        return LabelScheme(values=(0, *firsts)), _by_thousands(firsts)
     return LabelScheme(), (
         f"There are {len(marked)} label values, each in one piece or few, so each value is one "
         "object of the same class."
@@ -633,7 +659,25 @@ def _propose_sparse(marked: set[int], pieces: dict[int, list[int]]) -> tuple[Lab
         return LabelScheme("classes", "sparse", values=values), (
             "0 is not annotated, 1 is background, and each other label value is a class."
         )
+    if firsts := _first_ids(set(foreground)):
+        return LabelScheme("objects", "sparse", (1, *firsts)), _by_thousands(firsts)
     return LabelScheme("objects", "sparse"), (
         f"0 is not annotated, 1 is background, and each of the {len(foreground)} other label "
         "values is one object."
+    )
+
+
+def _first_ids(ids: set[int]) -> tuple[int, ...]:
+    """Return the first id of each class where objects are numbered by class; else nothing."""
+    thousands = sorted({value // PER_CLASS for value in ids})
+    if thousands[0] == 0 or not 2 <= len(thousands) <= FEW_IDS or len(ids) <= len(thousands):
+        return ()
+    firsts = tuple(PER_CLASS * k for k in thousands)
+    return firsts if firsts[-1] <= MAX_CLASS_VALUE else ()
+
+
+def _by_thousands(firsts: tuple[int, ...]) -> str:
+    return (
+        f"All label values are {firsts[0]} or more, in {len(firsts)} thousands, so each value is "
+        "one object, and its thousands are its class."
     )

@@ -89,7 +89,7 @@ def decide(
         scheme = known
     else:
         scheme, why = stack.propose_scheme(annotation)
-        if kind is not None and kind != scheme.kind:
+        if kind is not None and (kind != scheme.kind or kind == "objects"):
             why = ""
             values = () if kind == "objects" else _values(stack, annotation)
             scheme = LabelScheme(kind, annotation, values=values)

@@ -48,7 +48,8 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         "--classes",
         metavar="NAMES",
         help="names of the classes, background first, such as background,cell in the order of "
-        "their values, or 0=background,7=cell",
+        "their values, or 0=background,7=cell; with --kind objects the first id of each class, "
+        "such as 0=background,1000=cell,2000=nucleus",
     )
 
 
@@ -77,6 +78,8 @@ def with_asked_scheme(args: argparse.Namespace, stacks: Sequence[Stack]) -> tupl
         values, names = tuple(v for v, _ in pairs), tuple(n for _, n in pairs)
     elif kind == "classes":
         values = _found_values(stacks, first.annotation, args.ignore)
+    elif args.kind is None:
+        values = first.values  # of objects that are numbered by class
     if names and kind == "classes" and len(names) != len(values):
         raise InputError(
             f"--classes must name the {len(values)} values {', '.join(map(str, values))} of the "
