@@ -427,7 +427,7 @@ def test_the_likeliest_class_is_argmax(planes):
     assert np.array_equal(likeliest(planes), planes.argmax(0))
 
 
-# -- objects that have a class ----------------------------------------------------------------------
+# -- objects that have a class --------------------------------------------------------------------
 
 NUMBERED = LabelScheme(values=(0, 1000, 2000), names=("background", "cell", "nucleus"))
 

@@ -217,8 +217,8 @@ def test_kinds_of_labels(tmp_path, capsys):
     scheme = scheme_of(capsys, tmp_path, files, *options)
     assert (scheme["kind"], scheme["values"]) == ("objects", [0, 1, 3])
     image, labels = picture()
-    numbered = write(tmp_path / "n.tif", (labels + 999 + 1000 * (labels > 2)) * (labels > 0))
-    files = write(tmp_path / "ni.tif", image), numbered
+    by_class = np.array([0, 1000, 1001, 2000], np.uint16)[labels]
+    files = write(tmp_path / "ni.tif", image), write(tmp_path / "n.tif", by_class)
     scheme = scheme_of(capsys, tmp_path, files, "--classes", "ground,a,b")
     assert (scheme["kind"], scheme["values"]) == ("objects", [0, 1000, 2000])
     assert scheme["names"] == ["ground", "a", "b"]

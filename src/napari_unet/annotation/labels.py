@@ -361,7 +361,7 @@ def _classify(labels: NDArray[np.int32], scheme: LabelScheme) -> NDArray[np.uint
 
 
 def _class_of_ids(labels: NDArray[np.int32], scheme: LabelScheme) -> NDArray[np.uint8]:
-    """Return the class of every object's pixels: that of the greatest first id not above its own."""
+    """Return the class of every pixel: that of the greatest first id not above its own id."""
     if scheme.n_classes == 2:
         return (labels > scheme.values[0]).astype(np.uint8)
     classes = np.searchsorted(scheme.values[1:], labels, side="right").astype(np.uint8)
