@@ -170,7 +170,7 @@ class LabelScheme(Settings):
             known = "0 is not annotated, 1 background" if sparse else "0 is background"
             said = f"{known}, every other value one object"
             if self.n_classes > 2:
-                listed = (f"from {v} on {n}" for v, n in zip(self.values[1:], self.names[1:]))
+                listed = [f"from {v} on {n}" for v, n in zip(self.values[1:], self.names[1:])]
                 said += f": {', '.join(listed)}"
         else:
             listed = [f"{v} {name}" for v, name in zip(self.values, self.names)]
