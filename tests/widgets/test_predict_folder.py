@@ -148,3 +148,28 @@ def test_what_is_true_of_many_images_is_said_once(panel, model, folder, tmp_path
     assert lines[0].startswith("4 images in")
     assert lines[-1].startswith("… and ")
     assert len(lines) == 14
+
+
+def test_what_there_is_to_say_about_a_file_is_said(panel, folder):
+    plane = tifffile.imread(folder / "a.tif")
+    tifffile.imwrite(folder / "d.tif", np.stack([plane] * 3, axis=-1), photometric="rgb")
+    panel._dock.session.model = replace(
+        panel._dock.session.model,
+        network=UNet(UNetConfig(depth=1, width=2, in_channels=3, object_maps=("distance",))).eval(),
+        intensity=Intensity((0.0,) * 3, (255.0,) * 3),
+    )
+    finish(panel)
+    assert "d.tif is a grey image saved as colour" in panel.line.text()
+
+
+def test_a_cancelled_folder_has_the_table_of_what_was_finished(panel, folder, tmp_path):
+    for k in range(30):
+        shutil.copy(folder / "a.tif", folder / f"more-{k:02}.tif")
+    panel.start.click()
+    until((tmp_path / "results" / "b.tif").exists, 60)
+    panel._on_cancel()
+    until(panel.start.isEnabled, 60)
+    with (tmp_path / "results" / "objects.csv").open(encoding="utf-8-sig", newline="") as file:
+        named = {row["file"] for row in csv.DictReader(file)}
+    assert "a.tif" in named
+    assert len(named) < 32

@@ -2,82 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.app.found_objects import FoundObjects
+from napari_unet.app.found_objects import KEPT_PIXELS
 from napari_unet.app.prediction_job import (
     ModelRead,
     PredictionRequest,
     prediction_job,
     read_model,
 )
-from napari_unet.base.errors import UNetError
 from napari_unet.base.output_guard import check_output_file
-from napari_unet.prediction.folders import targets
-from napari_unet.prediction.object_table import BEGINS, ObjectTable
-from napari_unet.prediction.pieces import Piece
+from napari_unet.prediction.files import write_passing
+from napari_unet.prediction.folders import ImageDone, predict_each, targets
+from napari_unet.prediction.object_table import BEGINS, TableMaker
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from napari_unet.app.prediction_job import Remarked
     from napari_unet.images.channel_files import Member
     from napari_unet.images.stack import Stack
 
-__all__ = ["FolderDone", "ImageBegun", "ImageFailed", "folder_job"]
+__all__ = ["ImageNoted", "folder_job"]
 
 TABLE = "objects.csv"
 
 
 @dataclass(frozen=True)
-class ImageBegun:
-    """The next image is predicted: the ``number``-th, from 1, of ``total``."""
+class ImageNoted:
+    """What there is to say about the way an image was read, one sentence each."""
 
-    name: str
-    number: int
-    total: int
+    notes: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ImageFailed:
-    """An image was left out, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True, eq=False)
-class FolderDone:
-    """All images were tried.
-
-    Attributes
-    ----------
-    files : tuple of Path
-        Results.
-    table : Path or None
-        Of all objects of all images.
-    summary : str
-        How many objects there are; "" without a table.
-    """
-
-    files: tuple[Path, ...]
-    table: Path | None = None
-    summary: str = ""
-
-
-@dataclass(eq=False)
-class _Results:
-    """What was written until now."""
-
-    files: list[Path] = field(default_factory=list)
-    tables: dict[str, ObjectTable] = field(default_factory=dict)
-
-
-def folder_job(
-    folder: Path, results: Path, settings: dict[str, Any]
-) -> Generator[ModelRead | ImageBegun | ImageFailed | Remarked | Piece | FolderDone, None, None]:
+def folder_job(folder: Path, results: Path, settings: dict[str, Any]) -> Generator[Any, None, None]:
     """Predict every image of a folder into a file of its own.
 
     Parameters
@@ -89,50 +49,32 @@ def folder_job(
 
     Yields
     ------
-    ModelRead, then for each image ImageBegun, Remarked, Piece or ImageFailed; FolderDone at last.
+    ModelRead, then for each image ImageBegun, ImageNoted, Remarked, Piece, ImageDone or
+    ImageFailed; FolderDone at last.
     """
     model = read_model(settings["model"])
     yield ModelRead(model)
     images = targets(folder, results, model.network.config.in_channels)
-    table = results / TABLE
+    table = None
     if settings["output"].kind == "objects":
-        check_output_file(table, [folder], begins=BEGINS)
-    done = _Results()
-    for number, (member, target) in enumerate(images.items(), start=1):
-        yield ImageBegun(member[0].name, number, len(images))
-        try:
-            yield from _one(member, target, {**settings, "model": model}, done)
-        except (UNetError, OSError) as error:
-            yield ImageFailed(member[0].name, str(error))
-    if not done.tables:
-        yield FolderDone(tuple(done.files))
-        return
-    joined = ObjectTable.joined(done.tables.values(), done.tables)
-    joined.write(table)
-    yield FolderDone(tuple(done.files), table, joined.summary)
+        table = check_output_file(results / TABLE, [folder], begins=BEGINS)
+    yield from predict_each(images, _read, partial(_one, {**settings, "model": model}), table)
 
 
-def _one(
-    member: Member, target: Path, settings: dict[str, Any], done: _Results
-) -> Generator[Remarked | Piece, None, None]:
-    from napari_unet.prediction.files import write_tiff
-
-    stack, output = _read(member), settings["output"]
+def _one(settings: dict[str, Any], stack: Stack, target: Path) -> Generator[Any, None, None]:
+    model, output = settings["model"], settings["output"]
     if not stack.leading_axes:  # nothing to link
         output = replace(output, link=None)
+    if stack.notes:
+        yield ImageNoted(stack.notes)
+    table, (height, width) = None, stack.plane_shape
+    if output.kind == "objects" and height * width <= KEPT_PIXELS:
+        names = model.scheme.names if model.scheme.n_classes > 2 else ()
+        table = TableMaker(stack, names, linked=output.link is not None)
     request = PredictionRequest(**{**settings, "output": output, "stack": stack})
-    pieces: list[Piece] = []
-    for event in prediction_job(request):
-        if isinstance(event, FoundObjects):
-            done.tables[member[0].name] = event.table
-        elif isinstance(event, Piece):
-            pieces.append(event)
-            yield event
-        elif not isinstance(event, ModelRead):
-            yield event
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_tiff(target, pieces, output, settings["model"].scheme, stack)
-    done.files.append(target)
+    yield from write_passing(target, prediction_job(request, table), output, model.scheme, stack)
+    yield ImageDone(target, None if table is None else table.table())
 
 
 def _read(member: Member) -> Stack:

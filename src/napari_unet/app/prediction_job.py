@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.image_remarks import ImageRemark
+    from napari_unet.prediction.object_table import TableMaker
     from napari_unet.prediction.pieces import Piece
 
 __all__ = ["ModelRead", "PredictionRequest", "Remarked", "prediction_job", "read_model"]
@@ -106,7 +107,7 @@ class Remarked:
 
 
 def prediction_job(
-    request: PredictionRequest,
+    request: PredictionRequest, table: TableMaker | None = None
 ) -> Generator[ModelRead | Remarked | Piece | FoundObjects, None, None]:
     """Predict tile by tile.
 
@@ -114,13 +115,16 @@ def prediction_job(
     ----------
     request : PredictionRequest
         What to predict.
+    table : TableMaker or None
+        Measures its objects; then none are kept to be told apart anew.
 
     Yields
     ------
     ModelRead, Remarked, Piece or FoundObjects
         The model first, so that the result layer can be made to fit; then, where the image
         differs from those that the model learnt from, in which way; then the pieces of the output;
-        at the end, where planes are not larger than memory, the measured objects.
+        at the end, where planes are not larger than memory, the measured objects, unless there is
+        a table.
     """
     from napari_unet.images.outside import mark_outside
     from napari_unet.network.choice import choose
@@ -158,11 +162,11 @@ def prediction_job(
         grey_values=request.grey_values,
     )
     clock, objects = _Clock(), None
-    if _can_measure(request):
+    if table is None and _can_measure(request):
         objects = ObjectsSoFar.of(model, request.stack, request.output, held)
     with closing(prediction) as pieces:
         extent = extent_of(request.stack)
-        watch = None if objects is None else objects.add
+        watch = objects.add if objects is not None else table.add_plane if table else None
         yield from request.output.finished(clock.watched(pieces), model, extent, watch)
     if objects is not None:
         yield objects.found()

@@ -27,6 +27,7 @@ __all__ = [
     "check_table",
     "named_classes",
     "run",
+    "show_table",
     "write_table",
 ]
 
@@ -96,9 +97,15 @@ def named_classes(scheme: LabelScheme) -> tuple[str, ...]:
 
 def write_table(args: argparse.Namespace, table: ObjectTable | None) -> dict[str, Any]:
     """Write the table that was asked for; return what ``--json`` says of it."""
+    if table is not None:
+        table.write(args.table)
+    return show_table(args, table)
+
+
+def show_table(args: argparse.Namespace, table: ObjectTable | None) -> dict[str, Any]:
+    """Say what is in a written table; return what ``--json`` says of it."""
     if table is None:
         return {}
-    table.write(args.table)
     show_result(args, f"{table.summary}, in {args.table}")
     return {
         "table": str(args.table),

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.base.errors import InputError, UNetError
+from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
 from napari_unet.cli.inputs import open_image
-from napari_unet.cli.measure import write_table
-from napari_unet.cli.progress import say, show_result
+from napari_unet.cli.measure import show_table
+from napari_unet.cli.progress import closed_after, say, show_result
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from napari_unet.images.channel_files import Member
     from napari_unet.images.stack import Stack
+    from napari_unet.prediction.folders import ImageDone
     from napari_unet.prediction.object_table import ObjectTable
 
     Predict = Callable[[Stack, Path], tuple[dict[str, Any], ObjectTable | None]]
@@ -47,35 +49,34 @@ def predict_folder(args: argparse.Namespace, channels: int, predict: Predict) ->
     InputError
         If there is no image, two would have one result, or none could be predicted.
     """
-    from napari_unet.prediction.folders import targets
+    from napari_unet.prediction.folders import FolderDone, ImageFailed, predict_each, targets
 
     images = targets(args.image, args.output_file, channels, overwrite=args.overwrite)
-    done: dict[str, Any] = {}
-    failed: dict[str, str] = {}
-    tables: dict[str, ObjectTable] = {}
-    for member, target in images.items():
-        name = member[0].name
-        try:
-            done[name], table = predict(_open(args, member), target)
-        except (UNetError, OSError) as error:
-            failed[name] = str(error)
-            say(f"{name} is left out: {error}")
-            continue
-        if table is not None:
-            tables[name] = table
-    if not done:
+    over = FolderDone({}, {}, None)
+    each = predict_each(images, partial(_open, args), partial(_one, predict), args.table)
+    with closed_after(each) as events:
+        for event in events:
+            if isinstance(event, ImageFailed):
+                say(f"{event.name} is left out: {event.reason}")
+            elif isinstance(event, FolderDone):
+                over = event
+    if not over.done:
         raise InputError(
             f"none of {count(len(images), 'file')} in {args.image} could be predicted; the first: "
-            f"{next(iter(failed.values()))}"
+            f"{next(iter(over.failed.values()))}"
         )
-    left_out = f"; left out: {', '.join(failed)}" if failed else ""
-    show_result(args, f"{count(len(done), 'image')} in {args.output_file}{left_out}")
-    result: dict[str, Any] = {"folder": str(args.output_file), "files": done, "failed": failed}
-    if tables:
-        from napari_unet.prediction.object_table import ObjectTable
+    left_out = f"; left out: {', '.join(over.failed)}" if over.failed else ""
+    show_result(args, f"{count(len(over.done), 'image')} in {args.output_file}{left_out}")
+    files = {name: one.told for name, one in over.done.items()}
+    result = {"folder": str(args.output_file), "files": files, "failed": over.failed}
+    return result | show_table(args, over.table)
 
-        result |= write_table(args, ObjectTable.joined(tables.values(), tables))
-    return result
+
+def _one(predict: Predict, stack: Stack, file: Path) -> Iterator[ImageDone]:
+    from napari_unet.prediction.folders import ImageDone
+
+    told, table = predict(stack, file)
+    yield ImageDone(file, table, told)
 
 
 def _open(args: argparse.Namespace, member: Member) -> Stack:

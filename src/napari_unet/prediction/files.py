@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import Full, Queue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_unet.base.atomic_files import replaced_file
 from napari_unet.base.output_guard import SOFTWARE
-from napari_unet.prediction.pieces import bands, extent_of, whole_planes
+from napari_unet.prediction.pieces import Piece, bands, extent_of, whole_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -20,11 +24,11 @@ if TYPE_CHECKING:
     from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.outputs import Output
-    from napari_unet.prediction.pieces import Piece
 
-__all__ = ["write_tiff"]
+__all__ = ["write_passing", "write_tiff"]
 
 BIG = 2**32 - 2**25  # bytes from which a TIFF needs 64-bit offsets
+PATIENCE = 0.1  # seconds between two looks whether the writer still lives
 STRIP = 2**18  # bytes, about, of the rows that are compressed together
 
 
@@ -95,6 +99,60 @@ def write_tiff(
             software=SOFTWARE,
         )
     return shape, str(dtype)
+
+
+def write_passing(
+    path: Path, events: Iterable[Any], output: Output, scheme: LabelScheme, stack: Stack
+) -> Generator[Any, None, None]:
+    """Write pieces while they pass, for whoever wants to see them as well; as `write_tiff`.
+
+    Parameters
+    ----------
+    path, output, scheme, stack
+        As in `write_tiff`.
+    events
+        Pieces, and whatever else.
+
+    Yields
+    ------
+    The events. No more than two pieces are held. The file is there when this ends; where somebody
+    stops asking, or an error comes, it is as it was before.
+    """
+    waiting: Queue[Piece | None] = Queue(1)
+    complete = False
+
+    def pieces() -> Iterator[Piece]:
+        while (piece := waiting.get()) is not None:
+            yield piece
+        if not complete:
+            raise _GivenUpError
+
+    with ThreadPoolExecutor(1, "napari-unet-writer") as thread:
+        writing = thread.submit(write_tiff, path, pieces(), output, scheme, stack)
+        try:
+            for event in events:
+                if isinstance(event, Piece):
+                    _hand_over(event, waiting, writing)
+                yield event
+            complete = True
+        finally:
+            with suppress(Exception):  # what went wrong is raised below, or is being raised
+                _hand_over(None, waiting, writing)
+        writing.result()
+
+
+class _GivenUpError(Exception):
+    """Raised in the writer where no more pieces will come."""
+
+
+def _hand_over(piece: Piece | None, waiting: Queue[Piece | None], writing: Future[Any]) -> None:
+    """Give the writer a piece, None the last time; its error is raised here."""
+    while True:
+        if writing.done():
+            writing.result()
+            return None  # it has all that it needs
+        with suppress(Full):
+            return waiting.put(piece, timeout=PATIENCE)
 
 
 def _pages(

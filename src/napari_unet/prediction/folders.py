@@ -1,21 +1,128 @@
-"""Every image of a folder, and the file that each is predicted into."""
+"""Every image of a folder, and the file that each is predicted into: the loop of all faces."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from napari_unet.base.errors import InputError
+from napari_unet.base.errors import InputError, UNetError
 from napari_unet.base.output_guard import check_output_file, check_output_folder
 from napari_unet.images.channel_files import cases_with
 from napari_unet.images.pairing import CHANNEL
+from napari_unet.prediction.object_table import ObjectTable
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable, Generator, Iterable, Mapping
 
     from napari_unet.images.channel_files import Member
+    from napari_unet.images.stack import Stack
 
-__all__ = ["targets"]
+__all__ = ["FolderDone", "ImageBegun", "ImageDone", "ImageFailed", "predict_each", "targets"]
+
+
+@dataclass(frozen=True)
+class ImageBegun:
+    """The next image is predicted: the ``number``-th, from 1, of ``total``."""
+
+    name: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class ImageFailed:
+    """An image was left out, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDone:
+    """An image is predicted into its file.
+
+    Attributes
+    ----------
+    file : Path
+        The result.
+    table : ObjectTable or None
+        Of its objects, where they are measured.
+    told : dict
+        What else there is to say of it, as plain values.
+    """
+
+    file: Path
+    table: ObjectTable | None = None
+    told: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class FolderDone:
+    """All images were tried.
+
+    Attributes
+    ----------
+    done : dict of str to ImageDone
+        By the name of the image.
+    failed : dict of str to str
+        Why others were left out.
+    table : ObjectTable or None
+        Of all objects of all images.
+    """
+
+    done: dict[str, ImageDone]
+    failed: dict[str, str]
+    table: ObjectTable | None
+
+
+def predict_each(
+    images: Mapping[Member, Path],
+    read: Callable[[Member], Stack],
+    predict: Callable[[Stack, Path], Iterable[Any]],
+    table: Path | None = None,
+) -> Generator[Any, None, None]:
+    """Predict image after image; what cannot be read is told, and the others go on.
+
+    Parameters
+    ----------
+    images
+        Of `targets`.
+    read
+        Opens an image.
+    predict
+        Predicts a stack into a file; its events are passed on, the last one is `ImageDone`.
+    table
+        Where the objects of all images are listed. Also written where somebody stops asking, of
+        the images that are done by then.
+
+    Yields
+    ------
+    ImageBegun, the events of `predict`, or ImageFailed; FolderDone at last.
+    """
+    done: dict[str, ImageDone] = {}
+    failed: dict[str, str] = {}
+    joined: ObjectTable | None = None
+    try:
+        for number, (member, target) in enumerate(images.items(), start=1):
+            name = member[0].name
+            yield ImageBegun(name, number, len(images))
+            try:
+                for event in predict(read(member), target):
+                    if isinstance(event, ImageDone):
+                        done[name] = event
+                    yield event
+            except (UNetError, OSError) as error:
+                failed[name] = str(error)
+                yield ImageFailed(name, str(error))
+    finally:
+        tables = {name: one.table for name, one in done.items() if one.table is not None}
+        if tables:
+            joined = ObjectTable.joined(tables.values(), tables)
+        if joined is not None and table is not None:
+            joined.write(table)
+    yield FolderDone(done, failed, joined)
 
 
 def targets(

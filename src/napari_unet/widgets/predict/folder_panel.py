@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QVBoxLayout, QWidget
 
-from napari_unet.app.folder_job import FolderDone, ImageBegun, ImageFailed, folder_job
+from napari_unet.app.folder_job import ImageNoted, folder_job
 from napari_unet.app.prediction_job import Remarked
 from napari_unet.base.quantities import count
+from napari_unet.prediction.folders import FolderDone, ImageBegun, ImageFailed
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.buttons import button
 from napari_unet.widgets.common.form import Advanced, Row
@@ -120,13 +121,15 @@ class FolderPanel(QWidget):
             self.running.show_share(event.done / event.total)
         elif isinstance(event, Remarked):
             self._remarks.update(f"{one.text[0].upper()}{one.text[1:]}." for one in event.remarks)
+        elif isinstance(event, ImageNoted):
+            self._remarks.update(event.notes)
         elif isinstance(event, ImageFailed):
             self._remarks[f"{event.name} is left out: {event.reason}"] += 1
             self._say(self._image)
         elif isinstance(event, FolderDone):
             self._image = ""
-            objects = f", {event.summary}" if event.summary else ""
-            self._say(f"{count(len(event.files), 'image')} in {self.results.text()}{objects}")
+            objects = "" if event.table is None else f", {event.table.summary}"
+            self._say(f"{count(len(event.done), 'image')} in {self.results.text()}{objects}")
 
     def _say(self, text: str) -> None:
         """Show a line, and below it what there was to say, each thing once."""
