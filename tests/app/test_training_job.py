@@ -10,6 +10,7 @@ import pytest
 
 import napari_unet.prediction.predict
 from napari_unet.annotation.labels import LabelScheme
+from napari_unet.app.live_prediction import Look
 from napari_unet.app.training_job import Ended, TrainingJob, TrainingRequest
 from napari_unet.base.errors import CheckpointError, InputError
 from napari_unet.config.augmentation import AugmentConfig
@@ -54,7 +55,7 @@ def job(run=None, steps=6):
 
 def test_a_slice_that_cannot_be_predicted_does_not_end_the_training(bad_slice):
     training = job()
-    training.live_slice = 3
+    training.look = Look(3)
     events = []
     for event in training.events():
         events.append(event)
@@ -70,11 +71,11 @@ def test_a_slice_that_cannot_be_predicted_does_not_end_the_training(bad_slice):
 
 def test_another_slice_is_still_predicted(bad_slice):
     training = job()
-    training.live_slice = 3
+    training.look = Look(3)
     tiles = []
     for event in training.events():
         if isinstance(event, Adjusted):
-            training.live_slice = 0
+            training.look = Look(0)
         if isinstance(event, Piece):
             tiles.append(event)
     assert tiles
@@ -87,7 +88,7 @@ def test_closing_on_a_full_disk_says_so_and_computes_nothing_more(tmp_path, monk
 
     monkeypatch.setattr(RunFolder, "write_state", full)
     training = job(tmp_path / "r", steps=10_000)
-    training.live_slice = 0
+    training.look = Look(0)
     events = training.events()
     for event in events:
         if isinstance(event, Step) and event.step == 3:

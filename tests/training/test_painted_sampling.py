@@ -18,6 +18,8 @@ from napari_unet.training import plane_tensors
 from napari_unet.training.data import TrainingData
 from napari_unet.training.interest import Interest, Spot
 from napari_unet.training.journal import Edit
+from napari_unet.training.plane_tensors import PlaneTensors
+from napari_unet.training.planes import SeenTruth
 
 SCHEMES = {
     "objects": LabelScheme("objects", "sparse"),
@@ -90,6 +92,10 @@ def test_renewed_planes_equal_fresh_ones(scheme, weights, whole, zoom, edits):
             assert np.array_equal(renewed[0], expected[0])
             np.testing.assert_allclose(renewed[1], expected[1], atol=1e-5)
             counts, anew = (s._view.sources[0].class_counts(i) for s in (sampler, fresh))
+            if whole:  # pixels are drawn by their number, so their order counts
+                had, known = (s._view.sources[0]._whole_truth(i).known for s in (sampler, fresh))
+                assert (had is None) == (known is None)
+                assert known is None or np.array_equal(had, known)
             assert np.array_equal(counts, anew)
             by_hand = np.bincount(
                 expected[0][expected[0] != 255].astype(int), minlength=len(counts)
@@ -97,6 +103,32 @@ def test_renewed_planes_equal_fresh_ones(scheme, weights, whole, zoom, edits):
             assert np.array_equal(counts, by_hand)
     finally:
         plane_tensors.WHOLE_PIXELS = limit
+
+
+def test_a_stroke_costs_as_much_as_its_box_however_large_the_slice(monkeypatch):
+    labels = np.zeros(SHAPE, np.uint16)
+    labels[0, :9, :9], labels[0, 20:29, :9] = 1, 2
+    sampler = data_of(labels, SCHEMES["classes"], WEIGHTS["none"]).sampler(tile=28)
+    sampler.edited([Spot(0, 0, (0, 29, 0, 9), np.nan)])
+    source = sampler._view.sources[0]
+    known = source._whole_truth(0).known
+    assert source.whole
+    read = []
+    window = SeenTruth.window
+
+    def noted(self, i, rows, cols):
+        read.append((rows.stop - rows.start) * (cols.stop - cols.start))
+        return window(self, i, rows, cols)
+
+    monkeypatch.setattr(SeenTruth, "window", noted)
+    monkeypatch.setattr(PlaneTensors, "_surveyed", lambda *_: pytest.fail("the whole was read"))
+    labels[0, 40:43, 30:35] = 2
+    sampler.edited([Spot(0, 0, (40, 43, 30, 35), 0.5)])
+    reach = source.seen_truth.reach
+    assert read == [(3 + 2 * reach) * (5 + 2 * reach)]
+    renewed = sampler._view.sources[0]._whole_truth(0)
+    assert renewed.counts.tolist() == [81, 96, 0]
+    assert len(renewed.known) == len(known) + 15
 
 
 def test_tiles_come_from_annotated_slices_and_a_share_from_the_stroke():

@@ -22,6 +22,7 @@ from napari_unet.config.weights import WeightConfig
 from napari_unet.images.stack import Stack
 from napari_unet.training.events import Finished, Painted, Step, Waiting
 from napari_unet.training.journal import Edit, Journal
+from napari_unet.training.learner import Learner
 from napari_unet.training.painted_run import PaintedRun
 from napari_unet.training.painting import Painting
 from napari_unet.training.strokes import Stroke
@@ -355,6 +356,37 @@ def test_strokes_are_scored_before_they_are_learnt():
     trainer.painting.add(Edit(0, 2, box, labels[window].astype(np.uint8)))
     painted = next(event for event in run if isinstance(event, Painted))
     assert painted.right == pytest.approx(0.5, abs=0.1)  # the mean of both
+    run.close()
+
+
+def test_scoring_many_strokes_takes_no_more_tiles_than_a_step(monkeypatch):
+    trainer = trainer_of(BEGIN, steps=10**6, patience=120, learning_rate=1e-2)
+    run = trainer.run()
+    for event in run:
+        if isinstance(event, Step) and event.step == 60:
+            break
+    from napari_unet.prediction.arrays import predict_labels
+
+    labels = predict_labels(trainer.model, discs()[0], "zyx", device="cpu")
+    asked, answers = [], Learner.answers
+    monkeypatch.setattr(
+        Learner, "answers", lambda self, x: asked.append(len(x)) or answers(self, x)
+    )
+    # tiles of 44 give 28 pixels, so that squares begin at 0, 28, 56
+    places = [(2, 30, 30), (2, 40, 45), (2, 4, 4), (1, 4, 4), (0, 40, 4), (2, 29, 35)]
+    for k, (i, y, x) in enumerate(places):
+        values = np.full((5, 4), 1 + k % 2, np.uint8)
+        trainer.painting.add(Edit(0, i, (y, y + 5, x, x + 4), values))
+    next(event for event in run if isinstance(event, Painted))
+    assert asked == [2]  # tiles in a step
+    right = trainer.painting.journal.effects[-1].right
+    # the latest edit, (2, 29, 35), with its neighbours in a square, and the one before it
+    for k, (i, y, x) in enumerate(places):
+        if k in (0, 1, 4, 5):
+            share = (labels[i, y : y + 5, x : x + 4] == 1 + k % 2).mean()
+            assert right[k] == pytest.approx(share, abs=0.051)  # a pixel of 20, for rounding
+        else:
+            assert math.isnan(right[k])
     run.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 from napari.layers import Image, Labels, Layer
 
 from napari_unet.images.stack import Stack
+from napari_unet.widgets.common import result_layers
 from napari_unet.widgets.common.layer_facts import (
     find_made,
     is_result,
@@ -220,3 +221,16 @@ def test_a_stack_without_a_layer_has_results_too(model):
     fill(result, 1, 2)
     result.finish()
     assert result.layer.data[1].min() == 2
+
+
+def test_what_is_written_again_is_not_drawn_again(model, monkeypatch):
+    stack = Stack("s", np.zeros((3, *PLANE), np.uint8), "zyx")
+    result = GrowingLayer(model, stack, None, "prediction", "a", Labels, (3, *PLANE), np.uint8)
+    drawn = []
+    monkeypatch.setattr(result_layers, "refresh", drawn.append)
+    ones = np.ones(PLANE, np.uint8)
+    for values in (ones, ones, 2 * ones, 2 * ones):
+        result.write((0,), values)
+        result.draw(now=True)
+    assert drawn == [result.layer] * 2
+    assert (result.layer.data[0] == 2).all()

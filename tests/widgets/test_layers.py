@@ -13,6 +13,7 @@ from napari_unet.widgets.common.layers import (
     fits,
     go_to_slice,
     proposed_axes,
+    shown_region,
     shown_slice,
     stack_from_layers,
 )
@@ -97,6 +98,31 @@ def test_the_slice_shown_follows_scale_and_translate(model, with_layer):
         assert shown_slice(model, stack, layer if with_layer else None) == i
         go_to_slice(model, stack, 4 - i, layer if with_layer else None)
         assert shown_slice(model, stack, layer) == 4 - i
+
+
+def test_the_region_shown_is_rounded_and_within_the_slice(model):
+    layer = model.add_layer(an_image((5, 200, 300)))
+    stack = stack_from_layers(layer)
+    assert shown_region(model, stack, layer) == (0, 200, 0, 300)
+    layer.corner_pixels = np.array([(0, 70, 130), (0, 126, 299)])
+    assert shown_region(model, stack, layer) == (64, 128, 128, 300)
+    layer.corner_pixels = np.array([(0, 70, 130), (0, 128, 299)])
+    assert shown_region(model, stack, layer) == (64, 192, 128, 300)
+    layer.corner_pixels = np.array([(0, 199, 130), (0, 199, 299)])
+    assert shown_region(model, stack, layer) is None  # it was moved out of the canvas
+    layer.corner_pixels = np.array([(0, 70, 130), (0, 126, 299)])
+    model.dims.order = (1, 0, 2)
+    assert shown_region(model, stack, layer) is None  # no slice of the stack is shown
+
+
+def test_the_region_shown_of_several_levels_is_that_of_the_finest(model):
+    levels = [np.zeros((400, 600), np.uint8), np.zeros((200, 300), np.uint8)]
+    layer = model.add_layer(Image(levels, multiscale=True))
+    layer.data_level = 1
+    layer.corner_pixels = np.array([(50, 100), (99, 149)])
+    stack = stack_from_layers(layer)
+    assert stack.plane_shape == (400, 600)
+    assert shown_region(model, stack, layer) == (64, 256, 192, 320)
 
 
 def test_the_slice_shown_counts_all_leading_axes_but_channels(model):

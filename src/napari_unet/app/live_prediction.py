@@ -1,32 +1,55 @@
 """A prediction of the slice being shown, made between two training steps.
 
 It runs in the thread that trains, so network and device are never used by two at once, and it
-takes at most a stated share of the time.
+takes at most a stated share of the time. It begins with what the canvas shows, there with what
+was painted last.
 """
 
 from __future__ import annotations
 
+import copy
+import math
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import UNetError
 from napari_unet.prediction.outputs import Output
-from napari_unet.prediction.pieces import extent_of
 from napari_unet.training.events import Adjusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_unet.config.split import Region
     from napari_unet.config.training import TrainConfig
     from napari_unet.images.stack import Stack
     from napari_unet.network.compute import Compute
     from napari_unet.network.trained_model import TrainedModel
     from napari_unet.prediction.pieces import Piece
 
-__all__ = ["LivePrediction", "TimeShare"]
+__all__ = ["LivePrediction", "Look", "TimeShare", "parts"]
+
+PART = 512
+"""Largest side of what is predicted at once, px: no step waits long for it."""
 
 TILE = 796
-"""Largest side of an input tile: a slice of 512 px in one, and no step waits long for it."""
+"""Largest side of an input tile: a part in one, whatever the network."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What somebody looks at.
+
+    Attributes
+    ----------
+    slice_index : int
+        Flat index of the slice.
+    region : (int, int, int, int), optional
+        y0, y1, x0, x1 of what the canvas shows of it; all of it when omitted.
+    """
+
+    slice_index: int
+    region: Region | None = None
 
 
 class TimeShare:
@@ -71,43 +94,46 @@ class TimeShare:
 
 
 class LivePrediction:
-    """Predicts the slice being shown, tile by tile, whenever time for a tile is saved up.
+    """Predicts the slice being shown, part by part, whenever time for a part is saved up.
 
     A picture is begun with a copy of the network as it is then, and finished with that copy,
-    however many steps are taken meanwhile: no seams between steps.
+    however many steps are taken meanwhile: no seams between steps. Whoever looks elsewhere begins
+    another one.
 
     Parameters
     ----------
     stack : Stack
         The stack being trained on.
     wanted : callable
-        Returns the flat index of the slice being shown, or None for no prediction.
+        Returns the `Look`, or None for no prediction.
     share : float
         Part of all time that it may take, 0 to 1.
     config : TrainConfig, optional
         Of the training, whose pixel size and outside a prediction has too.
+    painted : callable, optional
+        Returns row and column of what was painted last, None while nothing was.
     """
 
     def __init__(
         self,
         stack: Stack,
-        wanted: Callable[[], int | None],
+        wanted: Callable[[], Look | None],
         share: float = 0.12,
         config: TrainConfig | None = None,
+        painted: Callable[[], tuple[float, float] | None] = lambda: None,
     ) -> None:
-        self._stack = stack
+        self._stack, self._wanted, self._painted = stack, wanted, painted
         self._as_trained: dict[str, Any] = {}
         if config is not None:
             same_pixels = config.pixel_size is not None
             self._as_trained = {"match_pixels": same_pixels, "outside": config.outside}
-        self._wanted = wanted
         self._time = TimeShare(share)
-        self._slice: int | None = None
-        self._tiles: Iterator[Piece] | None = None
+        self._look: Look | None = None
+        self._picture: Iterator[Piece] | None = None
         self._refused: set[int] = set()
 
-    def next_tile(self, model: TrainedModel, compute: Compute) -> Piece | Adjusted | None:
-        """Predict one more tile of the slice being shown.
+    def next_piece(self, model: TrainedModel, compute: Compute) -> Piece | Adjusted | None:
+        """Predict one more part of the slice being shown.
 
         Parameters
         ----------
@@ -124,60 +150,107 @@ class LivePrediction:
             cannot be predicted; the training does not depend on it.
         """
         wanted = self._wanted()
-        if wanted is None or wanted in self._refused:
-            self._slice = None
+        if wanted is None or wanted.slice_index in self._refused:
+            self._look = None
             return None
-        turned = wanted != self._slice
+        turned = wanted != self._look
         if not self._time.affords(on_credit=turned):
             return None
         if turned:
             self.close()
         try:
-            return self._predict(model, compute, wanted)
+            piece = self._next(model, compute, wanted)
+            return piece or self._next(model, compute, wanted)  # of the next picture
         finally:
             self._time.charge()
 
     def whole_slice(self, model: TrainedModel, compute: Compute) -> Iterator[Piece | Adjusted]:
         """Predict the slice being shown at once: the last picture of a training."""
-        wanted = self._wanted()
         self.close()
-        while wanted is not None and wanted == self._wanted() and wanted not in self._refused:
-            yield self._predict(model, compute, wanted)
-            if self._tiles is None:
+        begun = wanted = self._wanted()
+        while begun and wanted and wanted.slice_index == begun.slice_index:
+            refused = begun.slice_index in self._refused
+            piece = None if refused else self._next(model, compute, begun)
+            if piece is None:
                 return
+            yield piece
+            wanted = self._wanted()
 
     def turned_to(self, model: TrainedModel, compute: Compute) -> Iterator[Piece | Adjusted]:
         """Predict the slice being shown where the last picture was of another one."""
-        wanted = self._wanted()
-        if wanted is not None and (wanted != self._slice or self._tiles is not None):
+        wanted, last = self._wanted(), self._look
+        is_another = last is None or wanted is None or wanted.slice_index != last.slice_index
+        if wanted is not None and (is_another or self._picture is not None):
             yield from self.whole_slice(model, compute)
 
     def close(self) -> None:
         """Give up the picture that was begun."""
-        if self._tiles is not None:
-            self._tiles.close()  # type: ignore[attr-defined]
-        self._tiles = None
+        if self._picture is not None:
+            self._picture.close()  # type: ignore[attr-defined]
+        self._picture = None
 
-    def _predict(self, model: TrainedModel, compute: Compute, i: int) -> Piece | Adjusted:
+    def _next(self, model: TrainedModel, compute: Compute, look: Look) -> Piece | Adjusted | None:
+        """The next piece of a picture, None where it is complete."""
         try:
-            return self._next(model, compute, i)
+            if self._picture is None:
+                self._look = look
+                self._picture = self._pieces(model, compute, look)
+            piece = next(self._picture, None)
         except (UNetError, OSError, RuntimeError, MemoryError) as error:
             self.close()
-            self._refused.add(i)
-            return Adjusted(f"there is no live prediction of slice {i}: {error}")
+            self._refused.add(look.slice_index)
+            return Adjusted(f"there is no live prediction of slice {look.slice_index}: {error}")
+        if piece is None:
+            self.close()
+        return piece
 
-    def _next(self, model: TrainedModel, compute: Compute, i: int) -> Piece:
+    def _pieces(self, model: TrainedModel, compute: Compute, look: Look) -> Iterator[Piece]:
         from napari_unet.prediction.predict import predict
 
-        if self._tiles is None:
-            self._slice = i
+        model = replace(model, network=copy.deepcopy(model.network))
+        for region in parts(self._stack.plane_shape, look.region, self._painted()):
             # Nothing is computed beside the training's own steps.
-            tiles = predict(
-                model, self._stack, slices=(i,), tile=TILE, compute=compute, lookahead=False,
-                **self._as_trained,
+            pieces = predict(
+                model, self._stack, slices=(look.slice_index,), region=region, tile=TILE,
+                compute=compute, lookahead=False, **self._as_trained,
             )  # fmt: skip
-            self._tiles = Output().finished(tiles, model, extent_of(self._stack))
-        tile = next(self._tiles)
-        if tile.done == tile.total:
-            self.close()
-        return tile
+            yield from Output().finished(pieces, model, region)
+
+
+def parts(
+    shape: tuple[int, int], seen: Region | None = None, near: tuple[float, float] | None = None
+) -> list[Region]:
+    """Cut a plane into parts of at most `PART` px.
+
+    Parameters
+    ----------
+    shape
+        Y, X of the plane.
+    seen
+        y0, y1, x0, x1 of what comes first; all of it when omitted.
+    near
+        Row and column: within what is seen, and within the rest, the nearest part comes first.
+    """
+    Y, X = shape
+    y0, y1, x0, x1 = seen or (0, Y, 0, X)
+    rest = (0, y0, 0, X), (y0, y1, 0, x0), (y0, y1, x1, X), (y1, Y, 0, X)
+    y, x = near or ((y0 + y1) / 2, (x0 + x1) / 2)
+
+    def away(part: Region) -> float:
+        above, left = max(part[0] - y, 0, y - part[1]), max(part[2] - x, 0, x - part[3])
+        return math.hypot(above, left)
+
+    hidden = [part for region in rest for part in _cut(region)]
+    return sorted(_cut((y0, y1, x0, x1)), key=away) + sorted(hidden, key=away)
+
+
+def _cut(region: Region) -> Iterator[Region]:
+    """Parts of about one size."""
+    y0, y1, x0, x1 = region
+    rows, cols = -(-(y1 - y0) // PART), -(-(x1 - x0) // PART)
+    for i in range(rows):
+        for k in range(cols):
+            yield (
+                y0 + (y1 - y0) * i // rows, y0 + (y1 - y0) * (i + 1) // rows,
+                x0 + (x1 - x0) * k // cols, x0 + (x1 - x0) * (k + 1) // cols,
+            )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.app.between_steps import BetweenSteps
-from napari_unet.app.live_prediction import LivePrediction
+from napari_unet.app.live_prediction import LivePrediction, Look
 from napari_unet.app.suggesting import Suggested, Suggesting
 from napari_unet.base.errors import CheckpointError
 from napari_unet.training import events as told
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from napari_unet.training.trainer import Trainer
 
 __all__ = ["Ended", "TrainingJob", "TrainingRequest"]
+
+LIVE_SHARE, LIVE_SHARE_PAINTING = 0.12, 0.25
+"""Parts of the time of a training that its live prediction takes: who paints waits for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +98,9 @@ class TrainingJob:
 
     Attributes
     ----------
-    live_slice : int or None
-        Flat index of the slice to predict between steps; None for no prediction. The window sets
-        it, the worker reads it.
+    look : Look or None
+        What to predict between steps; None for no prediction. The window sets it, the worker
+        reads it.
     stack : Stack
         The stack being trained on, with the labels that the user may go on painting.
     losses : list of (int, float)
@@ -110,7 +113,7 @@ class TrainingJob:
     """
 
     def __init__(self, request: TrainingRequest) -> None:
-        self.live_slice: int | None = None
+        self.look: Look | None = None
         self.losses: list[tuple[int, float]] = []
         self.validations: list[Validated] = []
         self.looked_at: list[Place] = []
@@ -154,8 +157,10 @@ class TrainingJob:
         self._trainer = trainer = self._make_trainer()
         live = LivePrediction(
             trainer.data.given[0],
-            lambda: None if self._stop.is_set() else self.live_slice,
+            lambda: None if self._stop.is_set() else self.look,
+            share=LIVE_SHARE if trainer.painting is None else LIVE_SHARE_PAINTING,
             config=trainer.config,
+            painted=self._painted_last,
         )
         suggesting = Suggesting(trainer, self.looked_at)
         events = trainer.run()
@@ -209,16 +214,16 @@ class TrainingJob:
     def _after(
         self, event: Event, trainer: Trainer, live: LivePrediction, suggesting: Suggesting
     ) -> Iterator[Event | Piece | Suggested]:
-        """Predict a tile after a step, or the slice that was turned to while nothing is learnt.
+        """Predict a part after a step, or the slice that was turned to while nothing is learnt.
 
         Where there is no need to, look for places to paint at next.
         """
         at_rest = isinstance(event, told.Waiting) and event.settled
         busy = False
         if isinstance(event, told.Step):
-            tile = live.next_tile(trainer.model, trainer.learner.compute)
-            if tile is not None:
-                yield tile
+            piece = live.next_piece(trainer.model, trainer.learner.compute)
+            if piece is not None:
+                yield piece
                 return
         elif at_rest:
             for piece in live.turned_to(trainer.model, trainer.learner.compute):
@@ -230,6 +235,17 @@ class TrainingJob:
             suggested = suggesting.next(at_rest=at_rest)
             if suggested is not None:
                 yield suggested
+
+    def _painted_last(self) -> tuple[float, float] | None:
+        """Row and column of the middle of what was painted last in the slice looked at."""
+        look, painting = self.look, self._request.painting
+        if look is None or painting is None or not painting.journal.edits:
+            return None
+        edit = painting.journal.edits[-1]
+        if (edit.stack_index, edit.slice_index) != (0, look.slice_index):
+            return None
+        y0, y1, x0, x1 = edit.box
+        return (y0 + y1) / 2, (x0 + x1) / 2
 
     def forget(self) -> None:
         """Let go of network, optimiser and data once it is over; what was told stays."""

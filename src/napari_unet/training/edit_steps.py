@@ -7,15 +7,15 @@ it had right. On strokes that correct, this is an honest score that holds nothin
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from itertools import chain, zip_longest
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import torch
 
 from napari_unet.annotation.labels import read_target
 from napari_unet.base.errors import CheckpointError
-from napari_unet.config.size_rule import border, next_valid_size
-from napari_unet.network.inference import forward_logits, network_for_inference
+from napari_unet.config.size_rule import border, next_valid_size, output_size
 from napari_unet.network.tiles import read_mirrored
 from napari_unet.training.events import Painted, Waiting
 from napari_unet.training.interest import Spot
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_unet.network.unet import UNet
     from napari_unet.training.data import TrainingData
     from napari_unet.training.journal import Edit
     from napari_unet.training.learner import Learner
@@ -35,9 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["EditSteps"]
 
-LARGEST_SCORED = 512  # px; of a larger edit the middle is scored
 WAITING = 0.2  # seconds between two words that it waits for something to be painted
 RECENT = 20  # strokes that the score for people is the mean of
+
+Cell: TypeAlias = tuple[int, int, int, int]
+"""Stack, slice, and row and column of one of the squares that a slice is cut into."""
 
 
 class EditSteps:
@@ -116,7 +117,7 @@ class EditSteps:
         if not edits:
             return None
         if right is None:
-            right = tuple(self._score(edits)) if self.ready else (math.nan,) * len(edits)
+            right = tuple(self._score(edits, sampler.tile_side))
         problem = ""
         try:
             self.painting.take(edits, step, right)
@@ -153,56 +154,77 @@ class EditSteps:
         known = [share for share in every if not math.isnan(share)][-RECENT:]
         return float(np.mean(known)) if known else math.nan
 
-    def _score(self, edits: Sequence[Edit]) -> list[float]:
-        network = network_for_inference(self._learner.shown, self._learner.compute)
-        return [self._share_right(edit, network) for edit in edits]
+    def _score(self, edits: Sequence[Edit], tile: int) -> list[float]:
+        """Share of the pixels that each edit annotates anew which are right; NaN where none is.
 
-    def _share_right(self, edit: Edit, network: UNet) -> float:
-        """Share of the painted pixels that the network has right; NaN where none is annotated."""
-        scheme = self._data.scheme
-        target = read_target(edit.values.astype(np.int32), scheme)
-        new = edit.values != self.painting.labels_before(edit)
-        painted = new & target.known
-        if not painted.any() or self._data.is_resampled(edit.stack_index):
-            return math.nan
-        window, (y, x) = _middle(painted.shape)
-        predicted = self._predict(edit, y, x, painted[window].shape, network)
-        counted = painted[window]
-        if not counted.any():
-            return math.nan
-        return float((predicted == target.classes[window])[counted].mean())
-
-    def _predict(
-        self, edit: Edit, y: int, x: int, shape: tuple[int, ...], network: UNet
-    ) -> NDArray[np.int64]:
-        """Likeliest class of a part of an edit's box, as the plane's prediction has it: (h, w).
-
-        Poolings go in pairs of pixels, so the tile begins where one of the plane's tiles may.
+        Slices are cut into squares that begin where one of the plane's tiles may, as poolings go
+        in pairs of pixels. So edits that lie near one another need one tile, and there are no more
+        tiles than a step has: first the fullest square of each edit, the latest edit first.
         """
-        images = self._data.images(edit.stack_index)
-        depth = network.config.depth
-        half, step = border(depth) // 2, 2**depth
-        starts = (edit.box[0] + y, edit.box[2] + x)
-        off = tuple(start % step for start in starts)
-        ranges = []
-        for start, size, before in zip(starts, shape, off, strict=True):
-            side = next_valid_size(before + size + border(depth), depth)
-            first = start - before - half
-            ranges.append((first, first + side))
-        crop = read_mirrored(
-            lambda rows, cols: images.window(edit.slice_index, rows, cols),
-            images.stack.plane_shape,
-            *ranges,
-        )
-        with torch.inference_mode():
-            tile = torch.from_numpy(np.ascontiguousarray(crop))[None]
-            logits = forward_logits(network, tile, self._learner.compute)[0]
-        likeliest = logits[: network.config.classes].argmax(0).numpy()
-        return likeliest[off[0] : off[0] + shape[0], off[1] : off[1] + shape[1]]
+        if not self.ready:
+            return [math.nan] * len(edits)
+        depth, most = self._data.config.network.depth, self._data.config.batch
+        tile = next_valid_size(max(tile, 2**depth + border(depth)), depth)
+        side = output_size(tile, depth) // 2**depth * 2**depth
+        painted = [self._painted(edit, side, most) for edit in edits]
+        wanted = filter(None, chain.from_iterable(zip_longest(*reversed(painted))))
+        likeliest = self._likeliest([*dict.fromkeys(wanted)][:most], side, tile)
+        return [_share_right(one, likeliest) for one in painted]
+
+    def _painted(
+        self, edit: Edit, side: int, count: int
+    ) -> dict[Cell, tuple[NDArray[np.int64], ...]]:
+        """The squares, so many at most, in which an edit annotates most pixels anew.
+
+        With row and column of each such pixel in its square, and its class.
+        """
+        if self._data.is_resampled(edit.stack_index):
+            return {}
+        target = read_target(edit.values.astype(np.int32), self._data.scheme)
+        new = target.known & (edit.values != self.painting.labels_before(edit))
+        y, x = np.nonzero(new)
+        (rows, y), (cols, x) = divmod(y + edit.box[0], side), divmod(x + edit.box[2], side)
+        across = int(cols.max(initial=0)) + 1
+        square = rows * across + cols
+        most = np.argsort(-np.bincount(square), kind="stable")[:count]
+        found: dict[Cell, tuple[NDArray[np.int64], ...]] = {}
+        for row, col in (divmod(int(k), across) for k in most):
+            here = square == row * across + col
+            if here.any():
+                cell = edit.stack_index, edit.slice_index, row, col
+                found[cell] = y[here], x[here], target.classes[new][here]
+        return found
+
+    def _likeliest(
+        self, cells: Sequence[Cell], side: int, tile: int
+    ) -> dict[Cell, NDArray[np.int64]]:
+        """Likeliest class in some squares, no more of them at once than are learnt at once."""
+        half, most = border(self._data.config.network.depth) // 2, self._learner.micro
+        images = {k: self._data.images(k) for k in {cell[0] for cell in cells}}
+
+        def crop(k: int, i: int, row: int, col: int) -> NDArray[np.generic]:
+            top, left = row * side - half, col * side - half
+            return read_mirrored(
+                lambda rows, cols: images[k].window(i, rows, cols),
+                images[k].stack.plane_shape,
+                (top, top + tile),
+                (left, left + tile),
+            )
+
+        found: dict[Cell, NDArray[np.int64]] = {}
+        for some in (cells[first : first + most] for first in range(0, len(cells), most)):
+            crops = np.stack([crop(*cell) for cell in some])
+            logits = self._learner.answers(torch.from_numpy(crops))
+            found |= zip(some, logits.argmax(1).numpy())
+        return found
 
 
-def _middle(shape: tuple[int, ...]) -> tuple[tuple[slice, slice], tuple[int, int]]:
-    """The middle of a box, at most as large as is scored at once, and where it begins."""
-    starts = [max(0, (n - LARGEST_SCORED) // 2) for n in shape]
-    rows, cols = (slice(s, s + min(n, LARGEST_SCORED)) for s, n in zip(starts, shape))
-    return (rows, cols), (starts[0], starts[1])
+def _share_right(
+    painted: dict[Cell, tuple[NDArray[np.int64], ...]], likeliest: dict[Cell, NDArray[np.int64]]
+) -> float:
+    right = [
+        likeliest[cell][y, x] == classes
+        for cell, (y, x, classes) in painted.items()
+        if cell in likeliest
+    ]
+    return float(np.concatenate(right).mean()) if right else math.nan

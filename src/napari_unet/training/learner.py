@@ -204,6 +204,28 @@ class Learner:
         self._random.manual_seed(number)
         self._view = number % VIEWS
 
+    def answers(self, images: Tensor) -> Tensor:
+        """Return logits of the network that is shown, as it is between two steps, of a few tiles.
+
+        Nothing is copied before: that would take as long as the tiles themselves.
+
+        Parameters
+        ----------
+        images : Tensor (B, C, H, W) float32
+            Normalised tiles, no more than `micro`.
+
+        Returns
+        -------
+        Tensor (B, K, h, w)
+            float32, on the CPU.
+        """
+        self._take_back()
+        network = self.shown.eval()
+        with torch.inference_mode(), self._autocast():
+            x = images.to(self.compute.device).contiguous(memory_format=self.compute.memory_format)
+            logits: Tensor = network(x)
+            return logits[:, : network.config.classes].float().cpu()
+
     @property
     def shown(self) -> UNet:
         """The network to validate, predict and save: the averaged one where there is one."""

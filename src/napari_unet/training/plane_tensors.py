@@ -46,10 +46,18 @@ class Truth:
         (NaN where not known).
     known
         Flat indices of the annotated pixels, class by class; None if all are.
+    counts
+        (K,) annotated pixels of each class.
     """
 
     planes: Tensor
     known: NDArray[np.int64] | None
+    counts: NDArray[np.int64]
+
+    @property
+    def bytes(self) -> int:
+        """What it takes of a cache."""
+        return self.planes.nbytes + (0 if self.known is None else self.known.nbytes)
 
 
 class PlaneTensors:
@@ -133,7 +141,7 @@ class PlaneTensors:
         survey = self._cache.take((*self._key(i), "survey"))
         if box is not None and truth is not None and self.seen_truth.is_local:
             # In place: a batch that is made of it meanwhile is thrown away.
-            self._cache.get(other._key(i), lambda: self._patched(truth.planes, i, box))
+            self._cache.get(other._key(i), lambda: self._patched(truth, i, box))
         if box is not None and survey is not None:
             blocks, counts = survey[0], survey[1].copy()
             for k, (rows, cols) in enumerate(blocks):
@@ -143,12 +151,40 @@ class PlaneTensors:
             self._cache.get((*other._key(i), "survey"), lambda: ((blocks, counts), size))
         return other
 
-    def _patched(self, planes: Tensor, i: int, box: Region) -> tuple[Truth, int]:
+    def _patched(self, truth: Truth, i: int, box: Region) -> tuple[Truth, int]:
+        """Renew a plane in a box; a stroke must not cost as much as the plane is large."""
         (y0, y1, x0, x1), (Y, X), reach = box, self.stack.plane_shape, self.seen_truth.reach
         rows = slice(max(0, y0 - reach), min(Y, y1 + reach))
         cols = slice(max(0, x0 - reach), min(X, x1 + reach))
-        planes[:, rows, cols] = self._tensor(self.seen_truth.window(i, rows, cols))
-        return _survey_truth(planes)
+        window = self.seen_truth.window(i, rows, cols)
+        truth.planes[:, rows, cols] = self._tensor(window)
+        if truth.known is None:
+            return self._surveyed(truth.planes)
+        parts = []
+        for k, part in enumerate(np.split(truth.known, np.cumsum(truth.counts)[:-1])):
+            first, last = np.searchsorted(part, (rows.start * X, rows.stop * X))
+            there = part[first:last]
+            stays = there[(there % X < cols.start) | (there % X >= cols.stop)]
+            y, x = np.nonzero(window[0] == k)
+            new = (y + rows.start) * X + x + cols.start
+            parts.append(
+                np.concatenate([part[:first], np.sort(np.concatenate([stays, new])), part[last:]])
+            )
+        known = np.concatenate(parts)
+        if known.size == Y * X:
+            return self._surveyed(truth.planes)
+        renewed = Truth(truth.planes, known, np.array([len(part) for part in parts]))
+        return renewed, renewed.bytes
+
+    def _surveyed(self, planes: Tensor) -> tuple[Truth, int]:
+        """Find the known pixels of a plane, class by class; also its bytes."""
+        classes = planes[0].cpu().numpy().ravel()
+        known = np.flatnonzero(classes != UNKNOWN)
+        of_known = classes[known].astype(np.uint8)
+        counts = np.bincount(of_known, minlength=self.seen_truth.scheme.n_classes)
+        in_order = known[np.argsort(of_known, kind="stable")] if known.size < classes.size else None
+        truth = Truth(planes, in_order, counts)
+        return truth, truth.bytes
 
     def _key(self, i: int) -> tuple[Any, ...]:
         return self._truth_token, i, self._edits.get(i, 0)
@@ -194,7 +230,7 @@ class PlaneTensors:
     def _whole_truth(self, i: int) -> Truth:
         def make() -> tuple[Truth, int]:
             truth = self.seen_truth.window(i, *everything(self.stack))
-            return _survey_truth(self._tensor(truth))
+            return self._surveyed(self._tensor(truth))
 
         return self._cache.get(self._key(i), make)
 
@@ -288,26 +324,10 @@ class PlaneTensors:
         if not self.whole:
             total: NDArray[np.int64] = self._survey(i)[1].sum(0)
             return total
-        truth = self._whole_truth(i)
-        classes = truth.planes[0].flatten()
-        if truth.known is not None:
-            classes = classes[torch.from_numpy(truth.known).to(classes.device)]
-        counts: NDArray[np.int64] = np.bincount(
-            classes.cpu().numpy().astype(np.uint8), minlength=self.seen_truth.scheme.n_classes
-        )
-        return counts
+        return self._whole_truth(i).counts
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._device)
-
-
-def _survey_truth(planes: Tensor) -> tuple[Truth, int]:
-    """Find the known pixels of a plane, class by class; also its bytes."""
-    classes = planes[0].cpu().numpy().ravel()
-    known = np.flatnonzero(classes != UNKNOWN)
-    every = known.size == classes.size
-    known = known[np.argsort(classes[known], kind="stable")] if not every else known
-    return Truth(planes, None if every else known), planes.nbytes + (0 if every else known.nbytes)
 
 
 def _meet(part: slice, other: tuple[int, int]) -> bool:

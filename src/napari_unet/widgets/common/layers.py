@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
 
     from napari_unet.annotation.labels import LabelScheme
+    from napari_unet.config.split import Region
 
 __all__ = [
     "annotated_slices",
@@ -24,9 +26,12 @@ __all__ = [
     "level_options",
     "proposed_axes",
     "put_on_slice",
+    "shown_region",
     "shown_slice",
     "stack_from_layers",
 ]
+
+ROUNDED = 64  # px, to which what the canvas shows is rounded
 
 
 def proposed_axes(image: Image, labels: Labels | None = None) -> tuple[str, ...]:
@@ -274,6 +279,43 @@ def shown_slice(viewer: Any, stack: Stack, layer: Layer | None = None) -> int:
         for a, size in zip(stack.leading_axes, stack.leading_shape)
     ]
     return int(np.ravel_multi_index(index, stack.leading_shape)) if index else 0
+
+
+def shown_region(viewer: Any, stack: Stack, layer: Layer | None) -> Region | None:
+    """Rows and columns of a slice that the canvas shows: y0, y1, x0, x1 in pixels of the stack.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    stack
+        The stack.
+    layer
+        The layer the stack came from.
+
+    Returns
+    -------
+    (int, int, int, int) or None
+        Rounded, so that a canvas that is moved a little shows the same; y1 and x1 are the first
+        outside. None where nothing of it is shown, or no plane of the stack.
+    """
+    if layer is None:
+        return None
+    sides = [stack.axes.index(axis) for axis in "yx"]
+    before = viewer.dims.ndim - layer.ndim
+    if [axis - before for axis in viewer.dims.displayed] != sides:
+        return None
+    level = layer.data[layer.data_level] if layer.multiscale else layer.data
+    region: list[int] = []
+    for axis, size in zip(sides, stack.plane_shape):
+        ratio = size / level.shape[axis]
+        low, high = (float(corner) for corner in layer.corner_pixels[:, axis])
+        if high <= low:
+            return None
+        first = math.floor(low * ratio / ROUNDED) * ROUNDED
+        last = math.ceil((high + 1) * ratio / ROUNDED) * ROUNDED
+        region += [max(0, first), min(size, last)]
+    return region[0], region[1], region[2], region[3]
 
 
 def go_to_slice(viewer: Any, stack: Stack, i: int, layer: Layer | None = None) -> None:

@@ -227,6 +227,8 @@ class GrowingLayer:
             self._values = self._values.astype(values.dtype)
             with writing(self.layer):
                 self.layer.data = self._own(self._values)
+        if np.array_equal(self._values[where], values):
+            return  # a picture takes the window time, also the same one again
         self._values[where] = values
         self.layer.data[where] = values
         self._written = True

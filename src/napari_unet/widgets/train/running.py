@@ -12,12 +12,13 @@ from weakref import proxy
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_unet.app.live_prediction import Look
 from napari_unet.app.suggesting import Suggested
 from napari_unet.app.training_job import Ended, TrainingJob
 from napari_unet.base.quantities import count, duration, score
 from napari_unet.prediction.pieces import Piece
 from napari_unet.training import events as told
-from napari_unet.widgets.common.layers import shown_slice
+from napari_unet.widgets.common.layers import shown_region, shown_slice
 from napari_unet.widgets.common.notices import show_error, show_warning
 from napari_unet.widgets.common.worker import Worker, stop_with_window
 from napari_unet.widgets.train.labels_watch import LabelsWatch
@@ -300,6 +301,7 @@ class Training(QObject):
         pause = min(max(shortest, self._cost / SHARE), longest)
         is_due = monotonic() - self._looked_at >= pause
         if is_due and self.state in ("preparing", "running"):
+            self._say_what_is_shown()  # the canvas may have been moved
             self._look()
 
     def _look(self) -> None:
@@ -328,12 +330,14 @@ class Training(QObject):
         )
 
     def _follow_slice(self, _: object = None) -> None:
-        if self._is_live:
-            if self._live.taken_away:
-                self._live = self._live_layer()
-            self.job.live_slice = shown_slice(self._viewer, self.job.stack, self.image_layer)
-        else:
-            self.job.live_slice = None
+        if self._is_live and self._live.taken_away:
+            self._live = self._live_layer()
+        self._say_what_is_shown()
+
+    def _say_what_is_shown(self) -> None:
+        """Tell the job what to predict."""
+        shown = self._viewer, self.job.stack, self.image_layer
+        self.job.look = Look(shown_slice(*shown), shown_region(*shown)) if self._is_live else None
 
 
 def outermost(widget: QWidget) -> QWidget:
