@@ -105,8 +105,9 @@ def test_every_comparison_is_of_runs_that_exist():
 
 
 def test_a_course_is_short_and_keeps_its_means(tmp_path):
-    history = [{"event": "Step", "step": k, "loss": float(k)} for k in range(1, 4001)]
-    history += [{"event": "Validated", "step": 200, "loss": None, "iou": 0.5}]
+    step = {"event": "Step", "steps": 4000}
+    history = [step | {"step": k, "loss": float(k)} for k in range(1, 4001)]
+    history += [{"event": "Validated", "step": 200, "loss": None, "iou": 0.5, "best": True}]
     course = Course.of(history)
     assert len(course.steps) == POINTS
     assert (course.steps[0], course.losses[0]) == (50, 25.5)

@@ -270,6 +270,17 @@ def test_any_value_anywhere_in_the_history_is_read_or_named(finished, tmp_path, 
     assert said is None or ("history" in said and "line" in said)
 
 
+def test_an_event_of_the_history_without_its_name_is_named(finished, tmp_path):
+    run = copy_of(finished, tmp_path / "run")
+    file = run.path / "history.jsonl"
+    first, *others = file.read_text().splitlines()
+    entry = json.loads(first)
+    del entry["event"]
+    file.write_text("\n".join([json.dumps(entry), *others, ""]))
+    with pytest.raises(CheckpointError, match=r"history \(line 1\).*event"):
+        run.history()
+
+
 def test_field_and_value_are_named(finished, tmp_path):
     run = copy_of(finished, tmp_path / "run")
     file = run.path / "run.json"

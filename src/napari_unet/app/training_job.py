@@ -6,7 +6,7 @@ after every event, because a training that was ended still hands over its model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
 
@@ -279,14 +279,13 @@ def snapshot(stack: Stack) -> Stack:
 
 def _history(run: Path | None) -> tuple[list[tuple[int, float]], list[Validated]]:
     """Return the losses and the validations of a run so far."""
+    from napari_unet.training.history import events_of
     from napari_unet.training.run_folder import RunFolder
 
     assert run is not None
-    entries = RunFolder(run).history()
-    losses = [(one["step"], one["loss"]) for one in entries if one["event"] == "Step"]
-    names = [one.name for one in fields(told.Validated)]
-    measured = [one for one in entries if one["event"] == "Validated"]
-    return losses, [told.Validated(**{name: one[name] for name in names}) for one in measured]
+    events = list(events_of(RunFolder(run).history()))
+    losses = [(one.step, one.loss) for one in events if isinstance(one, told.Step)]
+    return losses, [one for one in events if isinstance(one, told.Validated)]
 
 
 def _model_to_keep(trainer: Any, run: Path | None) -> TrainedModel:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.base.atomic_files import write_atomically
+from napari_unet.training.events import Step, Validated
+from napari_unet.training.history import events_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,16 +44,16 @@ class Course:
     @classmethod
     def of(cls, history: Iterable[Mapping[str, Any]]) -> Course:
         """Gather the events that a run folder keeps."""
-        events = list(history)
-        steps = [(e["step"], _number(e["loss"])) for e in events if e.get("event") == "Step"]
-        checks = [e for e in events if e.get("event") == "Validated"]
+        events = list(events_of(history))
+        steps = [(e.step, e.loss) for e in events if isinstance(e, Step)]
+        checks = [e for e in events if isinstance(e, Validated)]
         parts = [part for part in np.array_split(np.arange(len(steps)), POINTS) if part.size]
         return cls(
-            tuple(int(steps[part[-1]][0]) for part in parts),
+            tuple(steps[part[-1]][0] for part in parts),
             tuple(_short(np.mean([steps[k][1] for k in part])) for part in parts),
-            tuple(e["step"] for e in checks),
-            tuple(_short(_number(e["loss"])) for e in checks),
-            tuple(_short(_number(e["iou"])) for e in checks),
+            tuple(e.step for e in checks),
+            tuple(_short(e.loss) for e in checks),
+            tuple(_short(e.iou) for e in checks),
         )
 
 

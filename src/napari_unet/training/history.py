@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Required,  # pydantic asks for these before Python 3.12
+)
 
 from pydantic import with_config
-from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
+from typing_extensions import TypedDict
 
 from napari_unet.base.atomic_files import replaced_file, unwritable
 from napari_unet.base.records import RecordError, record_of
@@ -17,17 +23,17 @@ from napari_unet.network.model_file import damaged, to_json
 from napari_unet.training.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["History"]
+__all__ = ["History", "events_of"]
 
 LONGEST_LINE = 1_000_000  # bytes; real ones have a few hundred
 
 
 def _entry_type() -> Any:
-    """All fields of all events; any may be missing, and JSON has null for what is no number."""
-    fields: dict[str, Any] = {"event": str}
+    """All fields of all events; any but the event's name may be missing, or null for no number."""
+    fields: dict[str, Any] = {"event": Required[str]}
     for event in typing.get_args(Event):
         for name, kind in typing.get_type_hints(event).items():
             fields[name] = kind | None if isinstance(kind, type | types.UnionType) else kind
@@ -36,6 +42,9 @@ def _entry_type() -> Any:
 
 
 Entry = _entry_type()
+
+KINDS = {kind.__name__: kind for kind in typing.get_args(Event)}
+HINTS = {kind: typing.get_type_hints(kind) for kind in KINDS.values()}
 
 
 class History:
@@ -100,6 +109,29 @@ class History:
             for entry in self.entries():
                 if (entry.get("step") or 0) <= step:
                     stream.write((to_json(entry) + "\n").encode())
+
+
+def events_of(entries: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
+    """Make the events again that a history keeps; one that lacks what it needs is left out.
+
+    Parameters
+    ----------
+    entries
+        As `History.entries` has them; null for what is no number.
+
+    Yields
+    ------
+    Event
+        Of the kinds that there are; other entries are left out.
+    """
+    for entry in entries:
+        kind = KINDS.get(entry["event"])
+        if kind is None:
+            continue
+        values = {name: entry[name] for name in HINTS[kind] if entry.get(name) is not None}
+        values = {name: math.nan for name, hint in HINTS[kind].items() if hint is float} | values
+        with suppress(TypeError):
+            yield kind(**values)
 
 
 def _drop_torn_line(file: Path) -> None:

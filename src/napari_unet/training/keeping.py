@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_unet.base.errors import CheckpointError
 from napari_unet.training.events import Event, Step, Validated
+from napari_unet.training.history import events_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -99,11 +100,11 @@ class Keeper:
     def go_on(self, folder: RunFolder, step: int) -> None:
         """Go on with a run from a step: what came later is forgotten, its scores are known."""
         folder.rewind_history(step)
-        for entry in folder.history():
-            if entry["event"] == "Step":
-                self._losses.append(_number(entry.get("loss")))
-            elif entry["event"] == "Validated":
-                self._measured = _measured(_number(entry.get("loss")), _number(entry.get("iou")))
+        for event in events_of(folder.history()):
+            if isinstance(event, Step):
+                self._losses.append(event.loss)
+            elif isinstance(event, Validated):
+                self._measured = _measured(event.loss, event.iou)
 
     def said(self) -> Iterator[str]:
         """What is to be said, once."""
@@ -191,8 +192,3 @@ class Keeper:
 
 def _measured(loss: float, iou: float) -> dict[str, float]:
     return {"validation_loss": loss, "iou": iou}
-
-
-def _number(value: float | None) -> float:
-    """JSON has null for what is no number."""
-    return math.nan if value is None else value
