@@ -96,15 +96,14 @@ def read_tiff(path: str | Path, *, series: int = 0, lazy_above: int = LAZY_ABOVE
         axes = _letters(chosen.axes)
         places, channels, more = read_places(tif, axes, series)
         page = chosen.keyframe
-        orientation = _tag(page, "Orientation", 1)
-        orientation = int(orientation) if isinstance(orientation, int) else 1  # a damaged tag
-        lossy, parts = int(page.compression) in LOSSY, _parts(path, chosen)
-        photometric = page.photometric
+        orientation = _whole(_tag(page, "Orientation", 1), 1)
+        lossy, parts = _whole(page.compression, 1) in LOSSY, _parts(path, chosen)
+        photometric = _whole(page.photometric, 1)
         white_is_zero = photometric == 0 and not _by_imagej(tif)
     if orientation != 1:
         said = f"{path.name} has the TIFF orientation {orientation}, which is not followed"
         notes += (f"{said}: rows and columns are as stored, as Fiji and napari show them.",)
-    if colours := RAW_COLOURS.get(int(photometric)) if not lossy else None:
+    if colours := RAW_COLOURS.get(photometric) if not lossy else None:
         notes += (f"{path.name} is stored as {colours}: its channels are taken as stored.",)
     if white_is_zero:
         said = f"{path.name} is stored with 0 as white"
@@ -165,6 +164,11 @@ def _by_imagej(tif: Any) -> bool:
 def _tag(page: Any, name: str, otherwise: Any) -> Any:
     tag = page.tags.get(name)
     return otherwise if tag is None or tag.value is None else tag.value
+
+
+def _whole(value: Any, usual: int) -> int:
+    """Return a tag that is one whole number; of a damaged one the usual value."""
+    return int(value) if isinstance(value, int) else usual
 
 
 def _parts(path: Path, series: Any) -> tuple[Path, ...]:

@@ -194,8 +194,8 @@ def _from_shaped(tif: Any) -> Places:
 
 def _from_resolution(tif: Any) -> Places:
     """Pixel size in µm from pixels per centimetre, as microscopes write it."""
-    unit = tif.pages[0].tags.get("ResolutionUnit")
-    micrometres = {2: 25400.0, 3: 10000.0}.get(unit.value if unit else 0)
+    unit = getattr(tif.pages[0].tags.get("ResolutionUnit"), "value", None)
+    micrometres = {2: 25400.0, 3: 10000.0}.get(unit) if isinstance(unit, int) else None
     places: Places = {}
     for letter, tag in (("x", "XResolution"), ("y", "YResolution")):
         per_unit = _resolution(tif, tag)
