@@ -1,4 +1,4 @@
-"""Tags of a TIFF with another type or count than they should have: read, or refused in a sentence."""
+"""Tags of a TIFF with another type or count than theirs: read, or refused in a sentence."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_no_type_or_count_of_a_tag_is_a_traceback(tmp_path, form):
     good = path.read_bytes()
     places = entries(good)
     assert len(places) > 10
-    read = 0
+    read, said = 0, []
     for at in places:
         for kind in TYPES:
             for count in COUNTS:
@@ -41,7 +41,8 @@ def test_no_type_or_count_of_a_tag_is_a_traceback(tmp_path, form):
                 try:
                     open_image(path)
                 except UNetError as error:
-                    assert "\n" not in str(error), (at, kind, count)
+                    said.append(str(error))
                 else:
                     read += 1
+    assert not any("\n" in sentence for sentence in said)
     assert read > 100  # most tags matter little
