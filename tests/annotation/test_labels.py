@@ -486,3 +486,48 @@ def test_how_numbers_by_class_are_read() -> None:
         "0 is background, every other value one object: from 1000 on cell, from 2000 on nucleus"
     )
     assert NUMBERED.encode([0, 1, 2]).tolist() == [0, 1000, 2000]
+
+
+# -- a grey image is none -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("smooth", [0, 1, 2])
+def test_a_grey_image_is_refused_as_labels(smooth):
+    """Swapped arguments, or the wrong layer: every grey value would be an object."""
+    noise = np.random.default_rng(0).normal(0, 1, (2, 96, 96))
+    blurred = ndimage.gaussian_filter(noise, (0, smooth, smooth))
+    image = (128 + 40 * blurred / blurred.std()).clip(0, 255).astype(np.uint8)
+    with pytest.raises(InputError, match="neighbouring pixels differ, as in a grey image"):
+        propose_scheme(image)
+
+
+@pytest.mark.parametrize("side", [2, 3, 8])
+def test_small_objects_side_by_side_are_labels(side):
+    n = 96 // side
+    labels = np.kron(np.arange(1, n * n + 1).reshape(n, n), np.ones((side, side), int))
+    assert propose_scheme(labels)[0].kind == "objects"
+
+
+def test_points_are_labels():
+    labels = np.zeros((64, 64), np.uint16)
+    labels[::4, ::4] = np.arange(1, 257).reshape(16, 16)
+    assert propose_scheme(labels)[0].kind == "objects"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "works"),
+    [
+        (np.float16, 2048, True),
+        (np.float16, 2050, False),
+        (np.float32, 2**24, True),
+        (np.float32, 2**24 + 2, False),
+        (np.float64, 2**31 - 1, True),
+    ],
+)
+def test_ids_that_their_type_cannot_tell_apart_are_refused(dtype, value, works):
+    labels = np.array([[0, 1, value]], dtype)
+    if works:
+        assert integer_labels(labels).tolist() == [[0, 1, value]]
+    else:
+        with pytest.raises(InputError, match="save them as integers"):
+            integer_labels(labels)

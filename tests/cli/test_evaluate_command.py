@@ -169,3 +169,15 @@ def test_a_prediction_of_1_and_2_is_not_taken_for_one_of_0_and_1(tmp_path, capsy
     # As the reference has it, it is right.
     write(tmp_path / "r.tif", mask + 1)
     assert call(capsys, tmp_path / "p.tif", tmp_path / "r.tif")["scores"]["IoU"] == 1
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_image_is_no_prediction_and_no_reference(files, tmp_path, capsys, swapped):
+    write(tmp_path / "i.tif", np.random.default_rng(0).integers(0, 255, (3, 20, 20), np.uint8))
+    pair = (files[1], tmp_path / "i.tif")
+    assert "as in a grey image" in fail(capsys, *(pair if swapped else pair[::-1]))
+
+
+def test_a_file_compared_with_itself_is_told(files, capsys):
+    assert main(["evaluate", str(files[0]), str(files[0])]) == 0
+    assert f"{files[0]} is compared with itself" in capsys.readouterr().err

@@ -211,3 +211,15 @@ def test_ids_are_measured_on_the_pixels_that_the_axes_say(tmp_path, capsys, own,
     grey = next(k for k, name in enumerate(known) if "mean" in name)
     found = {row.split(",")[known.index("id")]: float(row.split(",")[grey]) for row in rows}
     assert found == {"2": 7, "3": 9}
+
+
+def test_image_and_labels_the_other_way_round_are_not_measured(tmp_path, capsys):
+    image = np.random.default_rng(0).integers(0, 255, (40, 40), np.uint8)
+    labels = np.kron(np.arange(16, dtype=np.uint8).reshape(4, 4), np.ones((10, 10), np.uint8))
+    for name, array in (("i", image), ("l", labels)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", array)
+    i, l, m = (str(tmp_path / name) for name in ("i.tif", "l.tif", "m.csv"))  # noqa: E741
+    assert main(["measure", i, l, "-o", m]) == 2
+    assert "as in a grey image" in capsys.readouterr().err
+    assert main(["measure", l, l, "-o", m]) == 0  # where only shapes are of interest
+    assert "15 objects" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.cli import main
@@ -146,3 +147,24 @@ def test_other_grey_values_are_said_and_mended(place, capsys):
     assert "grey values" not in capsys.readouterr().err
     assert main(["predict", "m.safetensors", "raw.tif", "--device", "cpu", "-o", "c.tif"]) == 0
     assert "grey values" not in capsys.readouterr().err
+
+
+def test_tensorboard_does_not_write_into_what_is_read(place, capsys):
+    before = contents(place)
+    for folder in ("slices", "raw.tif"):
+        said = refused(
+            capsys, "train", "slices" if folder == "slices" else "raw.tif", "mask.tif", "-o", "new",
+            "--tensorboard", folder,
+        )  # fmt: skip
+        assert "give them a folder of their own" in said
+    assert contents(place) == before
+
+
+@pytest.mark.parametrize("names", [("A.tif", "a.png"), ("\u00e9.tif", "e\u0301.png")])
+def test_results_that_are_one_file_on_some_disks_are_refused(place, capsys, names):
+    (place / "images").mkdir()
+    for name in names:
+        Image.fromarray(np.zeros((40, 44), np.uint8)).save(place / "images" / name)
+    said = refused(capsys, "predict", "m.safetensors", "images", "-o", "results")
+    assert "would both be predicted into" in said
+    assert not (place / "results").exists()

@@ -134,7 +134,10 @@ def test_a_preview_with_the_settings_of_a_run(pair, tmp_path, capsys):
         (("weights", "{labels}", "-o", "{tmp}/w.png"), "TIFF"),
         (("weights", "{labels}", "-o", "{labels}"), "labels.tif"),
         (("preview", "{image}", "{labels}", "-o", "{tmp}/t.jpg"), "PNG or TIFF"),
-        (("preview", "{image}", "{labels}", "-o", "{tmp}/t.png", "--tiles", "0"), "--tiles must"),
+        (
+            ("preview", "{image}", "{labels}", "-o", "{tmp}/t.png", "--tiles", "0"),
+            "--tiles must be",
+        ),
         (("preview", "{image}", "{labels}", "-o", "{image}"), "image.tif"),
     ],
 )

@@ -14,7 +14,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.images import zoom as zoom_module
-from napari_unet.images.resampling import resample
+from napari_unet.images.resampling import resample, resampled_shape
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack
 from napari_unet.network.model_file import save_model
@@ -199,3 +199,17 @@ def test_training_on_keeps_the_zoom_of_the_model():
     model = make_model(0.25)
     config = TrainConfig(network=model.network.config, tile=28, steps=1)
     assert Trainer(make_stack(), config, start_from=model).config.zoom == 0.25
+
+
+@pytest.mark.parametrize("size", [1e-9, 0.01, 1e4, 1e9])
+def test_a_pixel_size_that_cannot_be_meant_is_told_before_memory_ends(size):
+    stack = Stack("s", np.zeros((40, 40), np.uint8), "yx", units=("micrometer",) * 2)
+    with pytest.raises(InputError, match=r"give a (larger|smaller) size"):
+        resampled_shape(stack, (size, size))
+    network = UNet(UNetConfig(depth=1, width=2)).eval()
+    model = TrainedModel(
+        network, Intensity((0,), (1,)), LabelScheme(), pixel_size=(size, size),
+        run={"unit": "micrometer"},
+    )  # fmt: skip
+    with pytest.raises(InputError, match="times as large as those that the model learnt"):
+        zoom_for(model, stack, match_pixels=True)

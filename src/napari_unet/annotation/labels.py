@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import ndimage
 
+from napari_unet.annotation.pictures import FEW_IDS, count_neighbours, refuse_picture
 from napari_unet.base.errors import InputError
 from napari_unet.config.settings import Settings
 
@@ -41,7 +42,6 @@ MAX_OBJECT_ID = 2**31 - 1  # object ids are int32
 UNDEFINED = 255  # class index of a label value that the scheme does not name
 
 # What propose_scheme looks at: enough to see every class, little enough for a click.
-FEW_IDS = 8  # as many different values can still be classes
 MANY_COMPONENTS = 3.0  # mean pieces per slice from which one value cannot be one object
 PER_CLASS = 1000  # ids of a class, where objects are numbered by class × 1000 + number
 SCAN_LIMIT = 2**26  # pixels; a larger array is sampled
@@ -318,6 +318,12 @@ def _check_whole(array: NDArray[Any], whose: str) -> None:
             f"{whose} must be whole numbers, got {array[fractions][0]:g}: choose a labels layer, "
             "not an image or a probability map."
         )
+    exact = 2 ** (np.finfo(array.dtype).nmant + 1)
+    if array.size and exact < float(array.max()) <= MAX_OBJECT_ID:
+        raise InputError(
+            f"{whose} are {array.dtype}, which tells whole numbers apart up to {exact} only, got "
+            f"{array.max():.0f}: save them as integers."
+        )
 
 
 def _checked(labels: ArrayLike) -> NDArray[np.int32]:
@@ -582,14 +588,18 @@ def propose_from_parts(
     counts: dict[int, int] = {}
     pieces: dict[int, list[int]] = {}
     unmarked = {0} if annotation == "dense" else {0, 1}
+    neighbours = np.zeros(3, np.int64)
     for part in parts:
         plane = _checked(part)
+        neighbours += count_neighbours(plane)
         values, n = np.unique(plane, return_counts=True)
         for value, pixels in zip(values.tolist(), n.tolist()):
             counts[value] = counts.get(value, 0) + pixels
         if len(set(counts) - unmarked) <= FEW_IDS:  # else they are no classes, in whatever pieces
             for value in set(values.tolist()) - unmarked:
                 pieces.setdefault(value, []).append(_count_pieces(plane == value))
+    if len(counts) > FEW_IDS:
+        refuse_picture(neighbours, "labels")
     if annotation == "sparse":
         return _propose_sparse(set(counts) - {0}, pieces)
     scheme, reason = _propose_dense(set(counts), pieces)

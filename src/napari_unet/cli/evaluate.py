@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.quantities import count
@@ -46,6 +47,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.evaluation.comparison import evaluate
 
     reference = open_reference(args)
+    one, other = Path(args.prediction), Path(args.reference)
+    if one.exists() and other.exists() and one.samefile(other):
+        say(f"{one} is compared with itself")
     read = read_said(args.prediction, probabilities=True)
     prediction, labels = reference.pick(reference.meet(read))
     names = ("overlap", *args.metric)

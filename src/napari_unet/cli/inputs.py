@@ -222,6 +222,10 @@ def open_labelled(args: argparse.Namespace, channels: int | None = None) -> Stac
     from napari_unet.annotation.labels import LabelScheme
 
     _check_sequences(args, [args.image])
+    one, other = Path(args.image), Path(args.labels)
+    if one.exists() and other.exists() and one.samefile(other):  # only shapes are of interest
+        same = open_image(args, channels)
+        return same.with_labels(same.image, LabelScheme())
     stacks = _open_source(args, args.image, args.labels, LabelScheme(), channels)
     stack = _only_one(stacks, args.image)
     _say_notes(stack)

@@ -55,13 +55,13 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Write the tiles; return where they are and where they come from."""
+    from napari_unet.config.bounds import check_number
     from napari_unet.training.data import TrainingData
 
     suffix = args.output.suffix.lower()
     if suffix not in (".png", ".tif", ".tiff"):
         raise InputError(f"tiles are written as PNG or TIFF, got {args.output.name!r}.")
-    if args.tiles < 1:
-        raise InputError(f"--tiles must be 1 or more, got {args.tiles}.")
+    check_number("tiles", args.tiles, "--tiles")
     check_output_file(
         args.output, places_read(args), overwrite=args.overwrite, begins=b"\x89PNG\r\n\x1a\n"
     )

@@ -119,6 +119,8 @@ def add_training_settings(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; return where the run is and how good it became."""
     check_output_folder(args.output, places_read(args))
+    if args.tensorboard is not None:
+        check_output_folder(args.tensorboard, places_read(args))
     stacks = open_to_train(args)
     painting = painting_of(args, stacks)
     from napari_unet.training.trainer import Trainer

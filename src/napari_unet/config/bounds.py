@@ -92,6 +92,7 @@ BOUNDS: Mapping[str, Bound] = {
     "contrast": Bound(0, 100.0),
     "gamma": Bound(0, 100.0),
     "noise": Bound(0, 100.0),
+    "tiles": Bound(1, 10_000, whole=True),
     # a prediction
     "threshold": Bound(0, 1),
     "seed_height": Bound(0, 1),

@@ -17,6 +17,7 @@ from napari_unet.annotation.labels import (
     likeliest,
     read_target,
 )
+from napari_unet.annotation.pictures import FEW_IDS, count_neighbours, refuse_picture
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,6 +134,9 @@ class PredictedPlanes:
             self._kind, values = _guess(planes, self._scheme)
             if self._kind == "objects":
                 self._check_values(values)
+                if len(values) > FEW_IDS:
+                    each = (count_neighbours(np.asarray(self._prediction[lead])) for lead in leads)
+                    refuse_picture(sum(each, np.zeros(3, np.int64)), "the prediction")
         return self._kind
 
     def _check_values(self, values: set[float]) -> None:

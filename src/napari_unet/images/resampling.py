@@ -18,9 +18,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["reach", "relative_pixel_size", "resample", "resampled_labels", "resampled_shape"]
+__all__ = [
+    "LARGEST_ZOOM",
+    "reach",
+    "relative_pixel_size",
+    "resample",
+    "resampled_labels",
+    "resampled_shape",
+]
 
 KEPT = 2  # planes
+LARGEST_ZOOM = 16
+"""Most pixels that one pixel becomes along an axis; what is larger is a wrong pixel size."""
 
 
 def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = False) -> Stack:
@@ -95,6 +104,12 @@ def resampled_shape(stack: Stack, pixel_size: tuple[float, float]) -> tuple[int,
         raise InputError(
             f"pixel size {pixel_size} leaves no pixel of {stack.name!r}, whose plane is "
             f"{stack.plane_shape} at {stack.pixel_size}: give a smaller size."
+        )
+    if max(y / stack.plane_shape[0], x / stack.plane_shape[1]) > LARGEST_ZOOM:
+        raise InputError(
+            f"pixel size {pixel_size} makes {y} × {x} pixels of the {stack.plane_shape} of "
+            f"{stack.name!r}, whose own are {stack.pixel_size}, and {LARGEST_ZOOM} times as many a "
+            "side are the most: give a larger size."
         )
     return y, x
 

@@ -143,6 +143,8 @@ def _opened(path: Path) -> Iterator[Any]:
 def _series(path: Path, tif: Any, index: int) -> tuple[Any, tuple[str, ...]]:
     """The series asked for, and what to say about the others: thumbnails are none."""
     every = list(tif.series)
+    if not every:
+        raise DataSetError(f"{path} holds no image that can be read: save it again.")
     if not 0 <= index < len(every):
         raise InputError(
             f"series must be one of 0 … {len(every) - 1} of {path}, got {index}: choose another."

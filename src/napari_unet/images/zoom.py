@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.base.errors import InputError
-from napari_unet.images.resampling import relative_pixel_size, resample
+from napari_unet.images.resampling import LARGEST_ZOOM, relative_pixel_size, resample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +98,12 @@ def zoom_for(
     relative = relative_pixel_size(stack, model.pixel_size, unit)
     if relative is not None:
         y, x = relative
+        if max(y, x) > LARGEST_ZOOM or 0 in zoomed_shape(stack.plane_shape, relative):
+            raise InputError(
+                f"the pixels of {stack.name!r} are {y:.3g} × {x:.3g} times as large as those that "
+                "the model learnt from, and cannot be made alike: check the pixel size in its "
+                "file, or predict it as it is."
+            )
         return _rounded(y), _rounded(x)
     if match_pixels:
         raise InputError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from napari_unet.base.errors import InputError, UNetError
 from napari_unet.base.output_guard import check_output_file, check_output_folder
@@ -160,12 +161,17 @@ def targets(
         for m in members
     ]
     found = {member: into / f"{name}.tif" for member, name in zip(members, names)}
-    by_target = {target: member for member, target in found.items()}
+    by_target = {_name(target): member for member, target in found.items()}
     for member, target in found.items():
-        if by_target[target] != member:
+        if (other := by_target[_name(target)]) != member:
             raise InputError(
-                f"{member[0].name} and {by_target[target][0].name} would both be predicted into "
+                f"{member[0].name} and {other[0].name} would both be predicted into "
                 f"{target.name}: give them different names."
             )
         check_output_file(target, [folder], overwrite=overwrite)
     return found
+
+
+def _name(target: Path) -> str:
+    """The name of a result, the same for those that are one file on some disks."""
+    return normalize("NFC", normalize("NFC", target.name).casefold())

@@ -16,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.annotation.labels import integer_labels
+from napari_unet.annotation.labels import (
+    integer_labels,
+)
+from napari_unet.annotation.pictures import FEW_IDS, count_neighbours, refuse_picture
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
@@ -272,7 +275,7 @@ def measure(
     Raises
     ------
     InputError
-        If shapes differ or labels are no whole numbers from 0 on.
+        If shapes differ, or labels are no whole numbers from 0 on, or a grey image.
     """
     ids = integer_labels(labels)
     shape = (*stack.leading_shape, *stack.plane_shape)
@@ -281,9 +284,12 @@ def measure(
             f"labels must have the shape {shape} to fit {stack.name!r}, got {ids.shape}: give the "
             "objects that were found on this image."
         )
+    planes = [ids[stack.index(i)] for i in range(stack.n_slices)]
+    if len(np.unique(ids)) > FEW_IDS:
+        refuse_picture(sum(map(count_neighbours, planes), np.zeros(3, np.int64)), "labels")
     maker = TableMaker(stack, class_names, linked)
-    for i in range(stack.n_slices):
-        maker.add(i, ids[stack.index(i)])
+    for i, plane in enumerate(planes):
+        maker.add(i, plane)
     return maker.table()
 
 
