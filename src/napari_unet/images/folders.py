@@ -139,7 +139,7 @@ def read_label_folder(folder: Path, *, lazy_above: int = LAZY_ABOVE) -> Pixels:
         )
     if len(files) == 1:
         return read_label_file(files[0], lazy_above=lazy_above)
-    first = read_label_file(files[0], lazy_above=-1)
+    first = read_label_file(files[0])
     array, notes = _read_labels(files, lazy_above, first)
     axes = _leading(first.axes) + first.axes if first.axes else ""
     return Pixels(folder.name, array, axes, first.places, notes=notes)
