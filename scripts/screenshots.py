@@ -1,6 +1,6 @@
 """Make the pictures of the docks in docs/images, by using them.
 
-Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python scripts/screenshots.py``, or without
+Usage: ``xvfb-run -a -s "-screen 0 1600x1000x24" python -m scripts.screenshots``, or without
 xvfb-run where there is a screen. With ``NAPARI_UNET_DATA`` the pictures show the ISBI-2012 stack,
 without it the synthetic one. ``--steps`` says how long the network learns before its picture.
 """

@@ -267,6 +267,22 @@ def test_staying_near_the_average_is_learnt_in_parts_as_well():
     assert not all(torch.allclose(values, without[name]) for name, values in whole.items())
 
 
+def test_the_loss_that_is_told_is_that_of_what_is_painted():
+    """The same as where nothing is stayed near to, from the same weights; the step differs."""
+    told, ends = [], []
+    for consistency in (100.0, 0.0):
+        trainer = trainer_of(BEGIN, consistency=100.0, checkpoint_every=10**6)
+        for event in trainer.run():
+            if isinstance(event, Step) and event.step == 10:
+                trainer.learner.config = config(consistency=consistency)
+            if isinstance(event, Step) and event.step == 11:
+                told.append(event.loss)
+                ends.append(weights_of(trainer))
+                break
+    assert told[0] == told[1]
+    assert not all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 def after_a_step(statistics=None):
     """Weights and the average's buffers after the step that follows ten others."""
     network = UNetConfig(depth=1, width=4, dropout=0.0, norm="batch")

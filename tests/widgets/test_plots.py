@@ -75,3 +75,19 @@ def test_colours_follow_the_theme(viewer, qtbot):
     light = plot._plot.backgroundBrush().color()
     assert light.name() != dark
     assert light.lightness() > 150
+
+
+def test_the_legend_names_what_is_drawn(viewer, qtbot):
+    plot = CurvePlot(viewer, "loss")
+    qtbot.addWidget(plot)
+    plot.append("training", [1], [0.5])
+    plot.redraw()
+    assert "training" in plot._legend.text()
+    assert "validation" not in plot._legend.text()
+    plot.append("validation", [1], [0.5])
+    plot.redraw()
+    assert "validation" in plot._legend.text()
+    plot.say("loss of what is painted")
+    assert plot._legend.text().startswith("<b>loss of what is painted</b>")
+    plot.clear()
+    assert "validation" not in plot._legend.text()

@@ -49,7 +49,8 @@ class Adjusted:
 class Step:
     """One step of the optimiser. `waited` is the part of `seconds` spent on data.
 
-    Of a training without a planned end `steps` is 0 and `seconds_left` NaN.
+    `loss` is that of annotated pixels alone, before the step. Of a training without a planned end
+    `steps` is 0 and `seconds_left` NaN.
     """
 
     step: int

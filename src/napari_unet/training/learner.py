@@ -87,9 +87,11 @@ class Learner:
         )
 
     def learn(self, batch: Batch) -> float:
-        """Take one step; returns the loss before it.
+        """Take one step; returns the loss before it, of what is annotated alone.
 
-        A loss that is not a number leaves the network as it was.
+        So it can be compared from step to step: how far the network is from its average is learnt
+        beside it, but counts the more the longer it has learnt. A loss that is not a number
+        leaves the network as it was.
 
         Raises
         ------
@@ -146,7 +148,7 @@ class Learner:
         # Every map counts by itself: the sum over all of them, for each pixel that is known.
         known = 0.0 if batch.maps is None else float((~batch.maps[:, 0].isnan()).sum())
         unknown = max(1, int((batch.weights == 0).sum()))
-        total = 0.0
+        total = annotated = 0.0
         self._seed_chance()
         for first in range(0, size, self.micro):
             part = slice(first, min(size, first + self.micro))
@@ -163,12 +165,13 @@ class Learner:
             if batch.maps is not None and known:
                 maps = batch.maps[part].to(device)
                 loss = loss + map_loss(output[:, classes:], maps) / known
+            annotated += float(loss.detach())
             if self.config.consistency:
                 weights = batch.weights[part].to(device)
                 loss = loss + self._inconsistency(batch.image[part], output, weights) / unknown
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
-        return total
+        return annotated if math.isfinite(total) else math.nan
 
     def _inconsistency(self, image: Tensor, output: Tensor, weights: Tensor) -> Tensor:
         """How far some tiles are from the average's answers to them, seen from another side."""

@@ -67,7 +67,7 @@ def thin(x: np.ndarray, y: np.ndarray, n: int = MAX_POINTS) -> tuple[np.ndarray,
 
 
 class CurvePlot(QWidget):
-    """Curves over training steps, with a coloured legend above them.
+    """Curves over training steps, with a coloured legend above them of those that have points.
 
     Parameters
     ----------
@@ -130,6 +130,11 @@ class CurvePlot(QWidget):
                 self._x[name].append(float(step))
                 self._y[name].append(float(value))
 
+    def say(self, title: str) -> None:
+        """Say what is drawn."""
+        self._title = title
+        self._say()
+
     def points(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return every point of one curve, thinned or not."""
         return np.asarray(self._x[name]), np.asarray(self._y[name])
@@ -146,11 +151,22 @@ class CurvePlot(QWidget):
                 last = max(last, float(x[-1]))
         top = 1.0 if self._unit_range else 1.15 * max(tops, default=1.0) or 1.0
         self._plot.setRange(xRange=(0, last), yRange=(0, top), padding=0.02)
+        self._say()
+
+    def _say(self) -> None:
+        is_light = get_theme(self._viewer.theme).type == "light"
+        first, *others = self._series.values()
+        words = [
+            f'<span style="color:{one.on_light if is_light else one.on_dark}">{one.name}</span>'
+            for one in (first, *(one for one in others if self._x[one.name]))
+        ]
+        text = f"<b>{self._title}</b>&nbsp; " + " · ".join(words)
+        if text != self._legend.text():
+            self._legend.setText(text)
 
     def _follow_theme(self, _event: object = None) -> None:
         theme = get_theme(self._viewer.theme)
         colour_plot(self._plot, colours(self._viewer))
-        words = []
         for name, series in self._series.items():
             colour = series.on_light if theme.type == "light" else series.on_dark
             self._lines[name].setPen(pg.mkPen(colour, width=1.5))
@@ -159,8 +175,7 @@ class CurvePlot(QWidget):
                 self._lines[name].setSymbolSize(4)
                 self._lines[name].setSymbolBrush(colour)
                 self._lines[name].setSymbolPen(None)
-            words.append(f'<span style="color:{colour}">{name}</span>')
-        self._legend.setText(f"<b>{self._title}</b>&nbsp; " + " · ".join(words))
+        self._say()
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Let go of the viewer."""

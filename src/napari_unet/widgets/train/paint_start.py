@@ -29,7 +29,8 @@ SWITCH_TIP = (
 BEGINS = "Training begins by itself as soon as two classes have a stroke."
 HOW = (
     "Paint a stroke of background (1) and one of foreground (2); training begins by itself. Then "
-    f"paint where the contours are wrong. {HIDE_KEY} hides and shows them."
+    f"paint where the contours are wrong. {HIDE_KEY} hides and shows them. Specks of a few pixels "
+    "are not drawn."
 )
 
 

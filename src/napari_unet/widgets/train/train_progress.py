@@ -86,10 +86,12 @@ class TrainProgress(QWidget):
         self.iou.clear()
         self._taken = self._validated = 0
         self.setVisible(training is not None)
+        is_painted = training is not None and training.request.painting is not None
+        self.loss.say("loss of what is painted" if is_painted else "loss")
         # Of strokes alone nothing is held back, so that there is nothing to draw.
-        self.iou.setVisible(training is None or training.request.painting is None)
+        self.iou.setVisible(not is_painted)
         # Nobody knows when painting ends; a bar that only says "busy" would paint without a rest.
-        self.bar.setVisible(training is None or training.request.painting is None)
+        self.bar.setVisible(not is_painted)
         if training is not None:
             training.changed.connect(self._say)
             training.looked.connect(self._look)
