@@ -184,3 +184,25 @@ def test_pixels_are_counted_as_often_as_they_changed():
     journal.add(edit(1, (1, 3, 0, 3)))  # a row of it was that already
     journal.add(edit(0, (0, 1, 0, 1)))
     assert journal.pixels() == 6 + 3 + 1
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+@pytest.mark.parametrize("gone", ["moved", "removed"])
+def test_a_folder_that_is_taken_away_is_made_again_whole(tmp_path, reopened, gone):
+    run = tmp_path / "run"
+    journal = Journal(run)
+    journal.add(edit(1))
+    journal.add(edit(2))
+    journal.take_effect(Effect(3, 2, (0.5, np.nan), 1))
+    if reopened:
+        journal = Journal(run)
+    if gone == "moved":
+        run.rename(tmp_path / "elsewhere")
+    else:
+        (run / FILE_NAME).unlink()
+    journal.add(edit(3))
+    journal.take_effect(Effect(4, 3, (1.0,), 1))
+    again = Journal(run)
+    assert [int(one.values[0, 0]) for one in again.edits] == [1, 2, 3]
+    assert [(e.step, e.edits, e.strokes) for e in again.effects] == [(3, 2, 1), (4, 3, 1)]
+    assert again.effects[0].right[0] == 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 import zipfile
@@ -19,7 +20,7 @@ from napari_unet.config.network import UNetConfig
 from napari_unet.network.compute import Compute
 from napari_unet.network.model_file import save_model
 from napari_unet.training.run_folder import RUN_FILES, RunFolder, load_model
-from napari_unet.training.trainer import Adjusted, Checkpointed, Step, Trainer
+from napari_unet.training.trainer import Adjusted, Checkpointed, Finished, Step, Trainer
 from tests.stacks import bright_squares
 
 from .test_trainer import assert_same_weights, tiny, weights_of
@@ -500,3 +501,25 @@ def test_numbers_beyond_any_in_a_model_are_named(finished, tmp_path, field, valu
     file.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
     with pytest.raises(CheckpointError, match=r"m\.safetensors is truncated or damaged"):
         load_model(file)
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+@pytest.mark.parametrize("gone", ["moved", "removed"])
+def test_a_run_whose_folder_is_taken_away_is_there_again(tmp_path, resumed, gone):
+    run = tmp_path / "run"
+    settings = tiny(steps=6, checkpoint_every=2)
+    if resumed:
+        list(Trainer(bright_squares(), tiny(steps=2, checkpoint_every=2), run).run())
+    said = []
+    for event in Trainer(bright_squares(), settings, run, resume=resumed).run():
+        if isinstance(event, Step) and event.step == 3:
+            run.rename(tmp_path / "elsewhere")
+            if gone == "removed":
+                shutil.rmtree(tmp_path / "elsewhere")
+        if isinstance(event, Adjusted):
+            said.append(event.message)
+    assert sum("was moved or removed while it is trained" in one for one in said) == 1
+    assert RunFolder(run).config().network == settings.network
+    *_, last = Trainer(bright_squares(), tiny(steps=8, checkpoint_every=2), run, resume=True).run()
+    assert isinstance(last, Finished)
+    assert last.step == 8

@@ -130,10 +130,12 @@ class Journal:
         self._file = None if folder is None else folder / FILE_NAME
         self._whole: int | None = None  # bytes, where the file ends in a line that was torn off
         self._unsaved = b""  # lines for which there was no room
+        self._is_saved = False  # whether the file is there, unless somebody took it away
         self.edits: list[Edit] = []
         self.effects: list[Effect] = []
         if self._file is not None and self._file.exists():
             self._read(self._file)
+            self._is_saved = True
 
     @property
     def in_effect(self) -> int:
@@ -162,17 +164,14 @@ class Journal:
             When the file cannot be written; the edit is kept in memory, and counts.
         """
         with self._lock:
-            number = len(self.edits)
             self.edits.append(edit)
-            self._write({"edit": number, **_edit_to_json(edit)})
+            self._write(_edit_line(len(self.edits) - 1, edit))
 
     def take_effect(self, effect: Effect) -> None:
         """Record from which step on edits are learnt; see `add`."""
         with self._lock:
             self.effects.append(effect)
-            right = [None if np.isnan(share) else share for share in effect.right]
-            told = {"step": effect.step, "edits": effect.edits, "right": right}
-            self._write(told | ({"strokes": effect.strokes} if effect.strokes else {}))
+            self._write(_effect_line(effect))
 
     def until(self, step: int) -> int:
         """How many edits are in effect when `step` steps are done."""
@@ -189,10 +188,13 @@ class Journal:
             self.effects = [effect for effect in self.effects if effect.step <= step]
         return later
 
-    def _write(self, content: dict[str, Any]) -> None:
+    def _write(self, line: bytes) -> None:
         if self._file is None:
             return
-        self._unsaved += (json.dumps(content, separators=(",", ":")) + "\n").encode()
+        self._unsaved += line
+        if self._is_saved and not self._file.exists():  # its folder was moved, or removed
+            edits = map(_edit_line, range(len(self.edits)), self.edits)
+            self._unsaved, self._whole = b"".join((*edits, *map(_effect_line, self.effects))), None
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with self._file.open("ab", buffering=0) as stream:
@@ -202,7 +204,7 @@ class Journal:
                 # One write: the system has it even if this process is killed next.
                 if stream.write(self._unsaved) < len(self._unsaved):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._unsaved, self._whole = b"", None
+            self._unsaved, self._whole, self._is_saved = b"", None, True
         except OSError as error:
             raise CheckpointError(
                 f"what was painted could not be saved in {self._file} ({error.strerror}): "
@@ -251,15 +253,27 @@ class Journal:
         return 0
 
 
-def _edit_to_json(edit: Edit) -> dict[str, Any]:
+def _edit_line(number: int, edit: Edit) -> bytes:
     packed = zlib.compress(np.ascontiguousarray(edit.values).tobytes(), 1)
-    return {
+    told = {
+        "edit": number,
         "stack": edit.stack_index,
         "slice": edit.slice_index,
         "box": list(edit.box),
         "dtype": edit.values.dtype.name,
         "values": base64.b64encode(packed).decode(),
     }
+    return _line(told)
+
+
+def _effect_line(effect: Effect) -> bytes:
+    right = [None if np.isnan(share) else share for share in effect.right]
+    told = {"step": effect.step, "edits": effect.edits, "right": right}
+    return _line(told | ({"strokes": effect.strokes} if effect.strokes else {}))
+
+
+def _line(told: dict[str, Any]) -> bytes:
+    return (json.dumps(told, separators=(",", ":")) + "\n").encode()
 
 
 def _edit_from_json(line: _EditLine, room: int) -> Edit:

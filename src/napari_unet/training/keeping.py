@@ -181,6 +181,11 @@ class Keeper:
 
     def write(self, folder: RunFolder, model: TrainedModel, state: Mapping[str, Any]) -> None:
         """Save everything that a resumed run needs."""
+        if folder.describe_again():
+            self.remarks.append(
+                f"{folder.path} was moved or removed while it is trained: it is there again, with "
+                "what is saved from now on."
+            )
         if self.unsaved_best is not None:
             folder.write_model("best", self.unsaved_best)
             self.unsaved_best = None

@@ -21,7 +21,7 @@ data, and ``state.pt`` is opened with ``weights_only=True``.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -105,6 +105,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]):
         self.path = Path(path)
         self._history = History(self.path / "history.jsonl")
+        self._content: bytes | None = None  # of run.json, while it is trained
 
     def __repr__(self) -> str:
         return f"RunFolder({str(self.path)!r})"
@@ -130,6 +131,8 @@ class RunFolder:
                     f"The run in {self.path} is being written by another training; wait until "
                     "it has ended, or choose another folder."
                 )
+            with suppress(OSError):  # said by whoever needs it
+                self._content = self._description_file.read_bytes() if self.exists() else None
             yield
         finally:
             lock.__exit__(None, None, None)
@@ -158,8 +161,16 @@ class RunFolder:
             "versions": versions(),
             **description,
         }
-        write_atomically(self._description_file, (to_json(content, indent=2) + "\n").encode())
+        self._content = (to_json(content, indent=2) + "\n").encode()
+        write_atomically(self._description_file, self._content)
         (self.path / BEGUN).unlink(missing_ok=True)  # which says less
+
+    def describe_again(self) -> bool:
+        """Write ``run.json`` anew where somebody moved or removed the folder; tell whether."""
+        if self._content is None or self.exists():
+            return False
+        write_atomically(self._description_file, self._content)
+        return True
 
     def exists(self) -> bool:
         """Tell whether the folder holds a run, readable or not."""
