@@ -411,7 +411,7 @@ def test_a_torn_last_line_is_left_out_and_then_replaced(tmp_path):
 
 
 def test_a_broken_line_in_the_middle_is_said(tmp_path):
-    (tmp_path / "history.jsonl").write_bytes(b'{"step": 1}\n{"ste\n{"step": 3}\n')
+    (tmp_path / "history.jsonl").write_bytes(b'{"event": "a"}\n{"ev\n{"event": "b"}\n')
     with pytest.raises(CheckpointError, match="line 2"):
         RunFolder(tmp_path).history()
 
