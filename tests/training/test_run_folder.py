@@ -460,7 +460,7 @@ def test_a_place_that_is_no_folder_is_said(tmp_path):
     with pytest.raises(CheckpointError, match="could not be written"):
         save_model(tmp_path / "file" / "m.safetensors", make_model())
     with pytest.raises(CheckpointError, match="could not be written"):
-        RunFolder(tmp_path / "file").append_history({"step": 1})
+        RunFolder(tmp_path / "file").append_history({"event": "Note", "step": 1})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of a process are POSIX")
@@ -477,10 +477,10 @@ def state(step, size):
     return {"step": step, "micro": 1, "network": {"a": torch.zeros(size)}, "optimiser": optimiser,
             "tile": 20, "seconds": 1.0, "best": {}}
 run.write_state(state(1, 10))
-run.append_history({"step": 1})
+run.append_history({"event": "Note", "step": 1})
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 for write in (lambda: run.write_state(state(2, 10_000)),
-              lambda: run.append_history({"step": 2, "text": "x" * 30_000})):
+              lambda: run.append_history({"event": "Note", "step": 2, "text": "x" * 30_000})):
     try:
         write()
     except CheckpointError as error:
@@ -488,7 +488,7 @@ for write in (lambda: run.write_state(state(2, 10_000)),
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 assert run.read_state()["step"] == 1
 assert [e["step"] for e in run.history()] == [1]
-run.append_history({"step": 3})
+run.append_history({"event": "Note", "step": 3})
 assert [e["step"] for e in run.history()] == [1, 3]
 """
     done = subprocess.run(
