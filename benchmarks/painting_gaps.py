@@ -5,7 +5,8 @@ xvfb-run where there is a screen. Mouse events paint stroke after stroke into a 
 2048 pixels: first into labels alone, which is the viewer's own work, then into labels that a
 training learns from while its live prediction is drawn below them. Gaps and own times are those of
 `benchmarks.window_gaps`. Of the training it tells the steps in a second, and what its thread does
-meanwhile: processor time of each step, which other programs cannot spoil, and shares of all time.
+meanwhile: processor time of each step, which other programs cannot spoil, and shares of all time,
+with what is waited for: a processor that others have, or Python, which the window has.
 Exit code 1 when p99 of the gaps is over 25 ms, or one over 100 ms. ``--write`` puts the figures
 into docs/interactive.md.
 """
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 os.environ.setdefault("NAPARI_CONFIG", "")
 
@@ -37,13 +38,18 @@ from napari_unet.app.session import session_of
 from napari_unet.app.suggesting import Suggesting
 from napari_unet.base.quantities import count
 from napari_unet.datasets import registry as datasets
+from napari_unet.prediction.pieces import Piece
 from napari_unet.training.edit_steps import EditSteps
 from napari_unet.training.learner import Learner
+from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.result_layers import refresh
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.train.contours import draw_fast
 from napari_unet.widgets.train.train_dock import TrainDock
+
+if TYPE_CHECKING:
+    from napari_unet.training.journal import Edit
 
 LONGEST = 100.0  # ms
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "interactive.md"
@@ -118,33 +124,80 @@ class Spent:
     }
 
     def __enter__(self) -> Spent:
-        self.cpu, self.wall = dict.fromkeys(self.PARTS, 0.0), dict.fromkeys(self.PARTS, 0.0)
+        self.wall, self.cpu, self.queue = (dict.fromkeys(self.PARTS, 0.0) for _ in range(3))
+        # When a picture was begun and a piece of it was there; when and where was painted.
+        self.shown: list[tuple[float, float, Piece]] = []
+        self.painted: list[tuple[float, float, float]] = []
+        self._begun: tuple[Any, float] = None, 0.0
         self._before = {name: getattr(*part) for name, part in self.PARTS.items()}
         for name, (owner, method) in self.PARTS.items():
             setattr(owner, method, self._timed(name, self._before[name]))
+        self._add = Painting.add
+        Painting.add = lambda painting, edit: self._note_edit(painting, edit)
         return self
 
     def __exit__(self, *_: object) -> None:
         for name, (owner, method) in self.PARTS.items():
             setattr(owner, method, self._before[name])
+        Painting.add = self._add
+
+    def _note_edit(self, painting: Painting, edit: Edit) -> None:
+        y0, y1, x0, x1 = edit.box
+        self.painted.append((time.perf_counter(), (y0 + y1) / 2, (x0 + x1) / 2))
+        self._add(painting, edit)
 
     def _timed(self, name: str, function: Any) -> Any:
-        def timed(*args: Any, **options: Any) -> Any:
-            wall, cpu = time.perf_counter(), time.thread_time()
+        def timed(owner: Any, *args: Any, **options: Any) -> Any:
+            wall, cpu, queue = time.perf_counter(), time.thread_time(), queued()
             try:
-                return function(*args, **options)
+                answer = function(owner, *args, **options)
             finally:
                 self.wall[name] += time.perf_counter() - wall
                 self.cpu[name] += time.thread_time() - cpu
+                self.queue[name] += queued() - queue
+            if isinstance(answer, Piece):
+                self._note(owner._picture, wall, answer)
+            return answer
 
         return timed
 
+    def _note(self, picture: Any, when: float, piece: Piece) -> None:
+        if picture is not self._begun[0]:
+            self._begun = picture, when
+        self.shown.append((self._begun[1], time.perf_counter(), piece))
+
     def report(self, steps: int, seconds: float) -> dict[str, Any]:
-        """Processor time of a step, and shares of all time."""
+        """What a step takes, and what all time is taken by."""
+        others = sum(self.wall.values()) - sum(self.cpu.values()) - sum(self.queue.values())
         return {
             "cpu_ms_per_step": {k: round(1000 * v / max(1, steps)) for k, v in self.cpu.items()},
-            "share_of_time": {k: round(v / seconds, 2) for k, v in self.wall.items()},
+            "share_of_time": {k: round(v / seconds, 2) for k, v in self.wall.items()}
+            | {
+                "of it waiting for a processor": round(sum(self.queue.values()) / seconds, 2),
+                "of it waiting for the window": round(others / seconds, 2),
+            },
+            "until_strokes_are_shown_s": self._until_shown(),
         }
+
+    def _until_shown(self) -> dict[str, Any]:
+        """Time from a stroke to a prediction of its place by a network of later."""
+        waits = []
+        for when, y, x in self.painted:
+            for begun, there, piece in self.shown:
+                rows, cols = piece.rows, piece.cols
+                if begun > when and rows.start <= y < rows.stop and cols.start <= x < cols.stop:
+                    waits.append(there - when)
+                    break
+        median = round(float(np.median(waits)), 1) if waits else None
+        return {"median": median, "shown": len(waits), "of": len(self.painted)}
+
+
+def queued() -> float:
+    """Seconds that this thread was ready and had no processor; 0 where no system tells."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except OSError:
+        return 0.0
 
 
 def measure(seconds: float) -> dict[str, Any]:

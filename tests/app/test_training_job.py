@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,3 +108,11 @@ def test_the_model_comes_before_the_error_of_a_full_disk(tmp_path, monkeypatch):
         deque(map(events.append, job(tmp_path / "r").events()))
     assert isinstance(events[-1], Ended)
     assert events[-1].model.run["step"] == 6
+
+
+def test_places_to_paint_at_come_also_where_every_step_leaves_time_for_a_picture():
+    step = Step(1, 0, 0.5, 1e-3, 3.0, float("nan"))
+    trainer = SimpleNamespace(model=None, learner=SimpleNamespace(compute=None), painting=object())
+    live = SimpleNamespace(next_piece=lambda *_: "piece")
+    suggesting = SimpleNamespace(next=lambda *, at_rest: f"places {at_rest}")
+    assert [*job()._after(step, trainer, live, suggesting)] == ["piece", "places False"]

@@ -2,7 +2,7 @@
 
 It runs in the thread that trains, so network and device are never used by two at once, and it
 takes at most a stated share of the time. It begins with what the canvas shows, there with what
-was painted last.
+was painted last, and comes back to that while somebody paints.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ __all__ = ["LivePrediction", "Look", "TimeShare", "parts"]
 
 PART = 512
 """Largest side of what is predicted at once, px: no step waits long for it."""
+
+IN_TURN = 2
+"""Parts after which whoever went on painting sees what became of it, however many are left."""
 
 TILE = 796
 """Largest side of an input tile: a part in one, whatever the network."""
@@ -98,7 +101,8 @@ class LivePrediction:
 
     A picture is begun with a copy of the network as it is then, and finished with that copy,
     however many steps are taken meanwhile: no seams between steps. Whoever looks elsewhere begins
-    another one.
+    another one, and whoever goes on painting as well, after some parts: the one that was painted
+    in, and what has waited longest.
 
     Parameters
     ----------
@@ -130,6 +134,9 @@ class LivePrediction:
         self._time = TimeShare(share)
         self._look: Look | None = None
         self._picture: Iterator[Piece] | None = None
+        self._near: tuple[float, float] | None = None  # what was painted when it was begun
+        self._done: list[Region] = []  # parts of what is looked at, those done last at the end
+        self._in_turn = 0
         self._refused: set[int] = set()
 
     def next_piece(self, model: TrainedModel, compute: Compute) -> Piece | Adjusted | None:
@@ -156,7 +163,8 @@ class LivePrediction:
         turned = wanted != self._look
         if not self._time.affords(on_credit=turned):
             return None
-        if turned:
+        painted_on = self._in_turn >= IN_TURN and self._painted() != self._near
+        if turned or painted_on:
             self.close()
         try:
             piece = self._next(model, compute, wanted)
@@ -193,7 +201,9 @@ class LivePrediction:
         """The next piece of a picture, None where it is complete."""
         try:
             if self._picture is None:
-                self._look = look
+                if look != self._look:
+                    self._look, self._done = look, []
+                self._near, self._in_turn = self._painted(), 0
                 self._picture = self._pieces(model, compute, look)
             piece = next(self._picture, None)
         except (UNetError, OSError, RuntimeError, MemoryError) as error:
@@ -208,18 +218,25 @@ class LivePrediction:
         from napari_unet.prediction.predict import predict
 
         model = replace(model, network=copy.deepcopy(model.network))
-        for region in parts(self._stack.plane_shape, look.region, self._painted()):
+        seen, hidden = parts(self._stack.plane_shape, look.region, self._near)
+        for region in (*seen[:1], *self._longest_ago(seen[1:]), *self._longest_ago(hidden)):
             # Nothing is computed beside the training's own steps.
             pieces = predict(
                 model, self._stack, slices=(look.slice_index,), region=region, tile=TILE,
                 compute=compute, lookahead=False, **self._as_trained,
             )  # fmt: skip
+            self._done = [*(one for one in self._done if one != region), region]
+            self._in_turn += 1
             yield from Output().finished(pieces, model, region)
+
+    def _longest_ago(self, regions: list[Region]) -> list[Region]:
+        ages = {region: age for age, region in enumerate(self._done, start=1)}
+        return sorted(regions, key=lambda region: ages.get(region, 0))
 
 
 def parts(
     shape: tuple[int, int], seen: Region | None = None, near: tuple[float, float] | None = None
-) -> list[Region]:
+) -> tuple[list[Region], list[Region]]:
     """Cut a plane into parts of at most `PART` px.
 
     Parameters
@@ -227,9 +244,16 @@ def parts(
     shape
         Y, X of the plane.
     seen
-        y0, y1, x0, x1 of what comes first; all of it when omitted.
+        y0, y1, x0, x1 of what is seen; all of it when omitted.
     near
-        Row and column: within what is seen, and within the rest, the nearest part comes first.
+        Row and column; the middle of what is seen when omitted.
+
+    Returns
+    -------
+    list of (int, int, int, int)
+        What is seen, the part that is nearest first.
+    list of (int, int, int, int)
+        The rest, likewise.
     """
     Y, X = shape
     y0, y1, x0, x1 = seen or (0, Y, 0, X)
@@ -241,7 +265,7 @@ def parts(
         return math.hypot(above, left)
 
     hidden = [part for region in rest for part in _cut(region)]
-    return sorted(_cut((y0, y1, x0, x1)), key=away) + sorted(hidden, key=away)
+    return sorted(_cut((y0, y1, x0, x1)), key=away), sorted(hidden, key=away)
 
 
 def _cut(region: Region) -> Iterator[Region]:

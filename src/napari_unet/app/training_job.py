@@ -223,8 +223,7 @@ class TrainingJob:
         if isinstance(event, told.Step):
             piece = live.next_piece(trainer.model, trainer.learner.compute)
             if piece is not None:
-                yield piece
-                return
+                yield piece  # places have a share of their own: where steps are slow, both come
         elif at_rest:
             for piece in live.turned_to(trainer.model, trainer.learner.compute):
                 yield piece
