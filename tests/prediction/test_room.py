@@ -105,3 +105,15 @@ def test_a_window_holds_what_it_shows(model, eight):
     with pytest.raises(InputError, match="part by part"):
         next(job)
     next(prediction_job(PredictionRequest(model, deep, slices=(3,), device="cpu")))
+
+
+def test_a_huge_image_of_which_next_to_nothing_is_stored_is_refused(tmp_path, model, eight):
+    zarr.create_array(tmp_path / "a.zarr", shape=(3, 2**31, 64), chunks=(1, 64, 64), dtype="u1")
+    stack = open_image(tmp_path / "a.zarr")
+    with pytest.raises(InputError, match=r"412 GB of pixels, but its files hold less than 41"):
+        check_room(model, stack, Output())
+    check_room(model, stack, Output(), (0, 64, 0, 64))
+    (tmp_path / "a.zarr" / "c").mkdir()
+    with (tmp_path / "a.zarr" / "c" / "0").open("wb") as file:
+        file.truncate(50_000_000)
+    check_room(model, stack, Output())

@@ -19,7 +19,7 @@ from napari_unet.images.axes import guess_axes, lengths_without_channels
 from napari_unet.images.pixels import reason
 from napari_unet.images.stack import Stack
 
-__all__ = ["is_url", "is_zarr", "open_zarr"]
+__all__ = ["holds_at_least", "is_url", "is_zarr", "open_zarr"]
 
 MARKERS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 LARGEST_ARRAY = 2**60  # pixels
@@ -181,6 +181,27 @@ def _check_chunks(array: Any, path: str) -> None:
             f"{path} is stored in chunks of {size(needed)}, each of which has to be read as a "
             "whole: store it in smaller chunks."
         )
+
+
+def holds_at_least(array: Any, n_bytes: float) -> bool:
+    """Tell whether the files of a zarr array take so much; True where they cannot be looked at.
+
+    Parameters
+    ----------
+    array
+        Of any kind: what is no zarr array in a folder is not looked at.
+    n_bytes
+        How much; the files are only counted up to it.
+    """
+    root = getattr(getattr(array, "store", None), "root", None)
+    if root is None or not Path(root).is_dir():
+        return True
+    held = 0
+    for file in (Path(root) / array.path).rglob("*"):
+        held += file.stat().st_size
+        if held >= n_bytes:
+            return True
+    return False
 
 
 # -- metadata -------------------------------------------------------------------------------

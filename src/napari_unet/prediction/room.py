@@ -1,4 +1,4 @@
-"""Whether a result fits into memory, found out before anything is computed."""
+"""Whether a prediction makes sense as a whole, found out before anything is computed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import size
+from napari_unet.images.ome_zarr import holds_at_least
 from napari_unet.network.compute import available_memory
 from napari_unet.prediction.predict import plan
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from napari_unet.prediction.outputs import Output
 
 __all__ = ["check_room"]
+
+LARGE, DENSEST = 1e11, 1e4
+"""Bytes of an image from which it is asked for, and how often its files at most go into them."""
 
 SHARE = 0.8
 """Of the free memory that a result may take beside the computation."""
@@ -35,7 +39,7 @@ def check_room(
     held: int = 0,
     match_pixels: bool = False,
 ) -> None:
-    """Refuse a prediction whose result memory cannot hold.
+    """Refuse a prediction whose result memory cannot hold, or of what is next to nothing.
 
     Parameters
     ----------
@@ -49,7 +53,7 @@ def check_room(
     Raises
     ------
     InputError
-        With a part that would fit.
+        With a part that would fit; or where next to none of a huge image's pixels are there.
     """
     laid_out = plan(model, stack, tile, region=region, match_pixels=match_pixels)
     y0, y1, x0, x1 = region or (0, stack.plane_shape[0], 0, stack.plane_shape[1])
@@ -65,6 +69,8 @@ def check_room(
     needed = rows * columns * (per_pixel + held * each)
     free = available_memory("cpu")
     if needed <= SHARE * free:
+        if region is None:
+            _check_is_there(stack)
         return
     fits = SHARE * free / 2 / max(per_pixel + held * each, 3.0 * each)
     side = max(1, int(math.sqrt(fits)) // 1000 * 1000 or int(math.sqrt(fits)))
@@ -73,3 +79,14 @@ def check_room(
         f"the {output.kind} of {rows:,} × {columns:,} pixels take {size(needed)} of memory, of "
         f"which {size(free)} are free: predict it part by part, such as --region {part}."
     )
+
+
+def _check_is_there(stack: Stack) -> None:
+    """Refuse a huge zarr whose files hold next to nothing: it would be days of black pixels."""
+    said = math.prod(stack.image.shape) * stack.image.dtype.itemsize
+    if said >= LARGE and not holds_at_least(stack.image, said / DENSEST):
+        raise InputError(
+            f"{stack.name} says that it has {size(said)} of pixels, but its files hold less than "
+            f"{size(said / DENSEST)}: copy it again if chunks are missing, or predict the part "
+            "that is there, with --region."
+        )
