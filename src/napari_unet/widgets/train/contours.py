@@ -23,7 +23,9 @@ __all__ = ["SPECK", "draw_fast", "outlines", "without_specks"]
 SPECK = 3
 """px: what fits into a square of this side and touches nothing of its kind is not drawn."""
 
-CALMED = SPECK + 3
+PASSES = 2  # over single pixels: in the second, what the first left of a lattice goes
+
+CALMED = SPECK + 1 + 2 * PASSES
 """px, up to which what is drawn of a pixel depends on others, beside the width of a contour."""
 
 ASKED = ("self", "labels", "data_slice")
@@ -127,9 +129,9 @@ def outlines(labels: NDArray[Any], width: int, background: int) -> NDArray[Any]:
 def without_specks(labels: NDArray[Any]) -> NDArray[Any]:
     """Return labels with every speck filled by what is all around it.
 
-    A speck is a pixel whose four neighbours are of one other value, or fits into a square of
-    `SPECK` px that is framed by a single value. So no line is broken, however thin. A young
-    network also gives lattices of single pixels, which are filled as well.
+    A speck is a pixel with three neighbours of one other value, or fits into a square of `SPECK`
+    px that is framed by a single value. So no line is broken, however thin; loose ends of lines
+    of one pixel are shorter by some. A young network gives whole lattices of single pixels.
 
     Parameters
     ----------
@@ -140,7 +142,9 @@ def without_specks(labels: NDArray[Any]) -> NDArray[Any]:
     if min(labels.shape) <= more:
         return labels
     Y, X = labels.shape
-    drawn = _without_single_pixels(labels)
+    drawn = labels.copy()
+    for _ in range(PASSES):
+        _fill_single_pixels(drawn)
     labels = drawn.copy()
     along = labels[:, 1:] == labels[:, :-1]
     down = labels[1:] == labels[:-1]
@@ -154,21 +158,21 @@ def without_specks(labels: NDArray[Any]) -> NDArray[Any]:
     return drawn
 
 
-def _without_single_pixels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Fill pixels that all neighbours differ from: first the white fields of a chess-board.
+def _fill_single_pixels(drawn: NDArray[Any]) -> None:
+    """Fill, in place, pixels that three neighbours differ from: white fields of a board first.
 
-    The black ones see what became of them, or a chess-board would only be turned round.
+    The black ones see what became of them, or a chess-board would only be turned over.
     """
-    drawn = labels.copy()
     for a, b in ((0, 0), (1, 1), (0, 1), (1, 0)):
         rows, cols = slice(1 + a, -1, 2), slice(1 + b, -1, 2)
         here = drawn[rows, cols]
         h, w = here.shape
         above, below = drawn[a::2, cols][:h], drawn[a + 2 :: 2, cols][:h]
         left, right = drawn[rows, b::2][:, :w], drawn[rows, b + 2 :: 2][:, :w]
-        alone = (above == below) & (left == right) & (above == left) & (here != above)
-        here[alone] = above[alone]
-    return drawn
+        other = np.where(above == below, above, left)  # the value of three, if three agree
+        agree = sum((one == other).view(np.uint8) for one in (above, below, left, right))
+        alone = (agree >= 3) & (here != other)
+        here[alone] = other[alone]
 
 
 def _all(parts: Iterable[NDArray[np.bool_]]) -> NDArray[np.bool_]:
