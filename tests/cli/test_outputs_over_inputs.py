@@ -168,3 +168,11 @@ def test_results_that_are_one_file_on_some_disks_are_refused(place, capsys, name
     said = refused(capsys, "predict", "m.safetensors", "images", "-o", "results")
     assert "would both be predicted into" in said
     assert not (place / "results").exists()
+
+
+def test_results_inside_the_folder_are_no_images_of_it(place, capsys):
+    for _ in range(2):
+        command = ["predict", "m.safetensors", "slices", "-o", "slices/results", "--device", "cpu"]
+        assert main(command) == 0
+        assert "left out" not in capsys.readouterr().err
+    assert sorted(p.name for p in (place / "slices" / "results").iterdir()) == ["0.tif", "1.tif"]

@@ -407,9 +407,10 @@ def test_a_large_result_is_drawn_less_often_and_at_the_end(dock, monkeypatch):
     monkeypatch.setattr(result_layers, "refresh", drawn.append)
     monkeypatch.setattr(result_layers, "SECONDS_PER_PIXEL", 1.0)  # as if it were huge
     monkeypatch.setattr(result_layers, "monotonic", lambda: 1e9)
+    dock.form.output.value = "probabilities"  # not 0, as the layer is before
     click(dock.start)
     finish(dock)
-    layer = dock.viewer.layers["cells · prediction"]
+    layer = dock.viewer.layers[-1]
     assert set(drawn) == {layer}
     assert len(drawn) <= 2  # the first tiles, and all of them
 

@@ -57,7 +57,8 @@ def folder_job(folder: Path, results: Path, settings: dict[str, Any]) -> Generat
     images = targets(folder, results, model.network.config.in_channels)
     table = None
     if settings["output"].kind == "objects":
-        table = check_output_file(results / TABLE, [folder], begins=BEGINS)
+        read = [file for member in images for file in member]
+        table = check_output_file(results / TABLE, read, begins=BEGINS)
     yield from predict_each(images, _read, partial(_one, {**settings, "model": model}), table)
 
 

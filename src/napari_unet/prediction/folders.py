@@ -152,7 +152,11 @@ def targets(
         If there is no image, two would have one result, or a result cannot be written.
     """
     into = check_output_folder(results, [folder])
-    files = sorted(f for f in Path(folder).iterdir() if not f.name.startswith("."))
+    files = sorted(
+        f
+        for f in Path(folder).iterdir()
+        if not f.name.startswith(".") and f.resolve() != into.resolve()  # results of before
+    )
     if not files:
         raise InputError(f"there is no image in {folder}: name a folder with images.")
     members = (channels > 1 and cases_with(files, channels)) or [(file,) for file in files]
@@ -161,6 +165,8 @@ def targets(
         for m in members
     ]
     found = {member: into / f"{name}.tif" for member, name in zip(members, names)}
+    is_inside = Path(folder).resolve() in into.resolve().parents
+    read = files if is_inside else [Path(folder)]
     by_target = {_name(target): member for member, target in found.items()}
     for member, target in found.items():
         if (other := by_target[_name(target)]) != member:
@@ -168,7 +174,7 @@ def targets(
                 f"{member[0].name} and {other[0].name} would both be predicted into "
                 f"{target.name}: give them different names."
             )
-        check_output_file(target, [folder], overwrite=overwrite)
+        check_output_file(target, read, overwrite=overwrite)
     return found
 
 
