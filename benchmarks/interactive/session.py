@@ -57,6 +57,7 @@ def session(
     for stroke in annotator.first(0):
         paint(painting, stroke)
     fixed: dict[str, Any] = {"seed": seed, "device": "cpu", "checkpoint_every": 10**6}
+    fixed["zoom"] = task.zoom
     config = replace(PRESETS["paint"], **fixed, **(changes or {}))
     trainer = Trainer(painting.stacks, config, painting=painting)
     torch.set_num_threads(1)
