@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,7 @@ def picture(read: Curves) -> NDArray[np.uint8]:
             y = [point[SCORES[task]] for point in curve]
             drawn.append(Curve(where, x, y, COLOURS[list(WAYS).index(where)]))
         longest = max(x for one in drawn for x in one.x)
-        title = f"{task}: {SCORES[task]} over processor seconds"
-        frames.append(draw_curves(drawn, title, (520, 320), (0, 1.05 * longest), (0.0, 1.0)))
+        least = math.floor(10 * min(y for one in drawn for y in one.y)) / 10
+        title = f"{task}: {SCORES[task]} over seconds"
+        frames.append(draw_curves(drawn, title, (520, 320), (0, 1.25 * longest), (least, 1.0)))
     return np.concatenate(frames, axis=1)
