@@ -75,9 +75,9 @@ CALM = """
 ................
 ................
 ................
-..............#.
+................
 """
-"""Four in a row fit into no square of 3; what reaches the border has no frame."""
+"""Four in a row fit into no square of 3; a pixel at the border is one as well."""
 
 
 def picture(text):
@@ -105,7 +105,7 @@ def test_specks_are_not_drawn_and_no_line_is_broken():
     assert (without_specks(stairs)[1:-1, 1:-1] == stairs[1:-1, 1:-1]).all()
     lattice = np.ones((20, 20), np.uint8)
     lattice[::2, 10:] = lattice[:, 10::2] = 2
-    assert (without_specks(lattice)[1:-1, 11:-1] == 2).all()
+    assert (without_specks(lattice)[:, 11:-1] == 2).all()  # but for the very corner
     board = (1 + np.indices((20, 20)).sum(0) % 2).astype(np.uint8)
     inner = without_specks(board)[3:-3, 3:-3]
     assert (inner == inner[0, 0]).all()

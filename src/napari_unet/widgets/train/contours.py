@@ -25,7 +25,7 @@ SPECK = 3
 
 PASSES = 2  # over single pixels: in the second, what the first left of a lattice goes
 
-CALMED = SPECK + 1 + 2 * PASSES
+CALMED = SPECK + 3 + 2 * PASSES
 """px, up to which what is drawn of a pixel depends on others, beside the width of a contour."""
 
 ASKED = ("self", "labels", "data_slice")
@@ -142,9 +142,10 @@ def without_specks(labels: NDArray[Any]) -> NDArray[Any]:
     if min(labels.shape) <= more:
         return labels
     Y, X = labels.shape
-    drawn = labels.copy()
+    drawn = np.pad(labels, 2, mode="edge")  # so that pixels at the border have neighbours, too
     for _ in range(PASSES):
         _fill_single_pixels(drawn)
+    drawn = drawn[2:-2, 2:-2]
     labels = drawn.copy()
     along = labels[:, 1:] == labels[:, :-1]
     down = labels[1:] == labels[:-1]
