@@ -338,3 +338,36 @@ def test_ids_that_go_through_the_stack():
     assert found["TRA"] == pytest.approx(1 - (2 * 1.5 + 2 * 1) / (6 * 10 + 4 * 1.5))
     for none in (of(THROUGH > 0, "mask"), of(THROUGH > 0, None)):
         assert np.isnan(list(none.values())).all()
+
+
+BY_CLASS = LabelScheme(values=(0, 1000, 2000))
+NUMBERED = np.repeat([[1001, 1001, 0, 1002, 1002, 0, 2001, 2001]], 4, axis=0)
+AS_CLASSES = NUMBERED // 1000 * 1000
+EACH = np.stack([value == AS_CLASSES for value in BY_CLASS.values]).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "prediction",
+    [NUMBERED, AS_CLASSES, EACH],
+    ids=["numbered by class", "classes", "probabilities"],
+)
+def test_objects_of_several_classes_are_compared_class_by_class(prediction):
+    metrics = ("overlap", "objects")
+    request = EvaluationRequest(prediction, NUMBERED, None, scheme=BY_CLASS, metrics=metrics)
+    rows = rows_of(request)
+    assert rows["IoU class 1"] == rows["IoU class 2"] == rows["AP 0.9"] == 1
+
+
+def test_objects_of_another_class_than_the_reference_are_wrong():
+    swapped = np.where(NUMBERED == 1002, 2002, NUMBERED)
+    rows = rows_of(EvaluationRequest(swapped, NUMBERED, None, scheme=BY_CLASS))
+    assert rows["IoU class 1"] == rows["IoU class 2"] == 1 / 2
+
+
+@pytest.mark.parametrize("kind", [None, "objects"])
+def test_ids_that_say_no_class_are_compared_with_objects_of_several_classes_as_one(kind):
+    ids = np.where(NUMBERED > 0, NUMBERED % 1000 + NUMBERED // 200, 0)
+    metrics = ("overlap", "objects")
+    rows = rows_of(EvaluationRequest(ids, NUMBERED, kind, scheme=BY_CLASS, metrics=metrics))
+    assert rows["IoU"] == rows["AP 0.9"] == 1
+    assert "IoU class 1" not in rows

@@ -253,13 +253,13 @@ def compare(
     leading = shape[:-2]
     slices = tuple(range(int(np.prod(leading)))) if request.slices is None else request.slices
     scheme = request.scheme or propose_scheme(np.asarray(request.reference))[0]
-    as_drawn = replace(scheme, gap=False)
-    table = np.zeros((scheme.n_classes, scheme.n_classes), np.int64)
     if not slices:
         raise InputError("no slice is left to compare: choose slices that are annotated.")
     leads = [tuple(map(int, np.unravel_index(i, leading))) if leading else () for i in slices]
     predicted = PredictedPlanes(request.prediction, shape, scheme, request.kind)
-    kind = predicted.settle(leads)
+    kind, scheme = predicted.settle(leads), predicted.scheme
+    as_drawn = replace(scheme, gap=False)
+    table = np.zeros((scheme.n_classes, scheme.n_classes), np.int64)
     yield ReadAs(predicted.describe())
     through = kind == scheme.kind == "objects"
     found = Compared(graded=kind == "probabilities", through=through)

@@ -5,7 +5,7 @@ Legend: K classes, (Y, X) plane.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -127,24 +127,38 @@ class PredictedPlanes:
             )
         self._kind = "probabilities" if self._classes != "none" else kind
 
+    @property
+    def scheme(self) -> LabelScheme:
+        """What is compared: of objects with one class where the prediction says no others."""
+        return self._scheme
+
     def settle(self, leads: Iterable[tuple[int, ...]]) -> Kind:
         """Return what the prediction holds, after a look at these slices where nobody said."""
-        if self._kind is None:
-            planes = (self._prediction[lead] for lead in leads)
-            self._kind, values = _guess(planes, self._scheme)
-            if self._kind == "objects":
+        leads = tuple(leads)
+        numbered = self._scheme.kind == "objects" and self._scheme.n_classes > 2
+        if self._kind is None or (numbered and self._kind in ("objects", "mask")):
+            looks_like, values = _guess((self._prediction[lead] for lead in leads), self._scheme)
+            kind = self._kind or looks_like
+            ids = kind == "objects" and min(values - {0}, default=0) < self._scheme.values[1]
+            if numbered and (ids or kind == "mask"):  # nothing says what class they have
+                self._scheme = replace(self._scheme, values=(), names=(), colours=())
+                return self.settle(leads)
+            if self._kind is None and kind == "objects":
                 self._check_values(values)
                 if len(values) > FEW_IDS:
                     each = (count_neighbours(np.asarray(self._prediction[lead])) for lead in leads)
                     refuse_picture(sum(each, np.zeros(3, np.int64)), "the prediction")
+            self._kind = kind
         return self._kind
 
     def _check_values(self, values: set[float]) -> None:
         """Refuse values that are no classes of the reference, where they can be no ids either."""
         scheme = self._scheme
         unknown = sorted(values - set(scheme.values))
+        if scheme.kind != "classes":
+            return
         several = scheme.n_classes > 2
-        if several or (scheme.kind == "classes" and len(values) == 2 and 0 not in values):
+        if several or (len(values) == 2 and 0 not in values):
             classes = " and ".join(map(str, scheme.values)) if not several else str(scheme.values)
             found = f"{unknown[0]:g}" if several else " and ".join(f"{v:g}" for v in sorted(values))
             raise InputError(
@@ -178,22 +192,23 @@ class PredictedPlanes:
         if len(probabilities) == 2:
             return _of_foreground(foreground_probability(probabilities))
         classes = likeliest(probabilities)
-        target = read_target(self._scheme.encode(classes), self._scheme)
+        target = read_target(self._scheme.encode(classes), replace(self._scheme, kind="classes"))
         inside = foreground_probability(probabilities).astype(np.float32)
         return Reading(classes, target.objects, inside)
 
     def _of_labels(self, plane: np.ndarray) -> Reading:
         scheme = self._scheme
-        if self._kind == "labels" and scheme.kind == "classes":
-            target = read_target(plane, scheme)
+        if self._kind == "labels" and (scheme.kind == "classes" or scheme.n_classes > 2):
+            target = read_target(plane, replace(scheme, kind="classes"))
             classes = target.classes
             return Reading(classes, target.objects, (classes > 0).astype(np.float32))
         background = scheme.values[0] if self._kind == "labels" else 0
         inside = plane > background
         objects = plane if self._kind == "objects" else ndimage.label(inside)[0]
-        return Reading(
-            inside.astype(np.uint8), np.where(inside, objects, 0), inside.astype(np.float32)
-        )
+        classes = inside.astype(np.uint8)
+        if scheme.kind == "objects" and scheme.n_classes > 2:  # numbered by class
+            classes = np.searchsorted(scheme.values[1:], plane, side="right").astype(np.uint8)
+        return Reading(classes, np.where(inside, objects, 0), inside.astype(np.float32))
 
 
 def _probable(values: np.ndarray) -> np.ndarray:
