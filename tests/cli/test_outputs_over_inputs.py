@@ -170,9 +170,10 @@ def test_results_that_are_one_file_on_some_disks_are_refused(place, capsys, name
     assert not (place / "results").exists()
 
 
-def test_results_inside_the_folder_are_no_images_of_it(place, capsys):
+@pytest.mark.parametrize("results", ["slices/results", "slices/results/first"])
+def test_results_inside_the_folder_are_no_images_of_it(place, capsys, results):
     for _ in range(2):
-        command = ["predict", "m.safetensors", "slices", "-o", "slices/results", "--device", "cpu"]
+        command = ["predict", "m.safetensors", "slices", "-o", results, "--device", "cpu"]
         assert main(command) == 0
         assert "left out" not in capsys.readouterr().err
-    assert sorted(p.name for p in (place / "slices" / "results").iterdir()) == ["0.tif", "1.tif"]
+    assert sorted(p.name for p in (place / results).iterdir()) == ["0.tif", "1.tif"]

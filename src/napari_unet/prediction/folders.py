@@ -152,10 +152,11 @@ def targets(
         If there is no image, two would have one result, or a result cannot be written.
     """
     into = check_output_folder(results, [folder])
+    before = into.resolve(), *into.resolve().parents  # results of before
     files = sorted(
         f
         for f in Path(folder).iterdir()
-        if not f.name.startswith(".") and f.resolve() != into.resolve()  # results of before
+        if not f.name.startswith(".") and f.resolve() not in before
     )
     if not files:
         raise InputError(f"there is no image in {folder}: name a folder with images.")
@@ -165,7 +166,7 @@ def targets(
         for m in members
     ]
     found = {member: into / f"{name}.tif" for member, name in zip(members, names)}
-    is_inside = Path(folder).resolve() in into.resolve().parents
+    is_inside = Path(folder).resolve() in before[1:]
     read = files if is_inside else [Path(folder)]
     by_target = {_name(target): member for member, target in found.items()}
     for member, target in found.items():
