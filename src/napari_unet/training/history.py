@@ -7,14 +7,10 @@ import math
 import types
 import typing
 from contextlib import suppress
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Required,  # pydantic asks for these before Python 3.12
-)
+from typing import TYPE_CHECKING, Any, Required
 
 from pydantic import with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic asks for this one before Python 3.12
 
 from napari_unet.base.atomic_files import replaced_file, unwritable
 from napari_unet.base.records import RecordError, record_of
