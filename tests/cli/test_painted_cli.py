@@ -9,8 +9,10 @@ import pytest
 import safetensors.numpy
 import tifffile
 
+from napari_unet.base.errors import UNetError
 from napari_unet.cli import main
 from napari_unet.training.journal import FILE_NAME, Edit, Journal
+from napari_unet.training.painted_run import PaintedRun
 
 TINY = [
     "--depth", "1", "--width", "4", "--tile", "44", "--batch", "2", "--steps", "24",
@@ -221,3 +223,38 @@ def test_places_to_paint_at_next_are_printed(files, capsys):
     assert [2] not in slices["nothing"] or [1] not in slices["nothing"]
     assert [0] not in slices["run"]
     assert [1] not in slices["run"]
+
+
+def fields_of(value, path=()):
+    """Where a JSON value has a field."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(value, dict):
+            yield (*path, key)
+        if isinstance(item, (dict, list)):
+            yield from fields_of(item, (*path, key))
+
+
+def test_a_run_that_lacks_a_field_is_opened_or_said(files):
+    run = files / "run"
+    assert train(files, "-o", run, "--strokes", files / "strokes.jsonl", *TINY) == 0
+    whole = json.loads((run / "run.json").read_text())
+    opened, said = 0, []
+    for *way, last in fields_of(whole):
+        part = lacking = json.loads((run / "run.json").read_text())
+        for key in way:
+            part = part[key]
+        del part[last]
+        (files / "again").mkdir(exist_ok=True)
+        (files / "again" / FILE_NAME).write_bytes((run / FILE_NAME).read_bytes())
+        (files / "again" / "run.json").write_text(json.dumps(lacking))
+        try:
+            painted = PaintedRun(files / "again")
+            painted.blank(painted.open_images())
+        except UNetError as error:
+            said.append(str(error))
+        else:
+            opened += 1
+    assert opened > 20  # most fields are about the training
+    assert said
+    assert not any("\n" in sentence for sentence in said)
