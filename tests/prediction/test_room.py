@@ -105,6 +105,7 @@ def test_a_window_holds_what_it_shows(model, eight):
     with pytest.raises(InputError, match="part by part"):
         next(job)
     next(prediction_job(PredictionRequest(model, deep, slices=(3,), device="cpu")))
+    next(prediction_job(PredictionRequest(model, deep, device="cpu"), is_written=True))
 
 
 def test_a_huge_image_of_which_next_to_nothing_is_stored_is_refused(tmp_path, model, eight):
@@ -117,3 +118,15 @@ def test_a_huge_image_of_which_next_to_nothing_is_stored_is_refused(tmp_path, mo
     with (tmp_path / "a.zarr" / "c" / "0").open("wb") as file:
         file.truncate(50_000_000)
     check_room(model, stack, Output())
+
+
+def test_a_slice_of_a_huge_image_is_predicted_whatever_is_stored_of_the_others(
+    tmp_path, model, eight
+):
+    zarr.create_array(
+        tmp_path / "a.zarr", shape=(500, 2**14, 2**14), chunks=(1, 64, 64), dtype="u1"
+    )
+    stack = open_image(tmp_path / "a.zarr")
+    with pytest.raises(InputError, match="its files hold less"):
+        check_room(model, stack, Output())
+    check_room(model, stack, Output(), slices=(3,))

@@ -74,7 +74,8 @@ def _one(settings: dict[str, Any], stack: Stack, target: Path) -> Generator[Any,
         table = TableMaker(stack, names, linked=output.link is not None)
     request = PredictionRequest(**{**settings, "output": output, "stack": stack})
     target.parent.mkdir(parents=True, exist_ok=True)
-    yield from write_passing(target, prediction_job(request, table), output, model.scheme, stack)
+    pieces = prediction_job(request, table, is_written=True)
+    yield from write_passing(target, pieces, output, model.scheme, stack)
     yield ImageDone(target, None if table is None else table.table())
 
 

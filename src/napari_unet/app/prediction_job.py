@@ -107,7 +107,7 @@ class Remarked:
 
 
 def prediction_job(
-    request: PredictionRequest, table: TableMaker | None = None
+    request: PredictionRequest, table: TableMaker | None = None, *, is_written: bool = False
 ) -> Generator[ModelRead | Remarked | Piece | FoundObjects, None, None]:
     """Predict tile by tile.
 
@@ -117,6 +117,8 @@ def prediction_job(
         What to predict.
     table : TableMaker or None
         Measures its objects; then none are kept to be told apart anew.
+    is_written : bool
+        Pieces are written as they come, so that memory need not hold the result.
 
     Yields
     ------
@@ -136,7 +138,8 @@ def prediction_job(
     held = request.stack.n_slices if request.slices is None else len(request.slices)
     check_room(
         model, request.stack, request.output,
-        tile=request.tile, held=held, match_pixels=request.match_pixels,
+        slices=request.slices, tile=request.tile, held=0 if is_written else held,
+        match_pixels=request.match_pixels,
     )  # fmt: skip
     yield ModelRead(model)
     stack = mark_outside(request.stack, request.outside, slices=request.slices, lazy=True)

@@ -12,6 +12,8 @@ from napari_unet.network.compute import available_memory
 from napari_unet.prediction.predict import plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
@@ -35,6 +37,7 @@ def check_room(
     output: Output,
     region: Region | None = None,
     *,
+    slices: Sequence[int] | None = None,
     tile: int | None = None,
     held: int = 0,
     match_pixels: bool = False,
@@ -43,7 +46,7 @@ def check_room(
 
     Parameters
     ----------
-    model, stack, region, tile, match_pixels
+    model, stack, region, slices, tile, match_pixels
         As given to `napari_unet.prediction.predict.predict`.
     output
         What is made of it.
@@ -70,7 +73,7 @@ def check_room(
     free = available_memory("cpu")
     if needed <= SHARE * free:
         if region is None:
-            _check_is_there(stack)
+            _check_is_there(stack, stack.n_slices if slices is None else len(slices))
         return
     fits = SHARE * free / 2 / max(per_pixel + held * each, 3.0 * each)
     side = max(1, int(math.sqrt(fits)) // 1000 * 1000 or int(math.sqrt(fits)))
@@ -81,10 +84,10 @@ def check_room(
     )
 
 
-def _check_is_there(stack: Stack) -> None:
+def _check_is_there(stack: Stack, slices: int) -> None:
     """Refuse a huge zarr whose files hold next to nothing: it would be days of black pixels."""
     said = math.prod(stack.image.shape) * stack.image.dtype.itemsize
-    if said >= LARGE and not holds_at_least(stack.image, said / DENSEST):
+    if said * slices / stack.n_slices >= LARGE and not holds_at_least(stack.image, said / DENSEST):
         raise InputError(
             f"{stack.name} says that it has {size(said)} of pixels, but its files hold less than "
             f"{size(said / DENSEST)}: copy it again if chunks are missing, or predict the part "
