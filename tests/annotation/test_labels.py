@@ -470,6 +470,7 @@ def test_first_ids_ascend() -> None:
         ([[0, 1001, 1002, 1003]], (0, 1)),  # one thousand alone
         ([[0, 1001, 2001, 3001]], (0, 1)),  # one object of each: ids, as far as one can tell
         ([[0, 7, 1001, 1002, 2001]], (0, 1)),
+        ([[0, 1240, 1250, 1995, 2000, 2310]], (0, 1)),  # numbered through, of one class
         ([[0, 66_001, 66_002, 67_001]], (0, 1)),
     ],
 )

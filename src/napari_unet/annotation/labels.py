@@ -44,6 +44,7 @@ UNDEFINED = 255  # class index of a label value that the scheme does not name
 # What propose_scheme looks at: enough to see every class, little enough for a click.
 MANY_COMPONENTS = 3.0  # mean pieces per slice from which one value cannot be one object
 PER_CLASS = 1000  # ids of a class, where objects are numbered by class × 1000 + number
+FIRST = 10  # greatest number that the first object of a class has, as some may be gone
 SCAN_LIMIT = 2**26  # pixels; a larger array is sampled
 SAMPLED_PLANES = 16
 SAMPLED_SIDE = 2048
@@ -683,11 +684,13 @@ def _first_ids(ids: set[int]) -> tuple[int, ...]:
     if thousands[0] == 0 or not 2 <= len(thousands) <= FEW_IDS or len(ids) <= len(thousands):
         return ()
     firsts = tuple(PER_CLASS * k for k in thousands)
+    if not all(any(first <= value <= first + FIRST for value in ids) for first in firsts):
+        return ()  # a part of what is numbered through, such as 1240 to 2310
     return firsts if firsts[-1] <= MAX_CLASS_VALUE else ()
 
 
 def _by_thousands(firsts: tuple[int, ...]) -> str:
     return (
-        f"All label values are {firsts[0]} or more, in {len(firsts)} thousands, so each value is "
-        "one object, and its thousands are its class."
+        f"All label values are {firsts[0]} or more, in {len(firsts)} thousands that are counted "
+        "from their beginning, so each value is one object, and its thousands are its class."
     )
