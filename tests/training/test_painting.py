@@ -182,3 +182,16 @@ def test_all_that_was_painted_has_the_axes_of_the_stack(axes, shape):
     assert not painting.stacks[0].label_plane(2).any()
     whole[:] = 0
     assert painting.drawn(0, 2).any()
+
+
+def test_an_id_of_no_class_is_refused_before_it_is_kept(tmp_path):
+    """Training would end with it, every time it goes on."""
+    numbered = LabelScheme("objects", "sparse", (1, 1000, 2000))
+    labels = np.zeros((3, 12, 16), np.uint16)
+    image = Stack("painted", np.zeros((3, 12, 16), np.uint8), "zyx", labels=labels, scheme=numbered)
+    painting = Painting([image], Journal(tmp_path))
+    values = np.full((2, 3), 1001, np.uint16)
+    painting.add(Edit(0, 0, (2, 4, 3, 6), values))
+    with pytest.raises(InputError, match=r"must be 1000 .* or more, got 7"):
+        painting.add(Edit(0, 0, (2, 4, 3, 6), np.full_like(values, 7)))
+    assert len(Journal(tmp_path).edits) == 1

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.annotation.labels import LabelScheme
+from napari_unet.annotation.labels import LabelScheme, read_target
 from napari_unet.base.errors import InputError
 from napari_unet.training.journal import Edit, Effect, Journal
 from napari_unet.training.strokes import Stroke, draw_stroke
@@ -271,7 +272,10 @@ class Painting:
 
     def _check_values(self, edit: Edit) -> None:
         scheme = self.stacks[edit.stack_index].scheme
-        if scheme is None or scheme.kind == "objects":
+        if scheme is None:
+            return
+        if scheme.kind == "objects":
+            read_target(edit.values, replace(scheme, gap=False))  # which refuses ids of no class
             return
         known = {*scheme.values, scheme.ignore}
         known |= {0} if scheme.annotation == "sparse" else set()
