@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_unet.annotation.labels import LabelScheme
+from napari_unet.base.errors import InputError
 from napari_unet.config.network import UNetConfig
 from napari_unet.images.intensity import Intensity
 from napari_unet.images.stack import Stack
@@ -142,9 +144,12 @@ def test_pixels_of_another_size_are_offered_to_be_matched():
     (remark,) = image_remarks(model, stack)
     assert (remark.about, remark.offer) == ("pixel size", "match pixels")
     assert "47.5 times as large" in remark.text
-    (zoomed,) = image_remarks(model, stack, match_pixels=True)
+    with pytest.raises(InputError, match="cannot be made alike"):
+        image_remarks(model, stack, match_pixels=True)
+    near = replace(stack, scale=(1, 0.019, 0.019))
+    (zoomed,) = image_remarks(model, near, match_pixels=True)
     assert zoomed.about == "zoom"
-    assert "40 × 44 to 1900 × 2090 pixels" in zoomed.text
+    assert "40 × 44 to 190 × 209 pixels" in zoomed.text
 
 
 def test_only_a_few_slices_of_a_large_stack_are_read():

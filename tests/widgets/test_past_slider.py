@@ -177,9 +177,9 @@ def test_while_it_is_painted_into(painting):
     assert earlier(dock).contour > 0
     assert layers.selection.active is labels
     ran = training.step.step
-    until(lambda: training.step.step > ran + 25, 60)  # more snapshots come
+    until(lambda: training.step.step > ran + 25, 60)  # more snapshots come, and early ones go
     pump(2.5)
-    assert past.step == step
+    assert past.step == min(past.steps, key=lambda one: abs(one - step))
     painted, run = labels.data.copy(), training.request.run
     past.go_on.click()
     until(lambda: dock.session.training is not training, 60)

@@ -437,12 +437,13 @@ def test_closing_the_dock_ends_no_training_and_a_new_dock_shows_it(viewer, cells
     assert "Stopped after" in again.progress.line.text()
     assert again.control.start.isEnabled()
     assert again.session.model is not None
+    closed = weakref.ref(dock)
+    del dock, docked
+    gc.collect()  # what was there before the training is not looked at while it runs
+    assert closed() is None
 
 
 def test_a_training_that_is_over_holds_no_trainer(dock):
-    import gc
-    import weakref
-
     dock.form.steps.setValue(10_000)
     click(dock.control.start)
     until(lambda: dock.progress.bar.value() > 2)

@@ -144,12 +144,9 @@ def prediction_job(
     yield ModelRead(model)
     stack = mark_outside(request.stack, request.outside, slices=request.slices, lazy=True)
     remarks = image_remarks(
-        model,
-        stack,
-        slices=request.slices,
-        match_pixels=request.match_pixels,
+        model, stack, slices=request.slices, match_pixels=request.match_pixels,
         grey_values=request.grey_values,
-    )
+    )  # fmt: skip
     if remarks:
         yield Remarked(remarks)
     # One core stays free: torch on all of them would starve the window.

@@ -111,10 +111,15 @@ class PastSlider(QWidget):
     # -- which steps there are ----------------------------------------------------------------
 
     @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps that can be looked at."""
+        return tuple(self._files)
+
+    @property
     def step(self) -> int | None:
         """The step that is looked at; None: now."""
-        steps, k = list(self._files), self.slider.value()
-        return steps[k] if k < len(steps) else None
+        k = self.slider.value()
+        return self.steps[k] if k < len(self.steps) else None
 
     def _look(self) -> None:
         if monotonic() - self._listed >= LISTED_EVERY:
