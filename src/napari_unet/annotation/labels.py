@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import ndimage
 
-from napari_unet.annotation.pictures import FEW_IDS, count_neighbours, refuse_picture
+from napari_unet.annotation.grey_images import FEW_IDS, count_neighbours, refuse_picture
 from napari_unet.base.errors import InputError
 from napari_unet.config.settings import Settings
 

@@ -17,7 +17,7 @@ from napari_unet.annotation.labels import (
     likeliest,
     read_target,
 )
-from napari_unet.annotation.pictures import FEW_IDS, count_neighbours, refuse_picture
+from napari_unet.annotation.grey_images import FEW_IDS, count_neighbours, refuse_picture
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:

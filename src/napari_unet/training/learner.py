@@ -351,8 +351,10 @@ def _normalised_by_its_input(average: torch.nn.Module) -> Iterator[None]:
     for layer in layers:
         layer.momentum = 0.0
         layer.train()
-    yield
-    average.eval()
+    try:
+        yield
+    finally:  # also where memory does not hold the tiles
+        average.eval()
 
 
 def _optimiser(network: UNet, config: TrainConfig) -> torch.optim.Optimizer:

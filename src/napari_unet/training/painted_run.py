@@ -97,9 +97,8 @@ class PaintedRun:
         """Say why these images cannot be those that were painted on, as far as shapes tell it."""
         shapes = [list(stack.image.shape) for stack in stacks]
         painted = [list(one.get("shape", ())) for one in self._data]
-        if shapes == painted and [s.axes for s in stacks] == [
-            one.get("axes") for one in self._data
-        ]:
+        axes = [one.get("axes") for one in self._data]
+        if shapes == painted and [stack.axes for stack in stacks] == axes:
             return ""
         names = ", ".join(
             f"{one.get('name')!r} ({' × '.join(map(str, one.get('shape', ())))})"
