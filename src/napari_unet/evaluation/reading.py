@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import ndimage
 
+from napari_unet.annotation.grey_images import FEW_IDS, count_neighbours, refuse_picture
 from napari_unet.annotation.labels import (
     foreground_probability,
     integer_labels,
     likeliest,
     read_target,
 )
-from napari_unet.annotation.grey_images import FEW_IDS, count_neighbours, refuse_picture
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:

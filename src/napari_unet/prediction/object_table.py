@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_unet.annotation.labels import integer_labels
 from napari_unet.annotation.grey_images import FEW_IDS, count_neighbours, refuse_picture
+from napari_unet.annotation.labels import integer_labels
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
