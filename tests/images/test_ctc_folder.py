@@ -55,6 +55,48 @@ def test_silver_truth_and_markers_of_all_frames(small):
     assert open_ctc(small, "02", None).labels is None
 
 
+def test_gold_objects_replace_the_silver_ones_that_they_cover(tmp_path):
+    for t in range(2):
+        save(tmp_path / f"01/t{t:03d}.tif", np.zeros((2, 9), "u1"))
+    silver = np.array([[1, 1, 1, 0, 2, 2, 2, 2, 0], [1, 1, 0, 0, 3, 3, 0, 0, 0]], "u2")
+    gold = np.array([[0, 1, 1, 1, 0, 0, 1, 1, 0], [1, 1, 0, 0, 0, 0, 0, 0, 0]], "u2")
+    save(tmp_path / "01_ST/SEG/man_seg000.tif", silver)
+    save(tmp_path / "01_GT/SEG/man_seg000.tif", gold)
+    save(tmp_path / "01_GT/SEG/man_seg001.tif", 4 * gold)  # without silver truth
+    stack = open_ctc(tmp_path, truth="both")
+    # 1 goes, of which 4 of 5 pixels are covered; half of 2 is not enough; gold lies on top.
+    new = 4 + 1
+    expected = [[0, new, new, new, 2, 2, new, new, 0], [new, new, 0, 0, 3, 3, 0, 0, 0]]
+    assert stack.label_plane(0).tolist() == expected
+    assert stack.annotated is None
+    np.testing.assert_array_equal(stack.label_plane(1) > 0, gold > 0)
+
+
+def test_single_planes_of_gold_replace_those_of_a_silver_volume(tmp_path):
+    save(tmp_path / "01/t000.tif", np.zeros((3, 2, 5), "u1"))
+    save(tmp_path / "01_ST/SEG/man_seg000.tif", np.full((3, 2, 5), 6, "u2"))
+    gold = np.array([[9, 9, 9, 9, 0], [9, 9, 0, 0, 0]], "u2")
+    save(tmp_path / "01_GT/SEG/man_seg_000_001.tif", gold)
+    stack = open_ctc(tmp_path, truth="both")
+    np.testing.assert_array_equal(stack.label_plane(1), np.where(gold, 7 + 9, 0))
+    for i in (0, 2):
+        assert (stack.label_plane(i) == 6).all()
+    for name in ("man_seg_000_003.tif", "man_seg000.tif"):  # no such plane, no such size
+        save(tmp_path / "01_GT/SEG" / name, np.ones((3, 5), "u2"))
+        with pytest.raises(DataSetError, match=name):
+            open_ctc(tmp_path, truth="both")
+        (tmp_path / "01_GT/SEG" / name).unlink()
+
+
+def test_both_truths_need_both(small):
+    for kind, where in (("gold", "01_GT/SEG"), ("silver", "02_ST/SEG")):
+        for file in (small / where).iterdir():
+            file.unlink()
+        (small / where).rmdir()
+        with pytest.raises(DataSetError, match=f"expected {kind} truth"):
+            open_ctc(small, where[:2], "both")
+
+
 def test_both_sequences_follow_one_another(small):
     stack = open_ctc(small, "both")
     assert stack.name == "Cells 01+02"
@@ -83,7 +125,7 @@ def test_frames_are_found_by_their_numbers(small):
 
 
 def test_large_sequences_stay_on_disk(small):
-    for truth in ("gold", "silver"):
+    for truth in ("gold", "silver", "both"):
         lazy = open_ctc(small, "both", truth, lazy_above=0)
         eager = open_ctc(small, "both", truth)
         assert isinstance(lazy.image, da.Array)

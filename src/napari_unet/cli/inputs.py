@@ -58,8 +58,9 @@ def add_stack_arguments(parser: argparse.ArgumentParser, *, optional: bool = Fal
     add_reading_arguments(parser)
     parser.add_argument(
         "--truth",
-        choices=("gold", "silver", "markers"),
-        help="which annotation of a Cell Tracking Challenge data set (default gold)",
+        choices=("gold", "silver", "both", "markers"),
+        help="which annotation of a Cell Tracking Challenge data set (default gold); both: silver, "
+        "with the objects of gold where there are any",
     )
     parser.add_argument(
         "--annotated",

@@ -87,7 +87,7 @@ def add_reference_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequence", metavar="NN", help="01 (default), 02, ... of such a data set")
     parser.add_argument(
         "--truth",
-        choices=("gold", "silver", "markers"),
+        choices=("gold", "silver", "both", "markers"),
         help="annotation of such a data set (default gold; the challenge takes DET on markers)",
     )
     parser.add_argument(

@@ -269,7 +269,7 @@ def open(  # noqa: A001  (read as datasets.open)
     sequence
         "01", "02" or "both", of the Cell Tracking Challenge sets.
     truth
-        "gold", "silver", "markers" or None, of the same.
+        "gold", "silver", "both", "markers" or None, of the same.
     subset
         "train" or "test" (without labels), of isbi2012-em.
     progress

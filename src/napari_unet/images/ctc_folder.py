@@ -25,6 +25,8 @@ from napari_unet.images.source import Source
 from napari_unet.images.stack import Stack
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 __all__ = [
@@ -37,7 +39,8 @@ __all__ = [
     "open_ctc_all",
 ]
 
-Truth = Literal["gold", "silver", "markers"]
+Truth = Literal["gold", "silver", "both", "markers"]
+"""Annotated by hand, computed, the former where it is and else the latter, or for tracking."""
 
 TRUTH = {"gold": "{}_GT/SEG", "silver": "{}_ST/SEG", "markers": "{}_GT/TRA"}
 SCHEME = LabelScheme(kind="objects", names=("background", "cell"))
@@ -137,8 +140,9 @@ def open_ctc(
     sequence
         "01", "02", ... or "both". None: the only or the first one.
     truth
-        "gold", "silver", "markers" or None for the frames alone. Frames
-        without truth are not in ``Stack.annotated``: they are not background.
+        "gold", "silver", "markers" or None for the frames alone; "both" is silver truth with
+        the objects of gold truth in place of those that they cover. Frames without truth are
+        not in ``Stack.annotated``: they are not background.
     lazy_above
         Bytes of the frames from which on they are read when needed.
 
@@ -216,8 +220,15 @@ def _read_truth(
 
     Truth of all frames of an image that is too large to load is not loaded either.
     """
-    folder, files = _truth_files(sequence, truth)
-    stranger = next((file for (time, _), file in files.items() if time not in sequence.times), None)
+    folder, files = _truth_files(sequence, "silver" if truth == "both" else truth)
+    by_hand = _truth_files(sequence, "gold")[1] if truth == "both" else {}
+    files = {part: file for part, file in by_hand.items() if (part[0], None) not in files} | files
+    times = {file: time for (time, _), file in files.items()}
+
+    def read(file: Path) -> NDArray[Any]:
+        return _with_gold(_read_plane(file), times[file], by_hand)
+
+    stranger = next((file for file, time in times.items() if time not in sequence.times), None)
     if stranger is not None:
         raise DataSetError(
             f"{stranger} has no frame in sequence {sequence.number}: the folders {folder} and "
@@ -227,8 +238,8 @@ def _read_truth(
     if int(np.prod(shape)) * 2 > lazy_above and whole:
         ordered = [files[time, None] for time in sorted(sequence.times)]
         every = tuple(range(int(np.prod(shape[:-2]))))
-        return read_series(ordered, _read_plane, labels=True, lazy_above=lazy_above), every
-    planes = read_all(list(files.values()), _read_plane)
+        return read_series(ordered, read, labels=True, lazy_above=lazy_above), every
+    planes = read_all(list(files.values()), read)
     # A dtype that holds the ids of all files: the first one may have few.
     labels = np.zeros(shape, np.result_type(*planes))
     slices = np.arange(int(np.prod(shape[:-2]))).reshape(shape[:-2])
@@ -236,24 +247,51 @@ def _read_truth(
     for ((time, z), file), plane in zip(files.items(), planes):
         where = (sequence.times[time],) if z is None else (sequence.times[time], z)
         if (z is not None and z >= shape[1]) or plane.shape != labels[where].shape:
-            raise DataSetError(
-                f"{file} has shape {plane.shape}, but there is no such part of a frame of shape "
-                f"{shape[1:]}: the data set is damaged, fetch it again."
-            )
+            raise _misfit(file, plane.shape, shape[1:])
         labels[where] = plane
         annotated |= set(np.atleast_1d(slices[where]).ravel().tolist())
     return labels, tuple(sorted(annotated))
+
+
+def _misfit(file: Path, shape: tuple[int, ...], frame: tuple[int, ...]) -> DataSetError:
+    return DataSetError(
+        f"{file} has shape {shape}, but there is no such part of a frame of shape {frame}: the "
+        "data set is damaged, fetch it again."
+    )
 
 
 def _read_plane(file: Path) -> NDArray[Any]:
     return np.asarray(read_label_file(file).array)
 
 
+def _with_gold(
+    labels: NDArray[Any], time: int, by_hand: Mapping[tuple[int, int | None], Path]
+) -> NDArray[Any]:
+    """Labels of a frame with the objects of its gold truth, which may be of single planes."""
+    for file, z in ((file, z) for (at, z), file in by_hand.items() if at == time):
+        gold, where = _read_plane(file), ... if z is None else z
+        if (z or 0) >= len(labels) or labels[where].shape != gold.shape:
+            raise _misfit(file, gold.shape, labels.shape)
+        labels = labels.astype(np.int32)
+        labels[where] = _replaced(labels[where], gold)
+    return labels
+
+
+def _replaced(labels: NDArray[np.int32], gold: NDArray[Any]) -> NDArray[np.int32]:
+    """Labels with other objects in place of those that they cover by more than half."""
+    sizes = np.bincount(labels.ravel())
+    covered = np.bincount(labels[gold > 0], minlength=sizes.size)
+    kept = np.where(2 * covered > sizes, 0, np.arange(sizes.size, dtype=np.int32))
+    merged = np.where(gold > 0, gold.astype(np.int32) + sizes.size, kept[labels])
+    return merged.astype(np.int32)
+
+
 def _truth_files(
     sequence: _Sequence, truth: Truth
 ) -> tuple[Path, dict[tuple[int, int | None], Path]]:
     if truth not in TRUTH:
-        raise InputError(f"truth must be one of {', '.join(TRUTH)} or None, got {truth!r}.")
+        names = ", ".join((*TRUTH, "both"))
+        raise InputError(f"truth must be one of {names} or None, got {truth!r}.")
     folder = sequence.root / TRUTH[truth].format(sequence.number)
     files: dict[tuple[int, int | None], Path] = {}
     for file in sorted(folder.glob("man_*.tif")):

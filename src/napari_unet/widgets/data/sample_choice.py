@@ -30,6 +30,7 @@ SEQUENCE_TIP = "Which of the two recordings of this data set."
 TRUTHS = [
     ("gold: by hand, a few frames", "gold"),
     ("silver: computed, every frame", "silver"),
+    ("gold where it is, else silver", "both"),
     ("markers: for tracking, every frame", "markers"),
 ]
 TRUTH_TIP = (
