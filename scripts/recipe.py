@@ -2,9 +2,10 @@
 
 Usage: ``python scripts/recipe.py [NAME …] [--seeds 0 1] [--list]``. A run trains one
 variant of the base settings of a kind of data on one part and measures it on another that it
-never saw: EM slices 0 to 23 and 24 to 29; of the cell sets one sequence (silver truth) and the
-other (gold truth, SEG and DET). The network of the last step is measured, as it is and averaged
-over mirrored and rotated versions. What is done is skipped; results are kept in docs/recipe/.
+never saw: EM slices 0 to 23 and 24 to 29; of the cell sets one sequence (silver truth, or both)
+and the other (gold truth, SEG and DET). The network of the last step is measured, as it is and
+averaged over mirrored and rotated versions. What is done is skipped; results are kept in
+docs/recipe/.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_unet.config.network import ObjectMap
+    from napari_unet.images.ctc_folder import Truth
     from napari_unet.images.stack import Stack
     from napari_unet.network.trained_model import TrainedModel
 
@@ -59,6 +61,7 @@ class Variant:
     what: str
     settings: TrainConfig
     zoom: float = 1.0
+    truth: Truth = "silver"  # that a cell set is trained with
 
 
 Named = tuple[str, "Variant"]
@@ -142,10 +145,11 @@ def _object_variants() -> Iterator[Named]:
     yield "distance-1000", one("distance share, 1,000 steps", "distance", steps=1000)
 
 
-def _best(data: str) -> Variant:
+def _best(data: str, truth: Truth = "silver") -> Variant:
     """The preset that this page led to, as users get it."""
-    settings = replace(PRESETS[BEST[data]], validate_every=10**6, checkpoint_every=10**6)
-    return Variant(f"the preset {settings.preset!r}", settings, settings.zoom)
+    settings = replace(PRESETS[BEST[data]], validate_every=NEVER, checkpoint_every=NEVER)
+    what = f"the preset {settings.preset!r}" + (", gold truth as well" if truth == "both" else "")
+    return Variant(what, settings, settings.zoom, truth)
 
 
 VARIANTS: dict[str, Variant] = {
@@ -153,6 +157,7 @@ VARIANTS: dict[str, Variant] = {
     **{f"{data}-{name}": v for data in SMALLEST for name, v in _cell_variants()},
     **{f"{data}-{name}": v for data in SMALLEST for name, v in _object_variants()},
     **{f"{data}-best": _best(data) for data in BEST},
+    **{f"{data}-best-both": _best(data, "both") for data in SMALLEST},
 }
 
 
@@ -165,7 +170,7 @@ def run(name: str, seed: int) -> dict[str, Any]:
         model, course = train(datasets.open("isbi2012-em"), replace(config, split=_em_split()))
         scores = {key: _em_scores(model, mirror) for key, mirror in MIRRORED.items()}
     else:
-        model, course, scores = _cells(data, config)
+        model, course, scores = _cells(data, config, variant.truth)
     return {"name": name, "seed": seed, "what": variant.what, **course, **scores}
 
 
@@ -179,7 +184,7 @@ def _em_split() -> SplitConfig:
 def train(stack: Stack, config: TrainConfig) -> tuple[TrainedModel, dict[str, Any]]:
     """Train to the end; return the network of the last step and how it went."""
     trainer = Trainer(stack, config)
-    begun, compute, losses = time.perf_counter(), "", []
+    begun, used, compute, losses = time.perf_counter(), time.process_time(), "", []
     for event in trainer.run():
         if isinstance(event, Prepared):
             compute = event.compute
@@ -192,6 +197,7 @@ def train(stack: Stack, config: TrainConfig) -> tuple[TrainedModel, dict[str, An
     course = {
         "steps": len(losses),
         "seconds": round(time.perf_counter() - begun, 1),
+        "processor_seconds": round(time.process_time() - used, 1),
         "compute": compute,
         "loss": round(float(np.mean(losses[-50:])), 4),
         "config": config.to_dict(),
@@ -209,21 +215,32 @@ def _em_scores(model: TrainedModel, mirror: bool) -> dict[str, float]:
     return {name.lower().replace(" ", "_"): round(found[name], 6) for name in names}
 
 
-def _cells(data: str, config: TrainConfig) -> tuple[TrainedModel, dict[str, Any], dict[str, Any]]:
-    """Train on sequence 01 with silver truth, measure on 02 with gold."""
+def _cells(
+    data: str, config: TrainConfig, truth: Truth
+) -> tuple[TrainedModel, dict[str, Any], dict[str, Any]]:
+    """Train on sequence 01, measure on 02 with gold truth."""
     name = CELL_SETS[data]
-    model, course = train(datasets.open(name, None, "01", "silver"), config)
-    gold, markers = (datasets.open(name, None, "02", truth) for truth in ("gold", "markers"))
-    smallest = SMALLEST[data]
-    ways = {"plain": Output("objects", min_size=smallest, fill_holes=True)}
+    model, course = train(datasets.open(name, None, "01", truth), config)
     if model.decoding is not None:
         course["decoding"] = model.decoding.to_dict()
+    return model, course, all_cell_scores(data, model)
+
+
+def all_cell_scores(data: str, model: TrainedModel) -> dict[str, Any]:
+    """Score a network on sequence 02 in every way."""
+    name, smallest = CELL_SETS[data], SMALLEST[data]
+    gold, markers = (datasets.open(name, None, "02", kind) for kind in ("gold", "markers"))
+    ways = {"plain": Output("objects", min_size=smallest, fill_holes=True)}
+    if model.decoding is not None:
         ways["plain"] = Output("objects", fill_holes=True)
         usual = Decoding(min_size=smallest)
         ways["usual thresholds"] = Output("objects", fill_holes=True, **usual.to_dict())
     scores = {way: cell_scores(model, gold, markers, output) for way, output in ways.items()}
-    scores["mirrored"] = cell_scores(model, gold, markers, ways["plain"], mirror=True)
-    return model, course, scores
+    mirrored = {way.replace("plain", ""): output for way, output in ways.items()}
+    for way, output in mirrored.items():
+        name = f"mirrored, {way}" if way else "mirrored"
+        scores[name] = cell_scores(model, gold, markers, output, mirror=True)
+    return scores
 
 
 def cell_scores(

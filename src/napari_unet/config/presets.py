@@ -44,7 +44,7 @@ PRESETS |= {
         network=replace(FAST.network, depth=4, object_maps=("distance",)),
         zoom=0.5,
         tile=316,
-        steps=1000,
+        steps=2400,
         weights=WeightConfig(preset="none"),
         preset="best-cells",
     ),
