@@ -47,6 +47,7 @@ CELL_SETS = {"u373": "phc-c2dh-u373", "hela": "dic-c2dh-hela"}
 SMALLEST = {"u373": 500, "hela": 500}  # px of an object, about a twentieth of a cell
 
 NEVER = 10**6
+GREY = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.2}
 BASE = replace(
     PRESETS["fast"], steps=400, validate_every=NEVER, checkpoint_every=NEVER, preset="recipe"
 )
@@ -86,13 +87,12 @@ def _common(base: TrainConfig, zoom: float) -> Iterator[Named]:
     yield "sgd", one("SGD, momentum 0.99, rate 0.01", **sgd)
     bare = replace(base.network, norm="none")
     yield "no-norm", one("no normalisation, rate 0.001", network=bare, learning_rate=1e-3)
-    grey = {"brightness": 0.1, "contrast": 0.2, "gamma": 0.2}
-    yield "grey", augmented("grey values changed", **grey)
+    yield "grey", augmented("grey values changed", **GREY)
     yield "linear", augmented("tiles interpolated linearly", interpolation="linear")
     yield (
         "grey-linear",
         augmented(
-            "grey values changed, tiles interpolated linearly", interpolation="linear", **grey
+            "grey values changed, tiles interpolated linearly", interpolation="linear", **GREY
         ),
     )
     yield "no-elastic", augmented("no elastic deformation", displacement=0.0)
@@ -142,6 +142,8 @@ def _object_variants() -> Iterator[Named]:
     yield "distance-fiji", one("distance share, Fiji's weight map", "distance", weights=fiji)
     yield "neighbour", one("distance share and closeness of the neighbour", "distance", "neighbour")
     yield "interior", one("interior without boundary", "interior")
+    grey = replace(CELLS.augment, **GREY)
+    yield "distance-grey", one("distance share, grey values changed", "distance", augment=grey)
     yield "distance-1000", one("distance share, 1,000 steps", "distance", steps=1000)
 
 

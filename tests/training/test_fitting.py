@@ -40,6 +40,33 @@ def test_faint_outputs_get_low_thresholds() -> None:
     assert fit.score(Decoding()) == 0
 
 
+def _a_plane_on_which_low_seeds_join(fit: DecodingFit, *, joined: bool, saddle: float) -> None:
+    """Add one; its discs are one object where seeds lie below the saddle, or already are."""
+    objects = touching_discs()
+    maps = np.maximum(distance_share(objects), saddle * (objects > 0))[None]
+    truth = np.where(objects > 0, 1, 0).astype(np.int32) if joined else objects
+    fit.add(np.where(objects > 0, 0.9, 0.1), maps, MAPS, truth, np.ones(objects.shape, bool))
+
+
+def test_what_is_better_by_chance_gives_way_to_what_is_usual() -> None:
+    # On one plane of four a seed height below 0.45 is best, on the others any is as good.
+    chance = DecodingFit()
+    _a_plane_on_which_low_seeds_join(chance, joined=True, saddle=0.45)
+    for _ in range(3):
+        _a_plane_on_which_low_seeds_join(chance, joined=False, saddle=0.1)
+    fitted = chance.best()
+    assert fitted is not None
+    assert (fitted.decoding.threshold, fitted.decoding.seed) == (0.5, 0.5)
+    # On all of them it is: that is no chance.
+    certain = DecodingFit()
+    for _ in range(4):
+        _a_plane_on_which_low_seeds_join(certain, joined=True, saddle=0.45)
+    fitted = certain.best()
+    assert fitted is not None
+    assert fitted.average_precision == 1
+    assert (fitted.decoding.threshold, fitted.decoding.seed) == (0.5, 0.4)
+
+
 def test_specks_are_left_out() -> None:
     objects = touching_discs()
     specks = np.zeros(objects.shape, bool)
