@@ -375,6 +375,27 @@ def test_strokes_are_scored_before_they_are_learnt():
     run.close()
 
 
+@pytest.mark.parametrize("zoom", [0.5, 1.6])
+def test_strokes_are_scored_as_the_network_sees_them(zoom):
+    trainer = trainer_of(BEGIN, steps=10**6, patience=120, learning_rate=1e-2, zoom=zoom)
+    run = trainer.run()
+    for event in run:
+        if isinstance(event, Step) and event.step == 119:
+            break
+    from napari_unet.prediction.arrays import predict_labels
+
+    labels = predict_labels(trainer.model, discs()[0], "zyx", device="cpu")[2]
+    inside = labels == 2
+    assert 0.1 < inside.mean() < 0.9
+    box, window = (2, 40, 3, 60), (slice(2, 40), slice(3, 60))
+    for values, expected in ((3 - labels, 0), (labels, 0.5)):  # the last: the mean of both
+        trainer.painting.add(Edit(0, 2, box, values[window].astype(np.uint8)))
+        painted = next(event for event in run if isinstance(event, Painted))
+        # A resampled answer differs from the seen one along the outlines.
+        assert painted.right == pytest.approx(expected, abs=0.1)
+    run.close()
+
+
 def test_scoring_many_strokes_takes_no_more_tiles_than_a_step(monkeypatch):
     trainer = trainer_of(BEGIN, steps=10**6, patience=120, learning_rate=1e-2)
     run = trainer.run()

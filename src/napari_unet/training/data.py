@@ -69,6 +69,13 @@ class Placement:
     scale: tuple[float, float]
     translate: tuple[float, float]
 
+    def seen(
+        self, y: NDArray[np.int64], x: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return rows and columns of the seen pixels in which the middles of given ones lie."""
+        rows, cols = (((n + 0.5) / s).astype(np.int64) for n, s in zip((y, x), self.scale))
+        return rows, cols
+
 
 class TrainingData:
     """What one training learns from and is measured on.

@@ -178,12 +178,11 @@ class EditSteps:
 
         With row and column of each such pixel in its square, and its class.
         """
-        if self._data.is_resampled(edit.stack_index):
-            return {}
         target = read_target(edit.values.astype(np.int32), self._data.scheme)
         new = target.known & (edit.values != self.painting.labels_before(edit))
         y, x = np.nonzero(new)
-        (rows, y), (cols, x) = divmod(y + edit.box[0], side), divmod(x + edit.box[2], side)
+        seen = self._data.placement(edit.stack_index).seen(y + edit.box[0], x + edit.box[2])
+        (rows, y), (cols, x) = (divmod(n, side) for n in seen)
         across = int(cols.max(initial=0)) + 1
         square = rows * across + cols
         most = np.argsort(-np.bincount(square), kind="stable")[:count]
