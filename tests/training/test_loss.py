@@ -61,12 +61,24 @@ def test_consistency_by_hand_counts_unannotated_pixels_alone():
     logits = torch.zeros(1, 2, 1, 2, requires_grad=True)  # one half for each class
     likely = torch.tensor([[[[0.9, 0.5]], [[0.1, 0.5]]]])
     apart = 0.4**2 + 0.4**2
+    lead = 0.9 - 0.1  # the other pixel's is nothing
     loss = consistency_loss(logits, likely, torch.tensor([[[0.0, 0.0]]]))
-    assert loss.item() == pytest.approx(apart)
+    assert loss.item() == pytest.approx(apart * lead**2)
     loss.backward()
     assert logits.grad[0, 0, 0, 0] < 0 < logits.grad[0, 1, 0, 0]  # towards 0.9 and 0.1
     assert consistency_loss(logits, likely, torch.tensor([[[2.0, 0.0]]])).item() == 0
     assert consistency_loss(logits, likely, torch.tensor([[[0.0, 2.0]]])).item() == loss.item()
+
+
+def test_what_the_average_is_unsure_of_holds_nothing_back():
+    logits = torch.tensor([[[[2.0]], [[0.0]], [[-1.0]]]])
+    torn = torch.tensor([[[[0.4]], [[0.4]], [[0.2]]]])
+    assert consistency_loss(logits, torn, torch.zeros(1, 1, 1)).item() == pytest.approx(0)
+    sure = torch.tensor([[[[0.1]], [[0.1]], [[0.8]]]])
+    p = torch.softmax(logits, 1)
+    expected = (p - sure).square().sum() * (0.8 - 0.1) ** 2
+    found = consistency_loss(logits, sure, torch.zeros(1, 1, 1)).item()
+    assert found == pytest.approx(expected.item())
 
 
 # -- Dice ----------------------------------------------------------------------

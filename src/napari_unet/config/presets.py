@@ -56,7 +56,7 @@ PRESETS |= {
         schedule="open",
         learning_rate=1e-3,
         average=0.98,
-        consistency=15.0,
+        consistency=30.0,
         stroke_share=0.1,
         tile=188,
         weights=WeightConfig(preset="none"),
