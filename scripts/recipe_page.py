@@ -116,7 +116,42 @@ def table(data: str, variants: dict[str, list[dict[str, Any]]]) -> list[str]:
             f"| {one.what} | {one.seeds} | {values} | {shift} | {said} | "
             f"{one.mirrored[first]:.4f} |"
         )
-    return [*lines, "", _chance_in_words(HEADINGS[first], found), ""]
+    words = ["", _chance_in_words(HEADINGS[first], found), ""]
+    return [*lines, *words, *_thresholds([variants[name] for name in ordered])]
+
+
+THRESHOLDS = {
+    "plain": "fitted",
+    "usual thresholds": "0.5 and 0.5",
+    "mirrored": "mirrored, fitted",
+    "mirrored, usual thresholds": "mirrored, 0.5 and 0.5",
+}
+
+
+def _thresholds(variants: list[list[dict[str, Any]]]) -> list[str]:
+    """Return SEG and DET of networks with object maps by the thresholds of their decoder."""
+    rows = [runs for runs in variants if all("usual thresholds" in one for one in runs)]
+    if not rows:
+        return []
+
+    def cell(runs: list[dict[str, Any]], way: str) -> str:
+        if not all(way in one for one in runs):
+            return ""
+        means = (statistics.fmean(one[way][name] for one in runs) for name in ("seg", "det"))
+        return ", ".join(f"{mean:.3f}" for mean in means)
+
+    heads = " | ".join(THRESHOLDS.values())
+    return [
+        "SEG and DET by the thresholds of the decoder:",
+        "",
+        f"| variant | {heads} |",
+        "|---" * (len(THRESHOLDS) + 1) + "|",
+        *(
+            f"| {runs[0]['what']} | " + " | ".join(cell(runs, way) for way in THRESHOLDS) + " |"
+            for runs in rows
+        ),
+        "",
+    ]
 
 
 def _chance_in_words(heading: str, found: tuple[float, int] | None) -> str:

@@ -21,7 +21,7 @@ from napari_unet.preflight import find
 from napari_unet.training.alike import check_alike
 from napari_unet.training.common_pixels import pixel_sizes_differ
 from napari_unet.training.copies import say_copies
-from napari_unet.training.data import TrainingData
+from napari_unet.training.data import Placement, TrainingData
 from napari_unet.training.events import Finished, Step
 from napari_unet.training.trainer import Trainer
 
@@ -41,6 +41,13 @@ def stack_of(name="a", shape=(4, 24, 20), pixel=1.0, axes="zyx", classes=2, unit
 def seen(*stacks: Stack, pixel_size="first", **changes) -> tuple[Stack, ...]:
     config = TrainConfig(pixel_size=pixel_size, **changes)
     return TrainingData(stacks, config).stacks
+
+
+def test_given_pixels_lie_in_seen_ones_by_their_middles():
+    placement = Placement((2.0, 0.5), (0.5, -0.25))  # half the rows, twice the columns
+    rows, cols = placement.seen(np.array([0, 1, 2, 3]), np.array([0, 1, 2, 3]))
+    assert rows.tolist() == [0, 0, 1, 1]
+    assert cols.tolist() == [1, 3, 5, 7]
 
 
 def test_stacks_that_differ_in_size_are_alike():

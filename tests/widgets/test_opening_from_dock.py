@@ -134,6 +134,9 @@ def test_the_folder_is_asked_for_and_the_options_follow_the_sample(dock, tmp_pat
     choice.sample.chosen.emit("dic-c2dh-hela")
     assert choice.options == {"sequence": "01", "truth": "gold", "data_dir": tmp_path}
     assert choice._options.note.text().startswith("sequence 01, gold truth; from ")
+    choice.truth.value = "both"
+    choice.truth.chosen.emit("both")
+    assert choice._options.note.text().startswith("sequence 01, gold truth, else silver; from ")
     choice.sample.value = "synthetic"
     choice.sample.chosen.emit("synthetic")
     assert choice.options == {}

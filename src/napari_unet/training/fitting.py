@@ -33,12 +33,13 @@ FINER = (-0.1, 0.1)
 """What is tried next around the best pair: first another seed height, then another threshold."""
 
 USUAL = Decoding()
+"""What a network is read with where nothing was fitted."""
 
 SMALLEST = (0.0, 0.05, 0.1, 0.2)
 """Smallest sizes that are tried, as shares of the median object."""
 
 PIXELS = 2**19
-"""Pixels that are looked at: 24 decodings of them take about a second."""
+"""Pixels from which on no plane is added: some twenty decodings of all are tried."""
 
 
 class Fitted(NamedTuple):

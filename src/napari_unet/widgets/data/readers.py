@@ -10,9 +10,15 @@ if TYPE_CHECKING:
 
     from napari.types import LayerData
 
-__all__ = ["get_reader"]
+__all__ = ["TITLES", "get_reader"]
 
-TITLES = {"gold": "gold truth", "silver": "silver truth", "markers": "markers"}
+TITLES = {
+    "gold": "gold truth",
+    "silver": "silver truth",
+    "both": "gold truth, else silver",
+    "markers": "markers",
+}
+"""What each truth is called."""
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:

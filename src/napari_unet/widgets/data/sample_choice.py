@@ -16,6 +16,7 @@ from napari_unet.widgets.common.buttons import button
 from napari_unet.widgets.common.choices import Combo
 from napari_unet.widgets.common.form import Advanced, Form, Row
 from napari_unet.widgets.common.worker import Worker, once
+from napari_unet.widgets.data.readers import TITLES
 
 if TYPE_CHECKING:
     from napari_unet.images.stack import Stack
@@ -35,7 +36,8 @@ TRUTHS = [
 ]
 TRUTH_TIP = (
     "Which annotation to open. Frames that gold truth leaves out count as not annotated; silver "
-    "truth is agreed upon by several programs; markers lie inside cells and do not outline them."
+    "truth is agreed upon by several programs; gold objects can take the place of silver ones that "
+    "they cover; markers lie inside cells and do not outline them."
 )
 FOLDER_TIP = (
     "Where the data sets lie. Unless you choose a folder, that in the environment variable "
@@ -108,8 +110,8 @@ class SampleChoice(QWidget):
             self._options.form.show_row(control, one.has_sequences)
         words = [] if self._chosen is None else [f"from {short_path(self._chosen)}"]
         if one.has_sequences:
-            words.insert(0, f"sequence {self.sequence.value}, {self.truth.value} truth")
-        self._options.note.setText("; ".join(words).replace("markers truth", "markers"))
+            words.insert(0, f"sequence {self.sequence.value}, {TITLES[self.truth.value]}")
+        self._options.note.setText("; ".join(words))
         closed = not self._options.toggle.isChecked()
         self._options.note.setVisible(closed and bool(words))
 
