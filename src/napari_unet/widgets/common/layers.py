@@ -12,6 +12,8 @@ from napari_unet.images.stack import Stack, from_multiscale, guess_axes
 from napari_unet.widgets.common.layer_facts import tell, told
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.layers import Image, Labels, Layer
 
     from napari_unet.annotation.labels import LabelScheme
@@ -23,9 +25,12 @@ __all__ = [
     "describe_levels",
     "fits",
     "go_to_slice",
+    "label_axes",
+    "labelled_slice",
     "level_options",
     "proposed_axes",
     "put_on_slice",
+    "shown_index",
     "shown_region",
     "shown_slice",
     "stack_from_layers",
@@ -235,6 +240,32 @@ def put_on_slice(labels: Labels, image: Image, viewer: Any, axes: str | None = N
         tell(labels, slice=list(shown[:missing]))
 
 
+def label_axes(labels: Labels, stack: Stack) -> str:
+    """Return one letter for each axis of a labels layer: those of its stack, "n" for few slices."""
+    own = stack.axes.replace("c", "")
+    whole = tuple(stack.image.shape[stack.axes.index(axis)] for axis in own)
+    return own if labels.data.shape == whole else "n" * (labels.ndim - 2) + "yx"
+
+
+def labelled_slice(labels: Labels, stack: Stack, index: Sequence[int]) -> int:
+    """Flat index of the slice of a stack at a place of its labels layer.
+
+    Parameters
+    ----------
+    labels
+        Of all slices, or of those that are annotated.
+    stack
+        Made with these labels.
+    index
+        Along the axes of the layer but y and x.
+    """
+    axes = label_axes(labels, stack)
+    sizes = [n for n, axis in zip(labels.data.shape, axes) if axis not in "yx"]
+    i = int(np.ravel_multi_index(tuple(index), sizes)) if sizes else 0
+    is_few = axes != stack.axes.replace("c", "") and stack.annotated is not None
+    return stack.annotated[i] if is_few and stack.annotated else i
+
+
 def describe_levels(image: Image, level: int = 0) -> str:
     """One line about a multiscale image: which level is used. Empty for any other."""
     if not image.multiscale:
@@ -279,6 +310,14 @@ def shown_slice(viewer: Any, stack: Stack, layer: Layer | None = None) -> int:
         for a, size in zip(stack.leading_axes, stack.leading_shape)
     ]
     return int(np.ravel_multi_index(index, stack.leading_shape)) if index else 0
+
+
+def shown_index(viewer: Any, layer: Layer) -> tuple[int, ...]:
+    """Index, along all axes of a layer, of its pixel at the viewer's point, or nearest to it."""
+    point = np.asarray(viewer.dims.point, float)
+    point = np.concatenate([np.zeros(max(0, layer.ndim - len(point))), point])[-layer.ndim :]
+    place, last = np.rint(layer.world_to_data(point)), np.subtract(_finest(layer).shape, 1)
+    return tuple(np.clip(place, 0, last).astype(int).tolist())
 
 
 def shown_region(viewer: Any, stack: Stack, layer: Layer | None) -> Region | None:

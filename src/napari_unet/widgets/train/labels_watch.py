@@ -10,10 +10,10 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_unet.base.errors import UNetError
-from napari_unet.widgets.common.layers import shown_slice
+from napari_unet.widgets.common.layers import label_axes, labelled_slice, shown_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.layers import Labels
     from numpy.typing import NDArray
@@ -35,8 +35,8 @@ LATEST = 600
 class LabelsWatch(QObject):
     """Brings what the user does to a labels layer into a training.
 
-    Painting and filling say where; undo, redo and new data do not, so then the slice that is shown
-    (or every slice, of new data) is compared with what was painted so far.
+    Painting and filling say where, the layer's history what was undone and done again. The slice
+    that is shown (or every slice, of new data) is compared with what was painted so far.
 
     Parameters
     ----------
@@ -56,6 +56,7 @@ class LabelsWatch(QObject):
         self._viewer, self._source, self._painting = viewer, source, painting
         self._slices: dict[int, Region | None] = {}  # where to look
         self._everywhere = False
+        self._undone = 0  # how much of the layer's history is undone
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.look)
@@ -82,6 +83,7 @@ class LabelsWatch(QObject):
 
     def stop(self) -> None:
         """Look at what is left, and listen no more."""
+        self._note_undone()  # of a hidden layer nothing was told
         while self.is_looking and self._source.stack() is not None:
             self.look()
         self._timer.stop()
@@ -90,44 +92,61 @@ class LabelsWatch(QObject):
 
     def _on_paint(self, event: Any) -> None:
         """A stroke, a fill or an erasure: which pixels."""
-        stack = self._source.stack()
-        if stack is None:
-            return
-        axes = stack.axes.replace("c", "")
-        strokes = event.value if isinstance(event.value, list) else [event.value]
-        for indices, *_ in strokes:
-            if len(indices) == len(axes):
-                self._add(stack, dict(zip(axes, map(_places, indices))))
+        self._note_undone()
+        self._note_item(event.value)
+
+    def _note_item(self, item: Any) -> None:
+        """Look where something of the layer's history is, which has a part or several."""
+        for indices, *_ in item if isinstance(item, list) else [item]:
+            self._note_places([_places(index) for index in indices])
         self._look_soon()
 
-    def _add(self, stack: Stack, where: dict[str, NDArray[np.int64]]) -> None:
-        y, x = where["y"], where["x"]
+    def _note_places(self, places: Sequence[NDArray[np.int64]]) -> None:
+        """Look at pixels of which the places along every axis of the layer are told."""
+        stack = self._source.stack()
+        axes = "" if stack is None else label_axes(self._layer, stack)
+        if stack is None or len(places) != len(axes):
+            return
+        y, x = (places[axes.index(axis)] for axis in "yx")
         if not (y.size and x.size):
             return
         box = int(y.min()), int(y.max()) + 1, int(x.min()), int(x.max()) + 1
-        leading = [np.unique(where[axis]).tolist() for axis in stack.leading_axes]
+        leading = [np.unique(one).tolist() for one, axis in zip(places, axes) if axis not in "yx"]
         for index in itertools.product(*leading):
-            i = int(np.ravel_multi_index(index, stack.leading_shape)) if index else 0
-            self._note(i, box)
+            self._note(labelled_slice(self._layer, stack, index), box)
 
     def _on_update(self, event: Any) -> None:
-        """A part of the slice that is shown, while the mouse is still down."""
-        offset, size = tuple(event.offset), np.shape(event.data)
-        if len(offset) == len(size) == 2:
-            (y, x), (h, w) = offset, size
-            self._look_at_shown((int(y), int(y + h), int(x), int(x + w)))
-        else:
-            self._look_at_shown(None)
+        """A part of what is shown, while the mouse is still down."""
+        places = [np.array([n]) for n in shown_index(self._viewer, self._layer)]
+        before = self._viewer.dims.ndim - self._layer.ndim
+        shown = [axis - before for axis in self._viewer.dims.displayed]
+        if len(shown) == len(event.offset) == np.ndim(event.data) and min(shown) >= 0:
+            for axis, first, size in zip(shown, event.offset, np.shape(event.data)):
+                places[axis] = np.arange(first, first + size)
+            self._note_places(places)
+            self._look_soon()
 
     def _on_undo(self, _: Any) -> None:
         """Undo and redo tell of nothing else; turning to another slice may as well."""
-        self._look_at_shown(None)
-
-    def _look_at_shown(self, box: Region | None) -> None:
+        self._note_undone()
         stack = self._source.stack()
-        if stack is not None and self._source.image_layer is not None:
-            self._note(shown_slice(self._viewer, stack, self._source.image_layer), box)
+        if stack is not None:
+            index = zip(shown_index(self._viewer, self._layer), label_axes(self._layer, stack))
+            leading = [n for n, axis in index if axis not in "yx"]
+            self._note(labelled_slice(self._layer, stack, leading), None)
             self._look_soon()
+
+    def _note_undone(self) -> None:
+        """Look where something was undone or done again, which may be in any slice.
+
+        Only the layer's history, which is not public, tells where; of a napari without it, the
+        slice that is shown is looked at alone.
+        """
+        done, undone = (getattr(self._layer, f"_{name}_history", ()) for name in ("undo", "redo"))
+        more = len(undone) - self._undone
+        self._undone = len(undone)
+        for item in [*undone][-more:] if more > 0 else [*done][more:] if more < 0 else ():
+            self._note_item(item)
 
     def _note(self, i: int, box: Region | None) -> None:
         """Look at a slice soon, in a box or everywhere."""
