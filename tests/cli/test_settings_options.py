@@ -54,6 +54,9 @@ OTHER = {
     ("augment", "zoom"): ("0.5,2", (0.5, 2.0)),
 }
 
+# What a value brings with it.
+FOLLOWS = {("split", name): {("split", "mode"): name} for name in ("slices", "region")}
+
 
 def another(path, hint, value) -> tuple[str, Any]:
     """Return how to write a value that the field does not have, and that value."""
@@ -96,7 +99,8 @@ def test_every_setting_can_be_set(path, hint, value):
         now: Any = config
         for name in where:
             now = getattr(now, name)
-        assert now == (wanted if where == path else before), where
+        after = FOLLOWS.get(path, {}).get(where, before)
+        assert now == (wanted if where == path else after), where
 
 
 CHOICES = [
@@ -228,6 +232,11 @@ def test_a_file_of_settings_and_options_on_top(run_of, tmp_path, capsys):
         ('steps = "many"', "steps should be"),
         ('learning_rate = "x"', "cannot be used"),
         ("[network]\ndepth = 9", "depth must be"),
+        ("network = 4", "network should be an object, got 4"),
+        ("[weights]\nbalance = 'pixel'", "balance should be a valid boolean or 'pixels', got"),
+        ("pixel_size = 'x'", "pixel_size should be a valid number, a valid array or 'first'"),
+        ("pixel_size = [1, 'x']", "pixel_size.1 should be a valid number"),
+        ("preset = ''", "the preset must be one of"),
     ],
 )
 def test_a_wrong_file_is_one_sentence(run_of, tmp_path, content, said):
@@ -247,6 +256,72 @@ def test_a_run_is_resumed_with_the_same_options_again(run_of, tmp_path):
     assert "rotation" in run_of("run", *same, "--augment-rotation", 21, "--resume")
     assert "preset fast, not paper" in run_of("run", "--preset", "paper", "--resume")
     assert "exclude each other" in run_of("new", "--preset", "fast", "--like", tmp_path / "run")
+
+
+def test_slices_and_regions_that_are_named_validate(run_of, tmp_path):
+    assert run_of("one", *TINY, "--split-slices", "1")["split"]["mode"] == "slices"
+    assert run_of("two", *TINY, "--split-region", "0,20,0,20")["split"]["mode"] == "region"
+    file = tmp_path / "split.toml"
+    file.write_text("[split]\nslices = [2]")
+    found = run_of("three", *TINY, "--config", file)["split"]
+    assert (found["mode"], found["slices"]) == ("slices", [2])
+    like = ("--like", tmp_path / "two", *TINY)
+    assert run_of("four", *like, "--split-slices", "0")["split"]["mode"] == "slices"
+    for arguments in (
+        ("--split-slices", "1", "--split-mode", "last"),
+        ("--split-slices", "1", "--split-region", "0,9,0,9"),
+        ("--validate", "last", "--split-axis", "t"),
+    ):
+        assert "exclude each other" in run_of("five", *TINY, *arguments)
+
+
+def test_the_preset_of_a_file_is_the_one_that_is_recorded(run_of, tmp_path):
+    file = tmp_path / "preset.toml"
+    file.write_text('preset = "best"')
+    found = run_of("best", *TINY, "--config", file)  # the labels are objects
+    assert (found["preset"], found["zoom"]) == ("best-cells", 0.5)
+    assert run_of("same", *TINY, "--config", file, "--preset", "best") == found
+    assert "preset best of" in run_of("other", *TINY, "--config", file, "--preset", "fast")
+    run_of("fast", *TINY)
+    for arguments in (("fast", "--resume"), ("like", "--like", tmp_path / "fast")):
+        assert "preset fast, not best" in run_of(*arguments, *TINY, "--config", file)
+    both = ("--like", tmp_path / "fast", "--resume")
+    assert "--like and --resume" in run_of("best", *TINY, *both)
+
+
+def test_another_formula_of_weights_begins_with_its_own_numbers():
+    base = TrainConfig(weights=WeightConfig(w0=20.0, sigma=3.0, balance=False))
+    for changes in (parsed("--weights-preset", "fiji"), {"weights": {"preset": "fiji"}}):
+        found = TrainConfig.from_dict(with_(base, changes)).weights
+        assert found == WeightConfig("fiji", balance=False)
+    both = parsed("--weights-preset", "fiji", "--weights-w0", "30")
+    assert TrainConfig.from_dict(with_(base, both)).weights.resolved_w0 == 30
+    same = TrainConfig.from_dict(with_(base, parsed("--weights-preset", "paper")))
+    assert same == base
+
+
+def test_a_resumed_run_says_how_it_goes_on_to_the_same_end(run_of, monkeypatch, tmp_path):
+    from napari_unet.cli import train
+
+    told = []
+    real = train.train_to_end
+    monkeypatch.setattr(
+        train, "train_to_end", lambda trainer, how, *more: told.append(how) or real(trainer, how)
+    )
+    for more in ((), ("--resume", "--steps", 3), ("--resume",)):
+        run_of("my run", *TINY, *more)
+    assert "--steps" not in told[0]
+    assert told[1].endswith("my run' --resume --steps 3")
+    assert "--steps" not in told[2]
+
+
+def test_a_model_has_no_settings_to_print(run_of, tmp_path, capsys):
+    run_of("run", *TINY)
+    model = tmp_path / "run" / "best.safetensors"
+    assert main(["info", str(model), "--config"]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert "give the folder of its run" in said.err
 
 
 def test_every_part_of_the_settings_is_known():

@@ -105,6 +105,25 @@ def test_renewed_planes_equal_fresh_ones(scheme, weights, whole, zoom, edits):
         plane_tensors.WHOLE_PIXELS = limit
 
 
+@pytest.mark.parametrize("formula", ["paper", "none"])
+def test_a_stroke_that_joins_two_parts_takes_their_border_away_everywhere(formula):
+    labels = np.full(SHAPE, 1, np.uint16)
+    labels[0, :50, 10:14] = labels[0, :50, 18:22] = 2
+    weights = WeightConfig(formula, w0=10, sigma=2)  # also where only w0 asks for a border
+    data = data_of(labels, SCHEMES["classes"], weights)
+    sampler = data.sampler(tile=28)
+    sampler.edited([Spot(0, 0, (0, 1, 0, 1), np.nan)], known=False)
+    source = sampler._view.sources[0]
+    gap = source.truth(0, (0, 60), (0, 70))[0].numpy()[1, 5, 14:18]
+    assert (gap > 1.4).all()
+    box = (46, 50, 14, 18)
+    labels[0, 46:50, 14:18] = 2
+    spot = Spot(0, 0, data.edited(Edit(0, 0, box, labels[0, 46:50, 14:18])), 0.5)
+    sampler.edited([spot])
+    gap = sampler._view.sources[0].truth(0, (0, 60), (0, 70))[0].numpy()[1, 5, 14:18]
+    assert (gap == 1).all()
+
+
 def test_a_stroke_costs_as_much_as_its_box_however_large_the_slice(monkeypatch):
     labels = np.zeros(SHAPE, np.uint16)
     labels[0, :9, :9], labels[0, 20:29, :9] = 1, 2

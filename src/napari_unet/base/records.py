@@ -6,6 +6,7 @@ pydantic validates: it is well kept, takes our dataclasses as they are, and napa
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -17,6 +18,9 @@ __all__ = ["RecordError", "record_from", "record_of", "record_of_objects"]
 T = TypeVar("T")
 
 LONGEST = 60  # characters of a wrong value that are shown
+
+SHOULD_BE = "Input should be "
+KIND = re.compile(r"bool|int|float|str|none|\w+\[.*\]")  # what pydantic calls one of several types
 
 
 class RecordError(ValueError):
@@ -88,9 +92,12 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def _first_fault(error: Any) -> str:
-    first = error.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    faults = error.errors(include_url=False, include_context=False)
+    first, place, alternatives = _of_several_types(faults)
+    field = ".".join(str(part) for part in place)
     said = first["msg"].replace("Input should", "should").replace("Field required", "is missing")
+    if alternatives:
+        said = f"should be {', '.join(alternatives[:-1])} or {alternatives[-1]}"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
         return f"no field {field!r} is known: remove it"
     if first["type"] in ("missing", "json_invalid"):
@@ -98,6 +105,20 @@ def _first_fault(error: Any) -> str:
     shown = " ".join(repr(first["input"]).split())
     shown = shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
     return f"{field or 'it'} {said[0].lower()}{said[1:]}, got {shown}"
+
+
+def _of_several_types(faults: list[Any]) -> tuple[Any, list[Any], list[str]]:
+    """Return the first fault, its field, and what that may be if it is one of several types."""
+    first = faults[0]
+    *place, kind = first["loc"] or ("",)
+    if not isinstance(kind, str) or not KIND.fullmatch(kind):
+        return first, list(first["loc"]), []
+    n = len(place)
+    alike = [one for one in faults if list(one["loc"][:n]) == place]
+    for one in alike:  # nearly of one of the types, such as a list with a wrong item
+        if len(one["loc"]) > n + 1 or not one["msg"].startswith(SHOULD_BE):
+            return one, place + list(one["loc"][n + 1 :]), []
+    return first, place, [one["msg"].removeprefix(SHOULD_BE) for one in alike]
 
 
 def _item(value: Any) -> Any:

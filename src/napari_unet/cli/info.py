@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count, duration, score
 from napari_unet.cli.progress import show_result
 
@@ -37,6 +38,11 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print and return the description of a run or of a model file."""
     if args.run_folder.is_file() and args.run_folder.name != "run.json":
+        if args.config:
+            raise InputError(
+                f"{args.run_folder} is a model, which has no settings of a training: give the "
+                "folder of its run."
+            )
         return _model_info(args)
     from napari_unet.training.run_folder import RunFolder
 

@@ -31,6 +31,7 @@ __all__ = ["Option", "add_settings", "given_settings", "options", "parse", "read
 
 LARGEST_FILE = 1_000_000  # bytes; real ones have a few hundred
 OF_THE_DATA = ("network.in_channels", "network.classes")
+OF_MODE = ("slices", "region")  # settings of the validation that are for the mode of that name
 OWN_FLAG = ("preset",)  # declared by the command, since it is more than a field
 GROUPS = {
     "": "settings (by default those of the preset)",
@@ -154,6 +155,16 @@ def given_settings(args: argparse.Namespace) -> dict[str, Any]:
         if getattr(args, flag, False) and part in given:
             name = f"--{part}-{next(iter(given[part]))}".replace("_", "-")
             raise InputError(f"--{flag.replace('_', '-')} and {name} exclude each other; give one.")
+    split = given.get("split", {})
+    for name in OF_MODE:
+        if split.get(name) and split.get("mode", name) != name:
+            raise InputError(
+                f"--split-{name} and --split-mode {split['mode']} exclude each other; give one."
+            )
+    if split and getattr(args, "validate", None) is not None:
+        raise InputError(
+            f"--validate and --split-{next(iter(split))} exclude each other; give one."
+        )
     if getattr(args, "no_weight_map", False):
         given["weights"] = None
     if getattr(args, "no_augment", False):
@@ -170,16 +181,33 @@ def with_(config: TrainConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
         The settings.
     changes
         As in run.json; what is not named stays. "none" stands for no value, which TOML lacks.
+        Another formula of the weight map begins with its own numbers, as in the docks, and whoever
+        names slices or a region validates on them.
+
+    Raises
+    ------
+    InputError
+        If both slices and a region are to validate.
     """
     content = config.to_dict()
     for name, value in changes.items():
         if name in config.nested and isinstance(value, dict):
             before = content[name] or config.nested[name]().to_dict()
             new = {k: _or_nothing(f"{name}.{k}", v) for k, v in value.items()}
-            content[name] = before | new
+            if name == "weights" and new.get("preset", before["preset"]) != before["preset"]:
+                before = config.nested[name]().to_dict() | {"balance": before["balance"]}
+            content[name] = before | _mode_of(new) | new if name == "split" else before | new
         else:
             content[name] = _or_nothing(name, value)
     return content
+
+
+def _mode_of(split: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the mode that a choice of slices or of a region stands for."""
+    named = [] if "mode" in split else [mode for mode in OF_MODE if split.get(mode)]
+    if len(named) > 1:
+        raise InputError("slices and a region to validate exclude each other; give one.")
+    return {"mode": named[0]} if named else {}
 
 
 def _or_nothing(dest: str, value: Any) -> Any:

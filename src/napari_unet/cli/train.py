@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ from napari_unet.cli.settings_options import add_settings, given_settings, read_
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.config.training import TrainConfig
@@ -123,6 +125,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         check_output_folder(args.tensorboard, places_read(args))
     stacks = open_to_train(args)
     painting = painting_of(args, stacks)
+    from napari_unet.training.run_folder import RunFolder
     from napari_unet.training.trainer import Trainer
 
     trainer = Trainer(
@@ -133,7 +136,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         start_from=first_model(args),
         painting=painting,
     )
-    how_to_go_on = f"napari-unet train … -o {args.output} --resume"
+    how_to_go_on = f"napari-unet train … -o {shlex.quote(str(args.output))} --resume"
+    if args.resume and trainer.config.steps != RunFolder(args.output).config().steps:
+        how_to_go_on += f" --steps {trainer.config.steps}"
     if args.tensorboard is None:
         result = train_to_end(trainer, how_to_go_on)
     else:
@@ -305,8 +310,8 @@ def training_config(args: argparse.Namespace, scheme: LabelScheme | None) -> Tra
     from napari_unet.config.training import TrainConfig
 
     asked = read_settings(args.config) if args.config else {}
-    config = _base(args, asked.get("preset"), scheme)
-    content = with_(config, asked)
+    config = _base(args, asked, scheme)
+    content = with_(config, asked) | {"preset": config.preset}
     try:
         content = with_(TrainConfig.from_dict(content | _tile(content)), given_settings(args))
         if args.validate is not None:
@@ -316,27 +321,42 @@ def training_config(args: argparse.Namespace, scheme: LabelScheme | None) -> Tra
         raise InputError(f"the settings in {args.config} cannot be used ({error}).") from error
 
 
-def _base(args: argparse.Namespace, named: Any, scheme: LabelScheme | None) -> TrainConfig:
-    """Return the settings that others are put on top of."""
+def _base(
+    args: argparse.Namespace, asked: Mapping[str, Any], scheme: LabelScheme | None
+) -> TrainConfig:
+    """Return the settings that others are put on top of; `asked` are those of a file."""
     from napari_unet.config.presets import preset_for
     from napari_unet.config.training import TrainConfig
     from napari_unet.training.run_folder import RunFolder
 
-    former = args.output if args.resume else args.like or args.replay
     kind = None if scheme is None else scheme.kind
-    preset = args.preset and preset_for(args.preset, kind)
+
+    def differ(one: str, other: str) -> bool:
+        return one != other and preset_for(one, kind) != preset_for(other, kind)
+
+    named = asked.get("preset", args.preset)
+    if args.preset is not None and differ(named, args.preset):
+        raise InputError(
+            f"--preset {args.preset} and the preset {named} of {args.config} exclude each other; "
+            "give one."
+        )
+    if args.like is not None and (args.resume or args.replay is not None):
+        other = "--resume" if args.resume else "--replay"
+        raise InputError(f"--like and {other}, which brings its own settings, exclude each other.")
+    former = args.output if args.resume else args.like or args.replay
     if former is None:
         usual = "paint" if is_painted(args) else "fast"
-        return TrainConfig.preset_named(preset or preset_for(named or usual, kind))
+        return TrainConfig.preset_named(preset_for(usual if named is None else named, kind))
     config = RunFolder(former).config()
-    if args.preset is None or (args.resume and config.preset in (args.preset, preset)):
-        return config
-    if args.resume:
+    if args.preset is not None and not args.resume:
+        raise InputError("--preset and the settings of a former run exclude each other; give one.")
+    if named is not None and differ(config.preset, named):
+        where = "--preset" if args.preset is not None else f"the preset of {args.config}"
         raise InputError(
-            f"the run in {args.output} has the preset {config.preset}, not {args.preset}: leave "
-            "--preset out, or begin a new run."
+            f"the run in {former} has the preset {config.preset}, not {named}: leave {where} "
+            "out, or begin a new run."
         )
-    raise InputError("--preset and the settings of a former run exclude each other; give one.")
+    return config
 
 
 def _tile(content: dict[str, Any]) -> dict[str, Any]:
@@ -344,7 +364,8 @@ def _tile(content: dict[str, Any]) -> dict[str, Any]:
     from napari_unet.config.bounds import BOUNDS
     from napari_unet.config.size_rule import next_valid_size
 
-    asked, depth = content["tile"], content["network"]["depth"]
+    asked, network = content["tile"], content["network"]
+    depth = network.get("depth") if isinstance(network, dict) else None
     bound = BOUNDS["tile"]
     if not (bound.allows(asked) and isinstance(depth, int) and 0 <= depth <= 6):
         return {}  # said by the settings themselves

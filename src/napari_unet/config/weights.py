@@ -29,7 +29,8 @@ class WeightConfig(Settings):
     Parameters
     ----------
     preset
-        "paper" (2015), "fiji" (2019), or "none": class weights only, no border term.
+        "paper" (2015), "fiji" (2019), or "none": class weights only, no border term unless it is
+        given a `w0`.
     w0, sigma
         Height and width in px of the border term; None: the preset's (10 and 5; 50 and 6).
     balance

@@ -136,7 +136,8 @@ class SeenTruth:
         config = self.weights
         if self.maps:  # how far the middle of an object is from its rim depends on all of it
             return False
-        return config is None or config.preset == "none" or self.scheme.kind == "objects"
+        has_border = config is not None and (config.preset == "fiji" or config.resolved_w0 > 0)
+        return not has_border or self.scheme.kind == "objects"
 
     def window(self, i: int, rows: slice, cols: slice) -> NDArray[np.float32]:
         """Read a window; its weights are those of the whole plane.
