@@ -13,6 +13,7 @@ from napari_unet.config.presets import PRESETS
 from napari_unet.images.stack import Stack
 from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting, to_paint
+from napari_unet.training.run_folder import RunFolder
 from napari_unet.training.strokes import Stroke
 from napari_unet.training.trainer import Trainer
 from napari_unet.widgets.common.layer_stack import LayerStack
@@ -101,6 +102,30 @@ def test_its_labels_are_made_anew_and_its_training_goes_on(dock, run, cells):
     before = len(Journal(folder).edits)
     labels.data_setitem((np.full(9, 4), np.full(9, 70), np.arange(9)), 2)
     until(lambda: len(Journal(folder).edits) == before + 1)  # and nothing else was taken for new
+
+
+def test_what_another_window_goes_on_with_is_left_alone(dock, run, cells):
+    dock.session.use(LayerStack(dock.viewer.add_image(cells[0], **PLACE)))
+    with RunFolder(run[0]).locked():
+        before = (run[0] / "journal.jsonl").read_bytes()
+        choose(dock, run[0])
+        until(lambda: dock.control.start.full_text == "Go on painting yesterday")
+        dock.control.start.click()
+        until(lambda: "being written by another training" in dock.control.problem.text())
+        assert dock.session.labels_layer is None  # there is nothing to paint in that is not saved
+        assert dock.session.training is None
+        assert (run[0] / "journal.jsonl").read_bytes() == before
+
+
+def test_pixels_of_another_size_are_refused_before_anything_is_made(dock, run, cells):
+    image = dock.viewer.add_image(cells[0], name="cells", scale=(2, 0.25, 0.25))
+    dock.session.use(LayerStack(image))
+    choose(dock, run[0])
+    until(lambda: "2 × 0.25 × 0.25 pixel now" in dock.control.problem.text())
+    assert "were 2 × 0.5 × 0.5 pixel" in dock.control.problem.text()
+    assert not dock.control.start.isEnabled()
+    image.scale = PLACE["scale"]
+    until(lambda: dock.control.start.full_text == "Go on painting yesterday")
 
 
 def test_another_image_is_refused_before_anything_is_made(dock, run, cells):

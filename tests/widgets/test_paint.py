@@ -221,6 +221,57 @@ def test_a_stroke_is_looked_at_in_its_box_alone(model, cells, monkeypatch, qapp)
     watch.stop()
 
 
+def test_two_windows_that_begin_at_once_have_runs_of_their_own(make_napari_viewer, cells):
+    docks, slices = [], (0, 1)
+    for image in (cells[0], cells[0][::-1].copy()):
+        viewer = make_napari_viewer()
+        session_of(viewer).use(LayerStack(viewer.add_image(image, name="cells")))
+        docks.append(TrainDock(viewer))
+        viewer.window.add_dock_widget(docks[-1])
+        docks[-1].paint.new.click()
+    for dock, z in zip(docks, slices):
+        where = np.full(30, z), np.full(30, 5), np.arange(30)
+        dock.session.labels_layer.data_setitem(where, 1)
+    until(lambda: all(dock.session.training is not None for dock in docks))
+    for dock in docks:
+        training = dock.session.training
+        until(lambda training=training: training.waiting is not None, 60)
+        training.stop()
+        until(lambda training=training: not training.is_running, 60)
+    runs = [dock.session.training.request.run for dock in docks]
+    painted = [[edit.slice_index for edit in Journal(run).edits] for run in runs]
+    assert painted == [[z] for z in slices]
+
+
+def test_it_is_saved_where_the_dock_says(dock, tmp_path):
+    dock.place.field.setText(str(tmp_path / "mine"))
+    dock.place.field.editingFinished.emit()
+    dock.paint.new.click()
+    training = after_one_stroke(dock)
+    assert painted_runs(tmp_path / "mine") == [training.request.run]
+    assert painted_runs() == []
+
+
+def test_a_place_that_takes_no_run_is_said_and_a_later_one_works(dock, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_unet.widgets.train.paint_mode.show_error", said.append)
+    (tmp_path / "file").write_text("")
+    dock.place.field.setText(str(tmp_path / "file"))
+    dock.place.field.editingFinished.emit()
+    dock.paint.new.click()
+    labels = dock.session.labels_layer
+    labels.data_setitem((np.zeros(30, int), np.full(30, 5), np.arange(30)), 1)
+    until(lambda: said)
+    assert "choose another folder" in str(said[0])
+    dock.place.field.setText(str(tmp_path / "mine"))
+    dock.place.field.editingFinished.emit()
+    labels.data_setitem((np.zeros(30, int), np.full(30, 50), np.arange(30)), 2)
+    until(lambda: dock.session.training is not None)
+    (run,) = painted_runs(tmp_path / "mine")
+    until(lambda: np.array_equal(dock.session.training.job.stack.label_plane(0), labels.data[0]))
+    assert dock.session.training.request.run == run
+
+
 def test_the_layer_may_be_deleted(dock):
     labels, training = begun(dock)
     dock.viewer.layers.remove(labels)

@@ -17,7 +17,13 @@ from qtpy.QtWidgets import QWidget
 
 from napari_unet.app import training_job
 from napari_unet.app.live_prediction import TimeShare
-from napari_unet.app.run_places import interrupted_runs, new_run, recent_runs, short_path
+from napari_unet.app.run_places import (
+    claim_run,
+    interrupted_runs,
+    new_run,
+    recent_runs,
+    short_path,
+)
 from napari_unet.app.session import session_of
 from napari_unet.app.training_job import TrainingRequest
 from napari_unet.base.errors import CheckpointError
@@ -706,6 +712,8 @@ def test_run_folders_have_names_of_their_own(tmp_path):
     assert first.name.endswith("-my-cells-2-fast")
     first.mkdir()
     assert new_run("My cells/2", "fast", tmp_path).name == f"{first.name}-2"
+    assert claim_run("My cells/2", "fast", tmp_path).name == f"{first.name}-2"
+    assert claim_run("My cells/2", "fast", tmp_path).name == f"{first.name}-3"
 
 
 def test_only_unfinished_runs_can_be_resumed(tmp_path):

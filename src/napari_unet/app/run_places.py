@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_unet.base.atomic_files import unwritable
 from napari_unet.base.errors import CheckpointError
 from napari_unet.base.places import documents_folder, home_folder
 from napari_unet.base.regular_files import is_regular, opened
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = [
+    "claim_run",
     "from_home",
     "interrupted_runs",
     "is_painted",
@@ -56,6 +58,32 @@ def new_run(stack: str, preset: str, folder: Path | None = None) -> Path:
         path = folder / f"{name}-{number}"
         number += 1
     return path
+
+
+def claim_run(stack: str, preset: str, folder: Path | None = None) -> Path:
+    """Make the folder of a new run, which nobody else who asks at the same time gets.
+
+    Parameters
+    ----------
+    stack, preset, folder
+        As of `new_run`.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be made.
+    """
+    while True:
+        path = new_run(stack, preset, folder)
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            if not path.is_dir():  # a file is where a folder should be
+                raise unwritable(path, error) from error
+        except OSError as error:
+            raise unwritable(path, error) from error
+        else:
+            return path
 
 
 def recent_runs(folder: Path | None = None, n: int = 12) -> list[Path]:

@@ -106,6 +106,18 @@ class PaintedRun:
         )
         return f"{self.path.name} was painted on {names}: open that first."
 
+    def other_scale(self, stacks: Sequence[Stack]) -> str:
+        """Say which image has pixels of another size than when its training began."""
+        for stack, told in zip(stacks, self._data):
+            now, then = (stack.scale, stack.units), (told.get("scale"), told.get("units"))
+            is_other = None not in then and now != tuple(map(tuple, then))
+            if is_other and RunFolder(self.path).exists():
+                return (
+                    f"the pixels of {stack.name!r} are {_size(*now)} now, and were {_size(*then)} "
+                    f"when {self.path.name} was painted: give the image that scale and unit again."
+                )
+        return ""
+
     def blank(self, stacks: Sequence[Stack]) -> tuple[Stack, ...]:
         """Return its images with empty labels, as they were before anything was painted.
 
@@ -157,11 +169,17 @@ class PaintedRun:
         Parameters
         ----------
         stacks
-            Its images.
+            Its images, with pixels of the same size.
         live
             More may come from a window.
         """
+        if other := self.other_scale(stacks):
+            raise InputError(other)
         return Painting(self.blank(stacks), Journal(self.path), live=live)
+
+
+def _size(scale: Sequence[float], units: Sequence[str]) -> str:
+    return f"{' × '.join(f'{n:g}' for n in scale)} {units[-1]}"
 
 
 def _description(path: Path) -> Description:

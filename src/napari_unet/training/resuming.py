@@ -79,9 +79,12 @@ def check_same_run(folder: RunFolder, config: TrainConfig, data: TrainingData) -
         )
         raise CheckpointError(msg)
     recorded_data = [_without_name(one) for one in description.get("data", ())]
-    if recorded_data != [_without_name(_as_json(stack.fingerprint())) for stack in stacks]:
+    data_now = [_without_name(_as_json(stack.fingerprint())) for stack in stacks]
+    if recorded_data != data_now:
+        differing = {name for pair in zip(recorded_data, data_now) for name in _changed(*pair)}
+        what = f" ({', '.join(sorted(differing))})" if differing else ""
         msg = (
-            f"the run in {folder.path} was made with other images or labels: open the same "
+            f"the run in {folder.path} was made with other images or labels{what}: open the same "
             "stack, or begin a new run that starts from its model"
         )
         raise CheckpointError(msg)

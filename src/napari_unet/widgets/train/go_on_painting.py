@@ -118,11 +118,14 @@ def _look(run: Path, stack: Stack) -> tuple[str, str]:
     from napari_unet.training.painted_run import PaintedRun  # torch: not while a dock opens
 
     painted = PaintedRun(run)
-    return painted.misfit([stack]), painted.remark
+    return painted.misfit([stack]) or painted.other_scale([stack]), painted.remark
 
 
 def _read(run: Path, stack: Stack, image: Image) -> _Read:
     from napari_unet.training.painted_run import PaintedRun
+    from napari_unet.training.run_folder import RunFolder
 
-    painting = PaintedRun(run).painting([stack], live=True)
+    painted = PaintedRun(run)
+    with RunFolder(run).locked():  # nothing is recorded in what another window goes on with
+        painting = painted.painting([stack], live=True)
     return _Read(run, painting.stacks[0], image, painting, painting.whole(0))

@@ -5,6 +5,7 @@ It learns once a second class has one; until then it gets ready, and saves what 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_unet.app.run_places import new_run
+from napari_unet.app.run_places import claim_run
 from napari_unet.app.training_job import TrainingRequest
+from napari_unet.base.errors import UNetError
 from napari_unet.config.presets import choose_preset
 from napari_unet.training.begun import note_begun
 from napari_unet.training.journal import Journal
@@ -46,6 +48,11 @@ class PaintMode(QObject):
     ----------
     viewer, session
         Where.
+
+    Attributes
+    ----------
+    place : Path or None
+        The folder in which every training gets a folder of its own; the usual one if None.
     """
 
     changed = Signal()
@@ -55,6 +62,7 @@ class PaintMode(QObject):
         super().__init__()
         self._viewer, self._session = ref(viewer), session
         self.next = NextPlaces(viewer, session)
+        self.place: Path | None = None
         self._layer: Any = None
         self._begun: Training | None = None
         self._is_reading = False
@@ -151,9 +159,10 @@ class PaintMode(QObject):
             return
         former = self._stopped_here()
         folder = None if former is None else former.request.run
-        folder = folder or new_run(stacks[0].name, "paint")
         self._is_reading = True
-        read = partial(_begun_painting, stacks, folder, model)
+        read = partial(_new_painting, stacks, self.place, model)
+        if folder is not None:
+            read = partial(_earlier_painting, stacks, folder, model)
         self._in_background(read, self._start).finished.connect(self._on_read)
 
     def go_on(self, window: QWidget, painting: Painting, run: Path) -> None:
@@ -240,7 +249,26 @@ class _Begun:
     model: TrainedModel | None = None
 
 
-def _begun_painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel | None) -> _Begun:
+def _new_painting(
+    stacks: tuple[Stack, ...], place: Path | None, model: TrainedModel | None
+) -> _Begun:
+    run = claim_run(stacks[0].name, "paint", place)
+    try:
+        return _painting(stacks, run, model)
+    except UNetError:
+        with suppress(OSError):  # something was saved
+            run.rmdir()
+        raise
+
+
+def _earlier_painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel | None) -> _Begun:
+    from napari_unet.training.run_folder import RunFolder  # torch: a first stroke does not wait
+
+    with RunFolder(run).locked():  # nothing is recorded in what another window goes on with
+        return _painting(stacks, run, model)
+
+
+def _painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel | None) -> _Begun:
     painting = Painting(stacks, Journal(run), live=True)
     if not (run / "run.json").is_file():
         note_begun(run, painting.stacks, None if model is None else model.name)

@@ -68,7 +68,7 @@ class TrainDock(Dock):
         self.setTabOrder(self.form.device, self.start_from)
         self.setTabOrder(self.start_from, self.form.advanced.toggle)
         self.place = RunPlace()
-        self.place.changed.connect(self._offer_starts)
+        self.place.changed.connect(self._on_place)
         self.form.advanced.form.add("Save in", self.place)
         self.control = RunControl(self)
         self.control.start_wanted.connect(self._on_start)
@@ -78,6 +78,7 @@ class TrainDock(Dock):
         self.settings = Expander("Settings of this training", self.form)
         set_tip(self.settings.toggle, "Look at the settings it was begun with.")
         self.paint = PaintStart(self)
+        self.paint.mode.place = self.place.path
         self.go_on = GoOnPainting(self, self.control)
         self.go_on.failed.connect(self._on_failed)
         self.predicted = PredictedLabels(self)
@@ -121,6 +122,10 @@ class TrainDock(Dock):
             self._devices.yielded.connect(self.form.offer_devices)
             self._devices.errored.connect(show_error)
             self.run(self._devices)
+
+    def _on_place(self) -> None:
+        self.paint.mode.place = self.place.path
+        self._offer_starts()
 
     def _offer_starts(self, _: object = None) -> None:
         self.start_from.offer(self.place.path)
