@@ -83,6 +83,21 @@ def test_a_zoom_shows_the_tiles_of_the_zoomed_stack(dock, stack):
     assert_trainers_tiles(dock)
 
 
+def test_what_nan_mean_shows_in_the_tiles_at_once(dock, stack, model):
+    image = stack.image.astype(np.float32)
+    image[:, 40:60, 40:60] = np.nan  # a hole, so that it is an error at the border only
+    dock.session.change(outside="all")
+    model.layers["cells"].data = image
+    settled(dock)
+    assert_trainers_tiles(dock)
+    dock.session.change(outside="border")
+    settled(dock)
+    assert "NaN" in dock.problem.text()
+    dock.session.change(outside="all")
+    settled(dock)
+    assert_trainers_tiles(dock)
+
+
 def test_shuffle_draws_others_and_gives_its_seed_to_training(dock, stack):
     before = dock.picture.tiles[0].image
     dock.shuffle.click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.layers import Labels
@@ -10,6 +12,7 @@ from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.splits import parse_slices, say_slices, split_stack
 from napari_unet.app.session import session_of
 from napari_unet.config.split import SplitConfig
+from napari_unet.images.stack import Stack
 from napari_unet.preflight import Finding, touching_pairs
 from napari_unet.training.data import TrainingData
 from napari_unet.widgets.common.result_layers import show_result
@@ -581,6 +584,25 @@ def test_the_grey_values_are_shown_with_their_limits(dock):
     assert "become 0 and 1" in dock.histogram.toolTip().replace("\n", " ")
     dock.resize(320, 900)
     assert not dock.histogram.grab().isNull()
+
+
+def test_the_limits_are_those_that_a_training_has(dock, cells):
+    session, shown = dock.session, dock.histogram
+    brighter = Stack("other", cells[0] + np.uint8(40), "zyx", labels=cells[1])
+    session.added = (replace(brighter, scheme=session.stack.scheme),)
+    dock._look()
+    settled(dock)
+    assert shown.shown.intensity == TrainingData(session.stacks, session.config).limits
+    low, high = shown.shown.intensity.low[0], shown.shown.intensity.high[0]
+    assert shown.said.text() == f"{low:.4g} becomes 0, {high:.4g} becomes 1"
+    session.change(zoom=0.5)
+    settled(dock)
+    assert shown.said.text().startswith(f"about {low:.4g} becomes 0, {high:.4g} becomes 1, measure")
+    assert "become about 0–1: limits are measured at the size that is seen" in texts(dock)
+    session.change(intensity="image", zoom=1.0)
+    settled(dock)
+    assert shown.said.text().startswith("every slice has limits of its own; of all")
+    assert "become 0–1 by limits of each slice" in texts(dock)
 
 
 def test_limits_of_every_slice_are_an_option_whose_consequence_is_explained(dock):

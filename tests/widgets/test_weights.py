@@ -137,6 +137,18 @@ def test_a_region_that_validates_weighs_nothing(dock, model, stack):
     assert weights[31:].all()
 
 
+def test_what_nan_mean_shows_in_the_map_at_once(dock, model, stack):
+    image = stack.image.astype(np.float32)
+    image[:, 40:60, 40:60] = np.nan
+    model.layers["cells"].data = image
+    settled(dock)
+    hole = model.layers[NAME].data[40:60, 40:60]
+    assert (hole > 0).all()
+    dock.session.change(outside="all")
+    settled(dock)
+    assert (model.layers[NAME].data[40:60, 40:60] == 0).all()
+
+
 def test_controls_change_the_session_and_the_map_in_a_moment(dock, model, stack):
     before = model.layers[NAME].data.copy()
     start = time.monotonic()

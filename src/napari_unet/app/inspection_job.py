@@ -99,14 +99,15 @@ def decide(
 
 def look_at(stack: Stack, **checks: Any) -> Iterator[GreyValues | Finding]:
     """Measure the grey values, then find what there is to say; see `preflight.find`."""
-    values, split = None, None
+    values, limits, exact = None, None, True
     config, others = checks.get("config"), checks.get("others", ())
     stack = mark_outside(stack, "border" if config is None else config.outside, lazy=True)
     if stack.labels is not None and config is not None:
         with suppress(UNetError):
-            split = TrainingData((stack, *others), config).given_splits[0]
+            data = TrainingData((stack, *others), config)
+            limits, exact = data.given_limits, not data.is_resampled(0)
     with suppress(UNetError):  # which is found, and said, below
-        values = measure_grey_values(stack, split)
+        values = replace(measure_grey_values(stack, limits), exact=exact)
     if values is not None:
         yield values
     yield from find(stack, **checks)

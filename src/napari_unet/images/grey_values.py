@@ -13,7 +13,6 @@ from napari_unet.images.intensity import Intensity, read_sample, sample_blocks
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_unet.annotation.splits import Split
     from napari_unet.images.stack import Stack
 
 __all__ = ["BINS", "MOST_PIXELS", "GreyValues", "measure_grey_values"]
@@ -37,30 +36,33 @@ class GreyValues:
         Of all channels.
     intensity
         The limits, one pair per channel.
+    exact
+        Whether a training has just these: it measures its own where it resamples the image.
     """
 
     counts: NDArray[np.int64]
     least: float
     greatest: float
     intensity: Intensity
+    exact: bool = True
 
 
-def measure_grey_values(stack: Stack, split: Split | None = None) -> GreyValues:
-    """Count grey values on a bounded sample of a stack, and measure the limits of a training.
+def measure_grey_values(stack: Stack, limits: Intensity | None = None) -> GreyValues:
+    """Count grey values on a bounded sample of a stack.
 
     Parameters
     ----------
     stack
         The stack.
-    split
-        What validates takes no part in the limits. None: everything does.
+    limits
+        Those of a training. None: measured on all of the stack.
 
     Raises
     ------
     InputError
         When a value is NaN or infinite, or the whole image has one grey value.
     """
-    intensity = Intensity.measure(stack, split=split)
+    intensity = Intensity.measure(stack) if limits is None else limits
     values = read_sample(stack, sample_blocks(stack))
     values = values[:, :: max(1, values.shape[1] // MOST_PIXELS)].astype(np.float64)
     # A few hot pixels shall not squeeze the others into one bin.

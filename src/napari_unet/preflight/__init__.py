@@ -86,9 +86,7 @@ def find(
             data = TrainingData((stack, *others), config, lazy=True)
         except UNetError as error:
             wrong = error
-    yield from _until_error(
-        check_grey_values(sample, None if data is None else data.given_splits[0])
-    )
+    yield from _until_error(check_grey_values(sample, data))
     if stack.labels is not None:
         yield from check_placement(stack, labels_scale, labels_translate)
         yield from _until_error(_check_annotation(sample, config, data, wrong, reason))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_unet.annotation.splits import Split
     from napari_unet.images.stack import Stack
     from napari_unet.preflight.sample import Sample
+    from napari_unet.training.data import TrainingData
 
 __all__ = ["check_grey_values", "describe_grey_values", "describe_image"]
 
@@ -87,25 +87,30 @@ def describe_image(stack: Stack) -> str:
     return ", ".join(parts) + "."
 
 
-def describe_grey_values(intensity: Intensity) -> str:
+def describe_grey_values(intensity: Intensity, *, exact: bool = True) -> str:
     """Return how grey values become the network's: "Grey values 22–224 become 0–1."."""
-    ranges = [f"{_short(a)}–{_short(b)}" for a, b in zip(intensity.low, intensity.high)]
-    return f"Grey values {', '.join(ranges)} become 0–1."
+    ranges = ", ".join(f"{_short(a)}–{_short(b)}" for a, b in zip(intensity.low, intensity.high))
+    if intensity.mode == "image":
+        return f"Grey values are {ranges}, and become 0–1 by limits of each slice."
+    if exact:
+        return f"Grey values {ranges} become 0–1."
+    return f"Grey values {ranges} become about 0–1: limits are measured at the size that is seen."
 
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if 10 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
-def check_grey_values(sample: Sample, split: Split | None = None) -> Iterator[Finding]:
+def check_grey_values(sample: Sample, data: TrainingData | None = None) -> Iterator[Finding]:
     """Look at the grey values of a sample.
 
     Parameters
     ----------
     sample
         Of the stack.
-    split
-        What validates takes no part in the limits, as in a training. None: everything does.
+    data
+        As a training takes the stack, whose limits these then are. None: they are measured on all
+        of it.
 
     Yields
     ------
@@ -130,12 +135,13 @@ def check_grey_values(sample: Sample, split: Split | None = None) -> Iterator[Fi
     if broken:
         yield _not_finite(sample.stack, broken)
         return
-    intensity = Intensity.measure(sample.stack, split=split)
+    intensity = Intensity.measure(sample.stack) if data is None else data.given_limits
+    exact = data is None or not data.is_resampled(0)
     far = {p.slice_index: p.extremes[b] for p in parts if (b := p.beyond(intensity)).any()}
     if far:
         yield _not_finite(sample.stack, far)
         return
-    yield Finding("info", describe_grey_values(intensity), check="grey")
+    yield Finding("info", describe_grey_values(intensity, exact=exact), check="grey")
     yield from _check_constant_slices(sample.stack, parts)
     yield from _check_channels(sample.stack, parts, same)
     if _looks_like_a_mask(parts):

@@ -179,6 +179,16 @@ class TrainingData:
         """The grey values that become 0 and 1, measured on pixels that train."""
         return training_limits(self.stacks, self.splits, self.config.intensity)
 
+    @cached_property
+    def given_limits(self) -> Intensity:
+        """The limits as the given pixels have them, which are read once and not resampled.
+
+        Those of the training where it resamples nothing; else it measures others that differ
+        little, since smaller images have less noise.
+        """
+        marked = tuple(mark_outside(one, self.config.outside, lazy=True) for one in self.given)
+        return training_limits(marked, self.given_splits, self.config.intensity)
+
     @property
     def train_slices(self) -> int:
         """How many slices train, of all stacks."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["AugmentationDock"]
 
 SHOWN = ("network", "tile", "batch", "weights", "augment", "split", "intensity", "pixel_size",
-         "zoom", "seed")  # fmt: skip
+         "outside", "zoom", "seed")  # fmt: skip
 """Settings that the tiles depend on."""
 
 

@@ -85,7 +85,9 @@ class DataDock(Dock):
         self.classes.renamed.connect(self._on_class_look)
         self.findings.fix_wanted.connect(self._on_fix)
         self.listen(self.session.stack_changed, self._on_stack)
-        self.follow(self._on_split, "split", "network", "zoom", "outside")
+        self.follow(
+            self._on_split, "split", "network", "zoom", "pixel_size", "intensity", "outside"
+        )
 
     def on_theme(self, colours: Colours) -> None:
         """Take over the theme's colours."""

@@ -76,7 +76,17 @@ class GreyHistogram(QWidget):
             line.setValue(value)
             self.plot.addItem(line)
         self.plot.setRange(xRange=(found.least, found.greatest), yRange=(0, 1), padding=0.01)
-        self.said.say(f"{_number(low)} becomes 0, {_number(high)} becomes 1")
+        if found.intensity.mode == "image":
+            self.said.say(
+                f"every slice has limits of its own; of all together {_number(low)}, {_number(high)}"
+            )
+        elif found.exact:
+            self.said.say(f"{_number(low)} becomes 0, {_number(high)} becomes 1")
+        else:
+            self.said.say(
+                f"about {_number(low)} becomes 0, {_number(high)} becomes 1, measured anew at the "
+                "size that the network sees"
+            )
 
 
 def _number(value: float) -> str:

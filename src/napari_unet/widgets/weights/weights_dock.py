@@ -54,7 +54,7 @@ class WeightsDock(Dock):
         for widget in (self.form, self.visible, self.problem, self.histogram, self.note, self.jump):
             self.column.addWidget(widget)
         self.follow(self.refresh, "weights")
-        self.follow(self._on_stack, "split", "network", "zoom", "pixel_size")
+        self.follow(self._on_stack, "split", "network", "zoom", "pixel_size", "outside")
         self.listen(self.session.stack_changed, self._on_stack)
         self.listen(self.session.added_changed, self._on_stack)
         self.listen(self.viewer.dims.events.current_step, self._on_slice)
