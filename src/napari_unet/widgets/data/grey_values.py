@@ -78,7 +78,8 @@ class GreyHistogram(QWidget):
         self.plot.setRange(xRange=(found.least, found.greatest), yRange=(0, 1), padding=0.01)
         if found.intensity.mode == "image":
             self.said.say(
-                f"every slice has limits of its own; of all together {_number(low)}, {_number(high)}"
+                "every slice has limits of its own; of all together "
+                f"{_number(low)}, {_number(high)}"
             )
         elif found.exact:
             self.said.say(f"{_number(low)} becomes 0, {_number(high)} becomes 1")
