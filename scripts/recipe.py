@@ -147,11 +147,22 @@ def _object_variants() -> Iterator[Named]:
     yield "distance-1000", one("distance share, 1,000 steps", "distance", steps=1000)
 
 
-def _best(data: str, truth: Truth = "silver") -> Variant:
-    """The preset that this page led to, as users get it."""
+def _best(data: str, truth: Truth = "silver", what: str = "", **changes: Any) -> Variant:
+    """The preset that this page led to, as users get it; with something changed."""
     settings = replace(PRESETS[BEST[data]], validate_every=NEVER, checkpoint_every=NEVER)
-    what = f"the preset {settings.preset!r}" + (", gold truth as well" if truth == "both" else "")
-    return Variant(what, settings, settings.zoom, truth)
+    gold = ", gold truth as well" if truth == "both" else ""
+    return Variant(
+        f"the preset {settings.preset!r}{gold}{what}",
+        replace(settings, **changes),
+        settings.zoom,
+        truth,
+    )
+
+
+def _best_variants(data: str) -> Iterator[Named]:
+    yield f"{data}-best-both", _best(data, "both")
+    limits = ", grey-value limits of each image"
+    yield f"{data}-best-both-image", _best(data, "both", limits, intensity="image")
 
 
 VARIANTS: dict[str, Variant] = {
@@ -159,7 +170,7 @@ VARIANTS: dict[str, Variant] = {
     **{f"{data}-{name}": v for data in SMALLEST for name, v in _cell_variants()},
     **{f"{data}-{name}": v for data in SMALLEST for name, v in _object_variants()},
     **{f"{data}-best": _best(data) for data in BEST},
-    **{f"{data}-best-both": _best(data, "both") for data in SMALLEST},
+    **{name: variant for data in SMALLEST for name, variant in _best_variants(data)},
 }
 
 

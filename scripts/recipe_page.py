@@ -189,7 +189,7 @@ Silver truth scored as if it were a prediction of gold truth, and gold truth of 
 moved, or at half the size at which the networks above see it: SEG, by `python scripts/truths.py`.
 A network that learns from silver truth alone can hardly be expected above its column.
 """
-FINAL = ("best", "best-both")
+FINAL = ("best", "best-both", "best-both-image")
 ORDER = [name.partition("-")[2] for name in VARIANTS]
 
 
