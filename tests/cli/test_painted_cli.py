@@ -169,7 +169,31 @@ def test_what_is_no_painted_run_or_no_strokes_is_said(files, capsys):
     lines = json.dumps({"step": 0, "slice": 7, "class": 1, "points": [[1, 1]]})
     (files / "bad.jsonl").write_text(lines)
     assert train(files, "-o", files / "run", "--strokes", files / "bad.jsonl", *TINY) == 2
-    assert "slice 7" in capsys.readouterr().err
+    assert "slice must be a whole number from 0 to 2, got 7" in capsys.readouterr().err
+    assert not (files / "run").exists()
+
+
+def test_what_was_refused_leaves_nothing_in_the_way_of_the_next_try(files, capsys):
+    labels = np.zeros((3, 48, 64), np.uint8)
+    labels[0, :4], labels[0, 18:22, 24:36] = 1, 2
+    tifffile.imwrite(files / "labels.tif", labels, imagej=True, metadata={"axes": "ZYX"})
+    options = files / "labels.tif", "--annotation", "sparse", "-o", files / "run", "--strokes"
+    options = *options, files / "strokes.jsonl", *TINY
+    assert train(files, *options, "--from", files / "nothing") == 2
+    assert "no model file" in capsys.readouterr().err
+    assert train(files, *options) == 0
+    assert len(Journal(files / "run").edits) == 5
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_strokes_of_which_nothing_can_be_learnt_are_no_training(files, capsys, count):
+    lines = (files / "strokes.jsonl").read_text().splitlines()[:count]
+    (files / "few.jsonl").write_text("\n".join(lines))
+    assert train(files, "-o", files / "run", "--strokes", files / "few.jsonl", *TINY) == 2
+    assert "fewer than two classes have a stroke" in capsys.readouterr().err
+    assert not (files / "run" / "best.safetensors").exists()
+    resumed = "-o", files / "run", "--strokes", files / "strokes.jsonl", *TINY
+    assert train(files, *resumed, "--resume") == 0
 
 
 def test_several_classes_by_name(files, capsys):

@@ -47,6 +47,19 @@ def test_a_line_is_in_the_file_when_add_returns(tmp_path):
     assert (tmp_path / FILE_NAME).read_bytes().count(b"\n") == 1
 
 
+def test_what_is_written_later_comes_before_what_is_written_now(tmp_path):
+    journal = Journal(tmp_path)
+    journal.add(edit(1), later=True)
+    journal.add(edit(2), later=True)
+    assert not (tmp_path / FILE_NAME).exists()
+    journal.add(edit(3))
+    assert [int(one.values.max()) for one in Journal(tmp_path).edits] == [1, 2, 3]
+    journal.add(edit(4), later=True)
+    journal.save()
+    journal.save()
+    assert [int(one.values.max()) for one in Journal(tmp_path).edits] == [1, 2, 3, 4]
+
+
 @given(cut=st.integers(1, 400))
 def test_a_file_cut_anywhere_keeps_its_whole_lines(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("journal")

@@ -195,3 +195,18 @@ def test_an_id_of_no_class_is_refused_before_it_is_kept(tmp_path):
     with pytest.raises(InputError, match=r"must be 1000 .* or more, got 7"):
         painting.add(Edit(0, 0, (2, 4, 3, 6), np.full_like(values, 7)))
     assert len(Journal(tmp_path).edits) == 1
+
+
+def test_labels_that_are_there_are_saved_when_training_begins_not_before(tmp_path):
+    labels = np.zeros((3, 12, 16), np.uint8)
+    labels[0, 2:4] = 1
+    painting = Painting([stack(labels=labels)], Journal(tmp_path))
+    assert not [*tmp_path.iterdir()]
+    painting.begin(0)
+    assert len(Journal(tmp_path).edits) == 1
+
+
+def test_labels_of_no_class_leave_no_file_behind(tmp_path):
+    with pytest.raises(InputError, match="label value 3 was painted"):
+        Painting([stack(labels=np.full((3, 12, 16), 3, np.uint8))], Journal(tmp_path))
+    assert not [*tmp_path.iterdir()]

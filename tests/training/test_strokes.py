@@ -96,6 +96,28 @@ def test_a_bad_line_is_said_with_its_number(tmp_path, line):
         read_strokes(file, SCHEME)
 
 
+@pytest.mark.parametrize(
+    ("stack", "i", "said"),
+    [(0, 3, "slice must be a whole number from 0 to 2, got 3"),
+     (1, 1, "slice must be a whole number from 0 to 0, got 1"),
+     (2, 0, "stack must be a whole number from 0 to 1, got 2")],
+)  # fmt: skip
+def test_a_place_that_no_stack_has_is_said_before_anything_is_trained(tmp_path, stack, i, said):
+    file = tmp_path / "strokes.jsonl"
+    line = {"step": 900, "slice": i, "stack": stack, "class": 1, "points": [[1, 1]]}
+    file.write_text("\n" + json.dumps(line))
+    with pytest.raises(InputError, match=rf"line 2 of .*: {said}"):
+        read_strokes(file, SCHEME, [3, 1])
+    assert len(read_strokes(file, SCHEME)) == 1
+
+
+def test_a_mark_at_the_beginning_as_some_editors_write_it_is_left_aside(tmp_path):
+    file = tmp_path / "strokes.jsonl"
+    line = json.dumps({"step": 1, "slice": 0, "class": 1, "points": [[1, 1]]})
+    file.write_text(line, encoding="utf-8-sig")
+    assert read_strokes(file, SCHEME) == (Stroke(1, 0, 1, ((1.0, 1.0),)),)
+
+
 def test_a_file_that_is_none_is_said(tmp_path):
     (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
     for name in ("none", "bytes", "."):

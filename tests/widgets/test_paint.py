@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app.run_places import painted_runs
 from napari_unet.app.session import session_of
 from napari_unet.training.journal import Journal
+from napari_unet.training.painted_run import PaintedRun
 from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.train.labels_watch import LabelsWatch
@@ -270,6 +272,61 @@ def test_a_place_that_takes_no_run_is_said_and_a_later_one_works(dock, tmp_path,
     (run,) = painted_runs(tmp_path / "mine")
     until(lambda: np.array_equal(dock.session.training.job.stack.label_plane(0), labels.data[0]))
     assert dock.session.training.request.run == run
+
+
+def test_new_labels_wait_for_the_training_that_learns_from_others(dock):
+    labels, training = begun(dock)
+    dock.viewer.layers.remove(labels)
+    dock.session.use(LayerStack(dock.session.image_layer))  # as Data does
+    dock.paint.new.click()
+    new = dock.session.labels_layer
+    assert new is not labels
+    new.data_setitem((np.full(30, 1), np.full(30, 5), np.arange(30)), 1)
+    pump(0.5)
+    assert "neither learnt nor saved before it has stopped" in dock.paint.how.text()
+    assert dock.session.training is training
+    training.stop()
+    until(lambda: dock.session.training is not training, 60)
+    again = dock.session.training
+    assert again.request.run != training.request.run
+    until(lambda: np.array_equal(again.request.painting.whole(0), new.data), 60)
+    assert "neither" not in dock.paint.how.text()
+    assert not dock.paint.switch.isHidden()
+    assert dock.paint.switch.isChecked()
+
+
+def test_the_switch_is_that_of_the_labels_that_are_chosen(dock):
+    dock.paint.new.click()
+    assert dock.paint.switch.isChecked()
+    image, first = dock.session.image_layer, dock.session.labels_layer
+    other = dock.viewer.add_labels(first.data.copy())
+    scheme = dock.session.stack.scheme
+    dock.session.use(LayerStack(image, other, scheme=scheme))
+    assert not dock.paint.switch.isChecked()
+    dock.paint.switch.click()
+    assert dock.paint.switch.isChecked()
+    other.data_setitem((np.zeros(30, int), np.full(30, 5), np.arange(30)), 1)
+    until(lambda: dock.session.training is not None)
+    assert dock.session.training.request.painting.whole(0).any()
+
+
+def test_with_a_class_more_a_run_of_its_own_begins_and_the_former_one_stays(dock):
+    labels, training = begun(dock)
+    training.stop()
+    until(lambda: not training.is_running, 60)
+    run, journal = training.request.run, (training.request.run / "journal.jsonl").read_bytes()
+    labels.data_setitem((np.full(9, 2), np.full(9, 70), np.arange(9)), 3)
+    image = dock.session.image_layer
+    scheme = LabelScheme("classes", "sparse", (1, 2, 3))
+    dock.session.use(LayerStack(image, labels, scheme=scheme))
+    dock.paint.switch.click()
+    until(lambda: dock.session.training is not training)
+    again = dock.session.training
+    until(lambda: again.step is not None, 60)
+    assert again.request.run != run
+    assert np.array_equal(again.request.painting.whole(0), labels.data)
+    assert (run / "journal.jsonl").read_bytes() == journal
+    PaintedRun(run).painting([dock.session.stack.with_labels(None)])
 
 
 def test_the_layer_may_be_deleted(dock):

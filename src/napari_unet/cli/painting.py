@@ -42,10 +42,14 @@ def add_painting(parser: argparse.ArgumentParser) -> None:
 
 def is_painted(args: argparse.Namespace) -> bool:
     """Whether a command line is about a painted run, which needs no labels."""
+    return args.strokes is not None or args.replay is not None or _goes_on(args)
+
+
+def _goes_on(args: argparse.Namespace) -> bool:
+    """Whether a run is resumed in which something was painted before."""
     from napari_unet.training.journal import FILE_NAME
 
-    resumed = args.resume and (args.output / FILE_NAME).is_file()
-    return args.strokes is not None or args.replay is not None or resumed
+    return bool(args.resume) and (args.output / FILE_NAME).is_file()
 
 
 def open_to_train(args: argparse.Namespace) -> tuple[Stack, ...]:
@@ -59,7 +63,7 @@ def open_to_train(args: argparse.Namespace) -> tuple[Stack, ...]:
     from napari_unet.training.painted_run import PaintedRun
 
     run = None
-    if args.replay is not None or (is_painted(args) and args.resume):
+    if args.replay is not None or _goes_on(args):
         run = PaintedRun(args.output if args.resume else args.replay)
     if args.image is not None:
         stacks = open_training_stacks(args, paintable=is_painted(args))
@@ -107,9 +111,10 @@ def painting_of(args: argparse.Namespace, stacks: Sequence[Stack]) -> Painting |
         RunFolder(args.output).check_free()
     scheme = stacks[0].scheme
     assert scheme is not None  # stacks to train on have labels, or empty ones to paint in
+    slices = [stack.n_slices for stack in stacks]
     return Painting(
         stacks,
         Journal(args.output),
-        script=read_strokes(args.strokes, scheme) if args.strokes is not None else (),
+        script=() if args.strokes is None else read_strokes(args.strokes, scheme, slices),
         replayed=Journal(args.replay) if args.replay is not None and not args.resume else None,
     )

@@ -155,8 +155,15 @@ class Journal:
             window[:] = edit.values
         return changed
 
-    def add(self, edit: Edit) -> None:
+    def add(self, edit: Edit, *, later: bool = False) -> None:
         """Record an edit; it is in the file when this returns.
+
+        Parameters
+        ----------
+        edit
+            What was painted.
+        later
+            It is written with whatever is recorded next, or by `save`.
 
         Raises
         ------
@@ -165,7 +172,17 @@ class Journal:
         """
         with self._lock:
             self.edits.append(edit)
-            self._write(_edit_line(len(self.edits) - 1, edit))
+            line = _edit_line(len(self.edits) - 1, edit)
+            if later and self._file is not None:
+                self._unsaved += line
+            else:
+                self._write(line)
+
+    def save(self) -> None:
+        """Write what is not in the file yet; see `add`."""
+        with self._lock:
+            if self._unsaved:
+                self._write(b"")
 
     def take_effect(self, effect: Effect) -> None:
         """Record from which step on edits are learnt; see `add`."""

@@ -84,10 +84,20 @@ class Painting:
             self._replay.extend(_by_effect(replayed))
         elif not begun:
             for edit in _first_edits(stacks):
-                self.journal.add(edit)
+                self.journal.add(edit, later=True)
         self._check(self.journal.edits)
         for edit in self.journal.edits:
             _paint(self._drawn, edit)
+
+    def save(self) -> None:
+        """Save what was there to begin with; `begin` does so as well.
+
+        Raises
+        ------
+        CheckpointError
+            When it could not be saved.
+        """
+        self.journal.save()
 
     def begin(self, step: int) -> list[Edit]:
         """Paint what is in effect when `step` steps are done; the trainer goes on from there.
@@ -97,6 +107,7 @@ class Painting:
         list of Edit
             Those edits, in their order.
         """
+        self.save()
         done = self.journal.edits[: self.journal.until(step)]
         later = self.journal.forget_after(step)
         first = len(done)
@@ -284,7 +295,7 @@ class Painting:
             raise InputError(
                 f"label value {strange[0]} was painted, which is none of the classes "
                 f"{', '.join(f'{v} ({n})' for v, n in zip(scheme.values, scheme.names))}: "
-                "paint with one of these, or add a class."
+                "paint with one of these, or begin a training with more classes."
             )
 
     def _check_place(self, stack_index: int, slice_index: int) -> None:

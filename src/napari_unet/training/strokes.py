@@ -22,6 +22,7 @@ from napari_unet.base.regular_files import read_whole
 from napari_unet.training.journal import Edit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -105,8 +106,19 @@ def draw_stroke(stroke: Stroke, labels: NDArray[Any], value: int) -> Edit | None
     return Edit(stroke.stack_index, stroke.slice_index, box, values)
 
 
-def read_strokes(path: Path, scheme: LabelScheme) -> tuple[Stroke, ...]:
+def read_strokes(
+    path: Path, scheme: LabelScheme, slices: Sequence[int] | None = None
+) -> tuple[Stroke, ...]:
     """Read a script of strokes, in the order of their steps.
+
+    Parameters
+    ----------
+    path
+        The file.
+    scheme
+        Of the labels.
+    slices
+        How many each stack has; None: not known yet.
 
     Raises
     ------
@@ -114,20 +126,22 @@ def read_strokes(path: Path, scheme: LabelScheme) -> tuple[Stroke, ...]:
         In one sentence that names the line.
     """
     try:
-        lines = read_whole(path, "script of strokes", LARGEST).decode().splitlines()
+        lines = read_whole(path, "script of strokes", LARGEST).decode("utf-8-sig").splitlines()
     except (CheckpointError, UnicodeError) as error:
         raise InputError(
             f"the strokes {path} cannot be read ({error}): name a text file."
         ) from error
     strokes = [
-        _read_stroke(line, f"line {number} of {path}", scheme)
+        _read_stroke(line, f"line {number} of {path}", scheme, slices)
         for number, line in enumerate(lines, start=1)
         if line.strip()
     ]
     return tuple(sorted(strokes, key=lambda stroke: stroke.step))
 
 
-def _read_stroke(line: str, where: str, scheme: LabelScheme) -> Stroke:
+def _read_stroke(
+    line: str, where: str, scheme: LabelScheme, slices: Sequence[int] | None
+) -> Stroke:
     try:
         told = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -150,13 +164,16 @@ def _read_stroke(line: str, where: str, scheme: LabelScheme) -> Stroke:
         raise InputError(
             f"{where}: width must be above 0 and at most {WIDEST:g} px, got {width!r}."
         )
+    last = 10**6 if slices is None else len(slices) - 1
+    stack = _whole(told.get("stack", 0), 0, last, "stack", where)
+    last = 10**9 if slices is None else slices[stack] - 1
     return Stroke(
         _whole(told["step"], 0, 10**9, "step", where),
-        _whole(told["slice"], 0, 10**9, "slice", where),
+        _whole(told["slice"], 0, last, "slice", where),
         class_index,
         tuple((float(y), float(x)) for y, x in points),
         float(width),
-        _whole(told.get("stack", 0), 0, 10**6, "stack", where),
+        stack,
     )
 
 

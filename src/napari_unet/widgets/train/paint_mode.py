@@ -6,7 +6,7 @@ It learns once a second class has one; until then it gets ready, and saves what 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
@@ -56,7 +56,7 @@ class PaintMode(QObject):
     """
 
     changed = Signal()
-    """It rests from now on, or not any more."""
+    """It rests from now on, or not any more; a training that it waited for is over."""
 
     def __init__(self, viewer: Any, session: Session) -> None:
         super().__init__()
@@ -71,14 +71,27 @@ class PaintMode(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(SOON)
         self._timer.timeout.connect(self.begin)
+        session.training_changed.connect(self._on_training)
         if hasattr(viewer, "bind_key"):
             viewer.bind_key(HIDE_KEY, self._hide_or_show, overwrite=True)
             viewer.bind_key(NEXT_KEY, self.next.go_on, overwrite=True)
 
     @property
     def is_on(self) -> bool:
-        """Whether a training begins by itself."""
-        return self._layer is not None
+        """Whether a training begins by itself when something is painted in the current labels."""
+        return self._layer is not None and self._layer is self._session.labels_layer
+
+    @property
+    def has_to_wait(self) -> bool:
+        """Whether a training runs that learns nothing of what is painted in these labels."""
+        training = self._session.training
+        is_busy = training is not None and training.is_running
+        is_here = self._begun is training and self._begun_in() is self._layer
+        return self.is_on and is_busy and not is_here
+
+    def _on_training(self, training: Training | None) -> None:
+        if training is not None:
+            training.over.connect(self.changed)
 
     def watch(self, window: QWidget) -> None:
         """Begin a training as soon as anything is painted in the current labels.
@@ -91,6 +104,10 @@ class PaintMode(QObject):
             Any widget in the viewer's window, with which a training ends.
         """
         self._follow(window)
+        self._look()
+
+    def _look(self) -> None:
+        """Begin where something is painted already."""
         if self._stopped_here() is not None:
             self._begin_soon()
         elif self._layer is not None:
@@ -138,11 +155,11 @@ class PaintMode(QObject):
 
     def _stopped_here(self) -> Training | None:
         """The latest training, if it was painted into these labels and then stopped."""
-        former = self._begun
-        if former is None or former.is_running or former.ended is None:
+        former, stacks = self._begun, self._session.stacks[:1]
+        if former is None or former.is_running or former.ended is None or not stacks:
             return None
         is_here = self._session.training is former and self._begun_in() is self._layer
-        return former if is_here else None
+        return former if is_here and _go_together(former.request.stacks[0], stacks[0]) else None
 
     def begin(self, model: TrainedModel | None = None) -> None:
         """Begin a training that is painted into, on the current stack, or go on with it.
@@ -230,8 +247,14 @@ class PaintMode(QObject):
         training.start(window)
 
     def _on_over(self) -> None:
-        """It was stopped: the next stroke begins nothing, the switch does."""
-        self.rest()
+        """It was stopped: the next stroke begins nothing, the switch does.
+
+        Other labels that were taken up meanwhile have waited for this.
+        """
+        if self._layer is None or self._begun_in() is self._layer:
+            self.rest()
+        else:
+            self._look()
 
     def _hide_or_show(self, _: object = None) -> None:
         training = self._session.training
@@ -270,9 +293,21 @@ def _earlier_painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel 
 
 def _painting(stacks: tuple[Stack, ...], run: Path, model: TrainedModel | None) -> _Begun:
     painting = Painting(stacks, Journal(run), live=True)
+    painting.save()
     if not (run / "run.json").is_file():
         note_begun(run, painting.stacks, None if model is None else model.name)
     return _Begun(painting, run, model)
+
+
+def _go_together(former: Stack, now: Stack) -> bool:
+    """Whether a run can go on with these images and labels, which may mean something else now."""
+    return former.image is now.image and _meaning(former) == _meaning(now)
+
+
+def _meaning(stack: Stack) -> tuple[Any, ...]:
+    scheme = stack.scheme
+    plain = None if scheme is None else replace(scheme, names=(), colours=()).to_dict()
+    return plain, stack.annotated, stack.scale, stack.units, stack.axes
 
 
 def _is_painted(labels: Any) -> bool:

@@ -34,6 +34,11 @@ HOW = (
 )
 
 
+WAITS = (
+    "Another training runs: what you paint here is neither learnt nor saved before it has stopped."
+)
+
+
 class PaintStart(QWidget):
     """The button and the switch; hidden where neither makes sense.
 
@@ -76,7 +81,8 @@ class PaintStart(QWidget):
         self.switch.blockSignals(True)
         self.switch.setChecked(self.mode.is_on)
         self.switch.blockSignals(False)
-        self.how.say(HOW if is_sparse and self.mode.is_on else "")
+        waits = self.mode.has_to_wait
+        self.how.say((WAITS if waits else HOW) if is_sparse and self.mode.is_on else "")
 
     def _on_new(self) -> None:
         session, stack, image = self._session, self._session.stack, self._session.image_layer
