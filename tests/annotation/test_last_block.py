@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.last_block import last_block
 from napari_unet.annotation.splits import split_stack
+from napari_unet.base.errors import InputError
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.training import TrainConfig
@@ -88,6 +89,9 @@ def test_the_axis_can_be_said():
     assert split_stack(stack, SplitConfig(axis="t"), 0).validation == (15, 16, 17, 18, 19)
     assert split_stack(stack, SplitConfig(axis=""), 0).validation == (16, 17, 18, 19)
     assert SplitConfig.from_dict(SplitConfig(axis="z").to_dict()).axis == "z"
+    for unknown in ("T", "q", "c"):  # once the slices as they follow one another
+        with pytest.raises(InputError, match=f"along axis '{unknown}', but .* along t and z"):
+            split_stack(stack, SplitConfig(axis=unknown), 0)
 
 
 def test_what_validates_has_no_part_in_the_choice():

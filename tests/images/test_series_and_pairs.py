@@ -423,10 +423,24 @@ def test_channels_last_are_offered_without_labels_too(last):
 def test_labels_of_one_time_point_ask_which(tmp_path):
     np.save(tmp_path / "i.npy", noise(7, 40, 36, 2))
     np.save(tmp_path / "l.npy", cells(40, 36))
-    with pytest.raises(InputError, match="say which with annotated"):
+    with pytest.raises(InputError, match=r"say which \(--annotated 3,7"):
         open_image(tmp_path / "i.npy", tmp_path / "l.npy")
     stack = open_image(tmp_path / "i.npy", tmp_path / "l.npy", annotated=(3,), scheme=OBJECTS)
     assert (stack.axes, stack.labelled_slices) == ("zyxc", (3,))
+
+
+def test_numbers_of_annotated_slices_do_not_change_axes_that_the_file_names(tmp_path):
+    tifffile.imwrite(
+        tmp_path / "i.tif", noise(3, 4, 2, 40, 36), imagej=True, metadata={"axes": "TZCYX"}
+    )
+    np.save(tmp_path / "l.npy", np.stack([cells(40, 36)] * 2))
+    stack = open_image(tmp_path / "i.tif", tmp_path / "l.npy", annotated=(0, 11), scheme=OBJECTS)
+    assert (stack.axes, stack.labelled_slices) == ("tzcyx", (0, 11))
+    for wrong in ((0, 12), (0, 13), (0, 23)):  # 24 are there if channels are taken for slices
+        with pytest.raises(InputError, match="must lie in 0 … 11"):
+            open_image(tmp_path / "i.tif", tmp_path / "l.npy", annotated=wrong)
+    with pytest.raises(InputError, match="axes 'tzcyx'"):  # as the file has them
+        open_image(tmp_path / "i.tif", tmp_path / "l.npy", annotated=(0, 5, 6))
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 5])

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_unet.base.errors import InputError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -54,10 +56,20 @@ def last_block(
     axis
         Along which the block lies; "": of the slices as they follow one another; None: the one
         along which planes look least alike.
+
+    Raises
+    ------
+    InputError
+        If there is a choice of axes, and the stack does not have the one that was named.
     """
     places = np.array([stack.index(i) for i in labelled]).reshape(len(labelled), -1)
     names = stack.leading_axes
     open_ = [a for k, a in enumerate(names) if len(np.unique(places[:, k])) > 1]
+    if len(open_) > 1 and axis and axis not in names:
+        raise InputError(
+            f"the block that validates shall lie along axis {axis!r}, but the slices of "
+            f"{stack.name!r} lie along {' and '.join(names)}: name one of these."
+        )
     if len(open_) < 2 or axis == "" or (axis is not None and axis not in open_):
         return LastBlock(labelled[-_count(fraction, len(labelled)) :])
     if axis is None:

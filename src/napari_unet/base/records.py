@@ -96,6 +96,7 @@ def _first_fault(error: Any) -> str:
     first, place, alternatives = _of_several_types(faults)
     field = ".".join(str(part) for part in place)
     said = first["msg"].replace("Input should", "should").replace("Field required", "is missing")
+    said = said.replace("Invalid JSON", "is invalid JSON")
     if alternatives:
         said = f"should be {', '.join(alternatives[:-1])} or {alternatives[-1]}"
     if first["type"] in ("unexpected_keyword_argument", "extra_forbidden"):

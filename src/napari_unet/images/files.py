@@ -306,12 +306,14 @@ def with_labels(
         raise why
     shape = tuple(int(n) for n in stack.image.shape)
     wanted = tuple(int(n) for n in labels.array.shape)
-    for k, guess in enumerate(guess_axes(shape, stack.dtype, False, wanted) if pixels else ()):
+    # Labels of a few slices, whose numbers count along the axes, tell nothing about those.
+    stay = pixels is None or (pixels.axes and annotated is not None)
+    for k, guess in enumerate(() if stay else guess_axes(shape, stack.dtype, False, wanted)):
+        assert pixels is not None
         try:
-            assert pixels is not None
             other = stack_of(pixels, guess).with_labels(labels.array, scheme, annotated)
         except InputError as error:
-            why = error if k == 0 else why
+            why = error if k == 0 and not pixels.axes else why
             continue
         note = f"the axes of {stack.name} are taken as {guess!r}, since its labels are {wanted}."
         return replace(other, notes=(*stack.notes, note))

@@ -95,10 +95,13 @@ def _misfit(shape: tuple[int, ...], axes: str, image: tuple[int, ...]) -> str:
     if "c" not in axes and len(shape) == len(image) - 1 and shape == image[1:]:
         return start + (
             f"if the image's first axis counts channels, use axes {'c' + axes[1:]!r}; if these are "
-            "the labels of one slice, say which with annotated=(i,)."
+            "the labels of one slice, say which (--annotated 3, or annotated=(3,) in Python)."
         )
     if shape[-2:] == _plane(axes, image):
-        return start + "for labels of a few slices only, say which with annotated=(i, …)."
+        return start + (
+            "for labels of a few slices only, say which (--annotated 3,7, or annotated=(3, 7) in "
+            "Python)."
+        )
     if shape[-2:] == _plane(axes, image)[::-1]:
         return start + (
             "image and labels seem to be turned against each other, save both from one program."
