@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from napari_unet.annotation.labels import LabelScheme
+from napari_unet.base.errors import CheckpointError
 from napari_unet.config.augmentation import AugmentConfig
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
@@ -236,6 +238,31 @@ def test_what_is_painted_by_hand_before_and_after_a_kill_gives_the_undisturbed_w
     assert_same(weights_of(through), weights_of(again))
     assert_same(through.learner.shown.state_dict(), again.learner.shown.state_dict())
     assert np.array_equal(through.painting.whole(0), again.painting.whole(0))
+
+
+def test_what_a_full_disk_did_not_take_is_saved_with_the_next_checkpoint(tmp_path, monkeypatch):
+    run, write = tmp_path / "run", Journal._write
+
+    def full(self, line):
+        self._unsaved += line
+        raise CheckpointError("the disk is full")
+
+    painting = Painting([blank()], Journal(run), script=BEGIN, live=True)
+    trainer = Trainer(painting.stacks, config(steps=30), run, painting=painting)
+    with closing(trainer.run()) as events:
+        for step in (event.step for event in events if isinstance(event, Step)):
+            if step == 8:
+                monkeypatch.setattr(Journal, "_write", full)
+                with pytest.raises(CheckpointError):
+                    painting.add(edit_of(1, (2, 5, 4, 30), 1))
+            elif step == 10:
+                monkeypatch.setattr(Journal, "_write", write)
+                assert len(Journal(run).edits) == 2
+            elif step == 15:  # after the checkpoint of step 14
+                break
+        kept = Journal(run)
+        assert [edit.slice_index for edit in kept.edits] == [0, 0, 1]
+        assert [(one.step, one.edits) for one in kept.effects] == [(0, 2), (8, 3)]
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -7,6 +7,7 @@ import pytest
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.app.session import session_of
+from napari_unet.training.journal import Journal
 from napari_unet.training.painting import Painting
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.common.layers import put_on_slice
@@ -167,3 +168,20 @@ def test_strokes_on_labels_of_a_few_slices_count_in_these(model, cells, watching
     labels.undo()
     seen()
     assert not painting.whole(0).any()
+
+
+def test_what_a_full_disk_did_not_take_is_saved_at_the_end(model, cells, qapp, tmp_path):
+    session = session_of(model)
+    session.use(LayerStack(model.add_image(cells[0])))
+    labels = new_labels(model, session, session.stack, session.image_layer)
+    painting, failed = Painting([session.stack], Journal(tmp_path / "run"), live=True), []
+    watch = LabelsWatch(model, session.source, painting)
+    watch.failed.connect(failed.append)
+    (tmp_path / "run").write_text("in the way")
+    labels.paint((2, 70, 30), 2)
+    until(lambda: failed)
+    (tmp_path / "run").unlink()
+    watch.stop()
+    assert len(failed) == 1
+    (edit,) = Journal(tmp_path / "run").edits
+    assert edit.slice_index == 2

@@ -90,7 +90,7 @@ class Painting:
             _paint(self._drawn, edit)
 
     def save(self) -> None:
-        """Save what was there to begin with; `begin` does so as well.
+        """Save what was there to begin with, as `begin` does, and what a full disk did not take.
 
         Raises
         ------

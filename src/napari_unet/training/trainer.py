@@ -395,6 +395,8 @@ class Trainer:
         return None if self.folder is None else str(self.folder.path)
 
     def _write_state(self, folder: RunFolder) -> None:
+        if self.painting is not None:
+            self.painting.save()
         state = {"tile": self.tile, "seconds": self.seconds, "best": self._kept.best}
         if self.decoding is not None:
             state["decoding"] = self.decoding.to_dict()

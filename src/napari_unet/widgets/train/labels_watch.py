@@ -86,6 +86,10 @@ class LabelsWatch(QObject):
         self._note_undone()  # of a hidden layer nothing was told
         while self.is_looking and self._source.stack() is not None:
             self.look()
+        try:
+            self._painting.save()
+        except UNetError as error:
+            self.failed.emit(error)
         self._timer.stop()
         for event, react in self._reactions().items():
             getattr(self._layer.events, event).disconnect(react)
