@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.cli import main
@@ -179,6 +180,58 @@ def test_folders_that_cannot_be_predicted(tmp_path, capsys, model):
     assert "none of 1 file" in refused(capsys, *command)
     (folder / "a.png").write_bytes(b"no image")
     assert "different names" in refused(capsys, *command)
+
+
+def test_what_lies_beside_images_is_no_image_of_that_name(tmp_path, capsys, model):
+    folder = tmp_path / "images"
+    for name in ("day 1.1", "day 1.2"):  # stacks, as folders of slices
+        (folder / name).mkdir(parents=True)
+        for k in range(2):
+            tifffile.imwrite(folder / name / f"{k}.tif", scene(k))
+    tifffile.imwrite(folder / "a.tif", scene())
+    (folder / "a.txt").write_text("exposure 10 ms")
+    result, said = call(capsys, "predict", model, folder, "-o", tmp_path / "results 2.0")
+    assert set(result["files"]) == {"a.tif", "day 1.1", "day 1.2"}
+    assert "a.txt is left out" in said
+    names = sorted(file.name for file in (tmp_path / "results 2.0").iterdir())
+    assert names == ["a.tif", "day 1.1.tif", "day 1.2.tif"]
+
+
+def test_a_picture_is_no_name_of_a_folder_of_results(tmp_path, capsys, model):
+    (tmp_path / "images").mkdir()
+    tifffile.imwrite(tmp_path / "images" / "a.tif", scene())
+    said = refused(capsys, "predict", model, tmp_path / "images", "-o", tmp_path / "out.png")
+    assert "must be a .tif or .tiff file" in said
+
+
+def test_a_zarr_is_one_image_and_no_folder_of_images(tmp_path, capsys, model):
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=2)
+    for level in ("0", "1"):
+        group.create_array(level, data=scene())
+    axes = [{"name": name, "type": "space"} for name in "yx"]
+    paths = [{"path": level} for level in ("0", "1")]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": paths}]
+    said = refused(capsys, "predict", model, tmp_path / "a.zarr", "-o", tmp_path / "results")
+    assert "must be a .tif or .tiff file" in said
+    call(capsys, "predict", model, tmp_path / "a.zarr", "-o", tmp_path / "o.tif")
+    assert tifffile.imread(tmp_path / "o.tif").shape == (40, 60)
+
+
+def test_channels_that_are_files_may_have_company(tmp_path, capsys):
+    """Notes and a folder beside them do not make each channel an image."""
+    network = UNet(UNetConfig(depth=0, width=1, in_channels=2))
+    limits = Intensity((0.0,) * 2, (100.0,) * 2)
+    path = tmp_path / "model.safetensors"
+    save_model(path, TrainedModel(network.eval(), limits, LabelScheme("objects")))
+    folder = tmp_path / "images"
+    (folder / "old").mkdir(parents=True)
+    (folder / "notes.txt").write_text("of Monday")
+    for name in ("a_0000", "a_0001", "b_0000", "b_0001"):
+        tifffile.imwrite(folder / f"{name}.tif", scene())
+    result, said = call(capsys, "predict", path, folder, "-o", tmp_path / "results")
+    assert sorted(file.name for file in (tmp_path / "results").iterdir()) == ["a.tif", "b.tif"]
+    assert set(result["failed"]) == {"notes.txt", "old"}
+    assert "notes.txt is left out" in said
 
 
 def test_tables_are_of_objects_and_replace_nothing_foreign(tmp_path, capsys, model):

@@ -173,7 +173,7 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predict; return where the result is."""
     output = _output(args)
-    many = args.output_file.suffix == "" and Path(args.image).is_dir()
+    many = _is_for_each(args)
     if not many:
         _check_target(args)
     if args.table is not None:
@@ -196,6 +196,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     stack = open_image(args, channels)
     result, measured = _predict_one(args, model, options, stack, args.output_file)
     return result | write_table(args, measured)
+
+
+def _is_for_each(args: argparse.Namespace) -> bool:
+    """Whether images of a folder are to be predicted into files of a folder, whatever it is called.
+
+    A zarr is one image, although it is a folder.
+    """
+    from napari_unet.images.files import SUFFIXES
+    from napari_unet.images.ome_zarr import is_zarr
+
+    names_a_file = args.output_file.suffix.lower() in SUFFIXES
+    return Path(args.image).is_dir() and not is_zarr(args.image) and not names_a_file
 
 
 def _output(args: argparse.Namespace) -> Output:

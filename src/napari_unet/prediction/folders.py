@@ -10,6 +10,7 @@ from unicodedata import normalize
 from napari_unet.base.errors import InputError, UNetError
 from napari_unet.base.output_guard import check_output_file, check_output_folder
 from napari_unet.images.channel_files import cases_with
+from napari_unet.images.image_file import SUFFIXES
 from napari_unet.images.pairing import CHANNEL
 from napari_unet.prediction.object_table import ObjectTable
 
@@ -160,23 +161,37 @@ def targets(
     )
     if not files:
         raise InputError(f"there is no image in {folder}: name a folder with images.")
-    members = (channels > 1 and cases_with(files, channels)) or [(file,) for file in files]
-    names = [
-        m[0].stem if len(m) == 1 else CHANNEL.sub("", m[0].stem.removesuffix(".ome"))
-        for m in members
-    ]
-    found = {member: into / f"{name}.tif" for member, name in zip(members, names)}
+    cases = cases_with([f for f in files if _is_picture(f)], channels) if channels > 1 else []
+    taken = {file for case in cases for file in case}
+    members = sorted([*cases, *((file,) for file in files if file not in taken)])
+    found = {member: into / f"{_called(member)}.tif" for member in members}
     is_inside = Path(folder).resolve() in before[1:]
     read = files if is_inside else [Path(folder)]
-    by_target = {_name(target): member for member, target in found.items()}
+    first: dict[str, Member] = {}
     for member, target in found.items():
-        if (other := by_target[_name(target)]) != member:
+        is_image = member[0].is_dir() or _is_picture(member[0])
+        other = first.setdefault(_name(target), member) if is_image else member
+        if other != member:
             raise InputError(
-                f"{member[0].name} and {other[0].name} would both be predicted into "
+                f"{other[0].name} and {member[0].name} would both be predicted into "
                 f"{target.name}: give them different names."
             )
         check_output_file(target, read, overwrite=overwrite)
     return found
+
+
+def _is_picture(file: Path) -> bool:
+    """Whether a file can be an image at all: what lies beside images, such as a.txt, cannot."""
+    return file.suffix.lower() in SUFFIXES and file.is_file()
+
+
+def _called(member: Member) -> str:
+    """The name of an image without what says its format; a point in that of a folder says none."""
+    first = member[0]
+    if len(member) > 1:
+        return CHANNEL.sub("", first.stem.removesuffix(".ome"))
+    is_plain = first.is_dir() and first.suffix.lower() != ".zarr"
+    return first.name if is_plain else first.stem
 
 
 def _name(target: Path) -> str:
