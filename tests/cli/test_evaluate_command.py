@@ -181,3 +181,60 @@ def test_an_image_is_no_prediction_and_no_reference(files, tmp_path, capsys, swa
 def test_a_file_compared_with_itself_is_told(files, capsys):
     assert main(["evaluate", str(files[0]), str(files[0])]) == 0
     assert f"{files[0]} is compared with itself" in capsys.readouterr().err
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three references and predictions of them, of which the first alone is right."""
+    rng = np.random.default_rng(0)
+    for k, name in enumerate(("img1", "img2", "img10")):
+        mask = (rng.random((24, 24)) > 0.5).astype(np.uint8)
+        for folder, values in (("p", mask if k == 0 else 1 - mask), ("r", mask)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write(tmp_path / folder / f"{name}.tif", values)
+    return tmp_path / "p", tmp_path / "r"
+
+
+def test_files_of_two_folders_are_paired_by_their_names(folders, capsys):
+    prediction, reference = folders
+    (reference / "img2.tif").unlink()
+    kept = (reference / "img10.tif").read_bytes()
+    (reference / "img10.tif").unlink()
+    assert main(["evaluate", str(prediction), str(reference), "--json"]) == 0
+    caught = capsys.readouterr()
+    assert json.loads(caught.out)["scores"]["IoU"] == 1
+    assert "2 predictions without a reference not compared" in caught.err
+    # As many as there are references, but not of the same images.
+    (reference / "img10.tif").write_bytes(kept)
+    (prediction / "img1.tif").unlink()
+    assert "1 of 2 references in" in fail(capsys, prediction, reference)
+    (reference / "img2.tif").write_bytes(kept)
+    assert "no prediction for img1.tif" in fail(capsys, prediction, reference)
+
+
+def test_names_may_say_which_is_the_reference(folders, capsys):
+    prediction, reference = folders
+    for file in list(reference.iterdir()):
+        file.rename(reference / f"{file.stem}_mask.tif")
+    before = call(capsys, prediction, reference)["scores"]
+    for file in list(reference.iterdir()):
+        file.rename(reference / file.name.replace("_mask", ""))
+    assert call(capsys, prediction, reference)["scores"] == before
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_probabilities_of_a_folder_are_no_blurred_masks(folders, tmp_path, capsys, several):
+    """0.4 is background, whatever the greatest of them."""
+    prediction, reference = folders
+    y, x = np.mgrid[:24, :24]
+    smooth = np.float32(0.8 * np.clip((10 - np.hypot(y - 12, x - 12)) / 3, 0, 1))
+    for k, file in enumerate(sorted(prediction.iterdir())):
+        write(file, smooth)
+        write(reference / file.name, (smooth > 0.5).astype(np.uint8))
+        if k and not several:
+            file.unlink()
+            (reference / file.name).unlink()
+    assert main(["evaluate", str(prediction), str(reference), "--json"]) == 0
+    caught = capsys.readouterr()
+    assert json.loads(caught.out)["scores"]["IoU"] == 1
+    assert "blurred" not in caught.err

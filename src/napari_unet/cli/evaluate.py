@@ -27,7 +27,8 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="compare a prediction with a reference",
         description="Compare a prediction with a reference: IoU, Dice and pixel accuracy, and with "
-        "--metric what papers report. The Evaluate dock shows the same numbers.",
+        "--metric what papers report. The Evaluate dock shows the same numbers. The files of two "
+        "folders are paired by their names.",
     )
     parser.add_argument("prediction", metavar="PREDICTION", help="file of predict")
     add_reference_arguments(parser)
@@ -46,11 +47,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Compare two files; print and return the scores."""
     from napari_unet.evaluation.comparison import evaluate
 
-    reference = open_reference(args)
+    files, answers = _paired(args)
+    reference = open_reference(args, answers)
     one, other = Path(args.prediction), Path(args.reference)
     if one.exists() and other.exists() and one.samefile(other):
         say(f"{one} is compared with itself")
-    read = read_said(args.prediction, probabilities=True)
+    read = read_said(args.prediction, probabilities=True, files=files)
     prediction, labels = reference.pick(reference.meet(read))
     names = ("overlap", *args.metric)
     scores = evaluate(prediction, labels, names, scheme=reference.scheme, told=say_once())
@@ -61,6 +63,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         result["slices"] = list(reference.slices)
     show_result(args, *lines)
     return {"prediction": str(args.prediction), "reference": str(args.reference), **result}
+
+
+def _paired(args: argparse.Namespace) -> tuple[list[Path] | None, list[Path] | None]:
+    """Return the files of two folders that belong together; None where one is no such folder."""
+    from napari_unet.images.files import is_series
+    from napari_unet.images.folders import answering_files, image_files
+
+    if not (is_series(args.prediction) and is_series(args.reference)):
+        return None, None
+    files, answers = answering_files(Path(args.prediction), Path(args.reference))
+    if left := len(image_files(Path(args.prediction))) - len(files):
+        say(f"{count(left, 'prediction')} without a reference not compared")
+    return files, answers
 
 
 def say_once() -> Callable[[Doing | ReadAs], None]:

@@ -300,12 +300,14 @@ def has_sequences(image: str) -> bool:
     return is_ctc_folder(image)
 
 
-def read_said(path: str | Path, *, probabilities: bool = False) -> Pixels:
+def read_said(
+    path: str | Path, *, probabilities: bool = False, files: Sequence[Path] | None = None
+) -> Pixels:
     """Read labels whole, and say what there is to say.
 
     Parameters
     ----------
-    path
+    path, files
         As of `images.files.read_labels`.
     probabilities
         Whether fractions are probabilities, which stay as they are.
@@ -313,9 +315,9 @@ def read_said(path: str | Path, *, probabilities: bool = False) -> Pixels:
     import numpy as np
 
     from napari_unet.cli.progress import say
-    from napari_unet.images import files
+    from napari_unet.images.files import read_labels
 
-    read = files.read_labels(path, probabilities=probabilities)
+    read = read_labels(path, probabilities=probabilities, files=files)
     for note in read.notes:
         say(note)
     return replace(read, array=np.asarray(read.array), notes=())

@@ -10,6 +10,8 @@ from napari_unet.cli.inputs import has_sequences, is_data_set, read_said
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -102,8 +104,15 @@ def add_reference_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def open_reference(args: argparse.Namespace) -> Reference:
+def open_reference(args: argparse.Namespace, files: Sequence[Path] | None = None) -> Reference:
     """Open the reference of a command line.
+
+    Parameters
+    ----------
+    args
+        With ``reference``.
+    files
+        Of a folder of label files, those that are read; None: all.
 
     Raises
     ------
@@ -127,7 +136,7 @@ def open_reference(args: argparse.Namespace) -> Reference:
             f"{args.reference} is none; leave them out."
         )
     else:
-        pixels, slices, scheme = _planes_last(read_said(args.reference)), None, None
+        pixels, slices, scheme = _planes_last(read_said(args.reference, files=files)), None, None
     if scheme is None or args.sparse:
         scheme = propose_scheme(pixels.array, annotation)[0]
     say(f"reference: {scheme.describe()}")

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
     from napari_unet.images.ctc_folder import Truth
     from napari_unet.images.stack import Stack
 
-__all__ = ["SUFFIXES", "open_image", "open_images", "read_labels", "with_labels", "write_labels"]
+__all__ = [
+    "SUFFIXES",
+    "is_series",
+    "open_image",
+    "open_images",
+    "read_labels",
+    "with_labels",
+    "write_labels",
+]
 
 
 def open_image(
@@ -172,6 +180,7 @@ def read_labels(
     level: int = 0,
     series: int = 0,
     probabilities: bool = False,
+    files: Sequence[Path] | None = None,
     lazy_above: int = LAZY_ABOVE,
 ) -> Pixels:
     """Read labels of any kind: the one reader, whoever asks.
@@ -184,6 +193,9 @@ def read_labels(
         As of `open_image`.
     probabilities
         Whether fractions are probabilities, which stay as they are, and no blurred mask.
+    files
+        Of a folder those that are read, in this order, such as `folders.answering_files` gives
+        them; None: all.
 
     Returns
     -------
@@ -197,7 +209,9 @@ def read_labels(
     """
     _look_for(path)
     if is_series(path):
-        return read_label_folder(Path(path), lazy_above=lazy_above)
+        return read_label_folder(
+            Path(path), files=files, probabilities=probabilities, lazy_above=lazy_above
+        )
     if is_zarr(path) or Path(path).is_dir():
         stack = open_image(path, level=level, lazy_above=lazy_above)
         array, said = label_values_on_disk(stack.image, stack.name, probabilities=probabilities)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.images.stack import Stack
 
-__all__ = ["Labelling", "image_files", "open_folder", "read_label_folder"]
+__all__ = ["Labelling", "answering_files", "image_files", "open_folder", "read_label_folder"]
 
 FEW_MASKS = 16
 """Label files that tell how masks were saved, where not all are loaded."""
@@ -130,19 +130,61 @@ def open_folder(
     return tuple(stacks)
 
 
-def read_label_folder(folder: Path, *, lazy_above: int = LAZY_ABOVE) -> Pixels:
-    """Read a folder of label files of one size as one array."""
-    files = image_files(folder)
+def read_label_folder(
+    folder: Path,
+    *,
+    files: Sequence[Path] | None = None,
+    probabilities: bool = False,
+    lazy_above: int = LAZY_ABOVE,
+) -> Pixels:
+    """Read a folder of label files of one size as one array.
+
+    Parameters
+    ----------
+    folder
+        Of label files.
+    files
+        Those of it that are read, in this order; None: all.
+    probabilities
+        Whether fractions are probabilities, which stay as they are, and no blurred mask.
+    lazy_above
+        Bytes from which on they are read when needed.
+    """
+    files = image_files(folder) if files is None else files
     if not files:
         raise DataSetError(
             f"expected labels in {folder}, but there are none: choose another folder."
         )
     if len(files) == 1:
-        return read_label_file(files[0], lazy_above=lazy_above)
-    first = read_label_file(files[0])
-    array, notes = _read_labels(files, lazy_above, first)
+        return read_label_file(files[0], probabilities=probabilities, lazy_above=lazy_above)
+    first = read_label_file(files[0], probabilities=probabilities)
+    array, notes = _read_labels(files, lazy_above, first, probabilities=probabilities)
     axes = _leading(first.axes) + first.axes if first.axes else ""
     return Pixels(folder.name, array, axes, first.places, notes=notes)
+
+
+def answering_files(folder: Path, references: Path) -> tuple[list[Path], list[Path]]:
+    """Return predictions and what they are compared with, files of the same place in both lists.
+
+    Parameters
+    ----------
+    folder, references
+        Folders of label files. Predictions without a reference are left out.
+
+    Raises
+    ------
+    DataSetError
+        When a reference has no prediction, or names do not tell which belong together.
+    """
+    pairing = pair_by_name(image_files(folder), image_files(references))
+    if pairing.doubtful or pairing.labels_alone or not pairing.certain:
+        raise DataSetError(
+            f"{len(pairing.certain)} of {count(len(image_files(references)), 'reference')} in "
+            f"{references} have a prediction in {folder} for certain, but "
+            f"{pairing.describe('prediction', 'reference')}: rename the files alike, or take away "
+            "what is not to be compared."
+        )
+    return [one for one, _ in pairing.certain], [other for _, other in pairing.certain]
 
 
 # -- series ---------------------------------------------------------------------------------
@@ -231,7 +273,7 @@ def _leading(axes: str) -> str:
 
 
 def _read_labels(
-    files: Sequence[Path], lazy_above: int, like: Pixels
+    files: Sequence[Path], lazy_above: int, like: Pixels, *, probabilities: bool = False
 ) -> tuple[Any, tuple[str, ...]]:
     """Labels of several files, each in the order of axes of `like`, an image or one of them."""
     notes: list[tuple[str, ...]] = []
@@ -239,11 +281,13 @@ def _read_labels(
     shape = lengths_without_channels(like.axes, like.array.shape)
 
     def read(file: Path) -> NDArray[Any]:
-        pixels = matched(read_label_file(file), like.name, axes, shape, like.places)
+        one = read_label_file(file, probabilities=probabilities)
+        pixels = matched(one, like.name, axes, shape, like.places)
         notes.append(pixels.notes)
         return np.asarray(pixels.array)
 
-    array = read_series(files, read, labels=True, lazy_above=lazy_above)
+    graded = probabilities and np.dtype(like.array.dtype).kind == "f"
+    array = read_series(files, read, labels=not graded, lazy_above=lazy_above)
     loaded = isinstance(array, np.ndarray)
     few = np.unique(np.linspace(0, len(files) - 1, FEW_MASKS).round().astype(int))
     sample = array if loaded else np.stack([np.asarray(array[k]) for k in few])

@@ -51,16 +51,16 @@ class Pairing:
     images_alone: tuple[Path, ...]
     labels_alone: tuple[Path, ...]
 
-    def describe(self) -> str:
-        """One line per doubtful pair and one for the rest."""
+    def describe(self, image: str = "image", labels: str = "labels") -> str:
+        """One line per doubtful pair and one for the rest; the two sides are called so."""
         lines = [
-            f"{image.name} may belong to {' or '.join(label.name for label in labels)}"
-            for image, labels in self.doubtful
+            f"{one.name} may belong to {' or '.join(other.name for other in others)}"
+            for one, others in self.doubtful
         ]
         if self.images_alone:
-            lines.append(f"no labels for {_names(self.images_alone)}")
+            lines.append(f"no {labels} for {_names(self.images_alone)}")
         if self.labels_alone:
-            lines.append(f"no image for {_names(self.labels_alone)}")
+            lines.append(f"no {image} for {_names(self.labels_alone)}")
         return "; ".join(lines)
 
 
