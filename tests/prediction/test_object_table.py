@@ -101,6 +101,45 @@ def test_nothing_found_has_the_columns() -> None:
     assert len(TableMaker(Stack("s", grey(), "yx")).table()) == 0
 
 
+def test_rows_and_columns_of_different_units() -> None:
+    """0.5 µm are 500 nm."""
+    sizes = {"scale": (0.5, 500), "translate": (1, 2000), "units": ("micrometer", "nanometer")}
+    block = row(measure(OBJECTS, Stack("s", grey(), "yx", **sizes)), 7)
+    assert block["area (nm²)"] == pytest.approx(6 * 500 * 500)
+    assert block["centroid y (nm)"] == pytest.approx(1750)
+    assert block["centroid x (nm)"] == 3000
+    in_pixels = row(measure(OBJECTS, Stack("s", grey(), "yx")), 7)
+    assert block["eccentricity"] == pytest.approx(in_pixels["eccentricity"])
+    unknown = Stack("s", grey(), "yx", scale=(1, 500), units=("pixel", "nanometer"))
+    assert row(measure(OBJECTS, unknown), 7) == in_pixels
+
+
+def test_channels_of_one_name() -> None:
+    image = np.stack([grey(), grey() + 100, grey() + 200])
+    stack = Stack("s", image, "cyx", channel_names=("GFP", "GFP", ""))
+    block = row(measure(OBJECTS, stack), 7)
+    means = [value for name, value in block.items() if name.endswith(" mean")]
+    assert means == [11, 111, 211]
+    assert block["GFP channel 1 mean"] == 111
+    assert block["channel 2 mean"] == 211
+
+
+def test_what_a_part_of_a_slice_cuts_touches_the_border() -> None:
+    maker = TableMaker(Stack("s", grey(), "yx"))
+    maker.add(0, OBJECTS[:, :3], corner=(0, 0))
+    maker.add(0, OBJECTS[1:3, 1:4], corner=(1, 1))
+    assert maker.table().columns["touches border"].tolist() == [True, True]
+
+
+def test_a_pixel_without_a_grey_value(recwarn) -> None:
+    image = grey().astype(np.float32)
+    image[1, 1] = np.nan
+    table = measure(OBJECTS, Stack("s", image, "yx"))
+    assert row(table, 2)["grey max"] == 23
+    assert np.isnan([row(table, 7)[f"grey {name}"] for name in ("mean", "min", "max", "std")]).all()
+    assert not recwarn.list
+
+
 def test_csv(tmp_path) -> None:
     table = measure(OBJECTS, Stack("s", grey(), "yx"))
     table.write(tmp_path / "cells.csv")
@@ -118,6 +157,13 @@ def test_tables_of_several_files() -> None:
     assert both.columns["file"].tolist() == ["a.tif", "a.tif", "b.tif", "b.tif"]
     assert np.isnan(both.columns["z"][:2]).all()
     assert both.columns["z"][2:].tolist() == [0, 0]
+
+
+def test_large_numbers_that_some_files_do_not_have() -> None:
+    """A volume of a stack beside the areas of a plane."""
+    one, two = ObjectTable({"volume (px)": np.array([1234567])}, 1), ObjectTable({"id": np.ones(1)})
+    both = ObjectTable.joined([one, two], ["a.tif", "b.tif"])
+    assert both.to_csv() == "file,volume (px),id\na.tif,1234567,\nb.tif,,1\n"
 
 
 def test_equal_to_scikit_image() -> None:

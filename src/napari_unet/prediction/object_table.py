@@ -21,7 +21,7 @@ from napari_unet.annotation.labels import integer_labels
 from napari_unet.base.atomic_files import write_atomically
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
-from napari_unet.base.units import SYMBOLS
+from napari_unet.base.units import SYMBOLS, ratio
 from napari_unet.prediction.volumes import Parts, volumes
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class ObjectTable:
         return f"{found}, {each} a slice"
 
     def to_csv(self) -> str:
-        """Return the table as comma-separated text, numbers with six digits that count."""
+        """Return the table as comma-separated text: fractions with six digits that count."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(self.columns)
@@ -102,8 +102,14 @@ class ObjectTable:
 
 def _texts(column: NDArray[Any]) -> list[str]:
     if column.dtype.kind == "f":
-        return ["" if np.isnan(value) else f"{value:.6g}" for value in column.tolist()]
+        return [_text(value) for value in column.tolist()]
     return [str(value) for value in column.tolist()]
+
+
+def _text(value: float) -> str:
+    if value.is_integer():  # also of a column that other files do not have
+        return str(int(value))
+    return "" if np.isnan(value) else f"{value:.6g}"
 
 
 @dataclass(eq=False)
@@ -159,8 +165,8 @@ class TableMaker:
             self._class_sums.append(np.stack([np.bincount(number, p, len(ids)) for p in within]))
         y, x = np.divmod(pixels, objects.shape[1])
         y, x = y + corner[0], x + corner[1]
-        columns |= _shape(number, len(ids), y, x, self.stack.plane_shape, self._spacing)
         rows, cols = (slice(first, first + n) for first, n in zip(corner, objects.shape))
+        columns |= _shape(number, len(ids), y, x, (rows, cols), self._spacing)
         planes = self.stack.image_crop(i, rows, cols).reshape(self.stack.channels, -1)
         for name, grey in zip(self._channel_names, planes):
             columns |= _grey(name, number, len(ids), grey[pixels])
@@ -224,23 +230,28 @@ class TableMaker:
 
     @property
     def _channel_names(self) -> tuple[str, ...]:
-        if self.stack.channel_names:
-            return self.stack.channel_names
+        if names := self.stack.channel_names:
+            # Each channel has columns of its own, whatever names a file gives to two of them.
+            return tuple(
+                name if name and names.count(name) == 1 else f"{name} channel {k}".strip()
+                for k, name in enumerate(names)
+            )
         if self.stack.channels == 1:
             return ("grey",)
         return tuple(f"channel {k}" for k in range(self.stack.channels))
 
     @property
     def _spacing(self) -> _Spacing | None:
-        """Pixel size, place and unit of the plane; None where pixels are all that is known."""
+        """Pixel size and place in the unit of x; None where pixels are all that is known."""
         axes = self.stack.axes.replace("c", "")
         y, x = axes.index("y"), axes.index("x")
         unit = self.stack.units[x]
-        if unit == "pixel":
+        per_unit = ratio(self.stack.units[y], unit)
+        if unit == "pixel" or per_unit is None:
             return None
         return _Spacing(
-            (self.stack.scale[y], self.stack.scale[x]),
-            (self.stack.translate[y], self.stack.translate[x]),
+            (self.stack.scale[y] * per_unit, self.stack.scale[x]),
+            (self.stack.translate[y] * per_unit, self.stack.translate[x]),
             SYMBOLS.get(unit, unit),
         )
 
@@ -304,8 +315,10 @@ def _numbered(ids: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
 
 def _shape(
     number: NDArray[Any], n: int, y: NDArray[Any], x: NDArray[Any],
-    plane: tuple[int, ...], spacing: _Spacing | None,
+    seen: tuple[slice, slice], spacing: _Spacing | None,
 ) -> dict[str, NDArray[Any]]:  # fmt: skip
+    """Measures of outlines; what reaches the rows and columns seen may go on beyond them."""
+    rows, cols = seen
     area = np.bincount(number, minlength=n)
     cy, cx = (np.bincount(number, at, n) / area for at in (y, x))
     ends = {}
@@ -325,7 +338,10 @@ def _shape(
         "x to (px)": x1,
         "equivalent diameter (px)": np.sqrt(4 * area / np.pi),
         "eccentricity": _eccentricity(number, n, y - cy[number], x - cx[number], area, spacing),
-        "touches border": (y0 == 0) | (x0 == 0) | (y1 == plane[0]) | (x1 == plane[1]),
+        "touches border": (y0 == rows.start)
+        | (x0 == cols.start)
+        | (y1 == rows.stop)
+        | (x1 == cols.stop),
     }
     if spacing is not None:
         unit, (height, width) = spacing.unit, spacing.size
@@ -360,8 +376,9 @@ def _grey(name: str, number: NDArray[Any], n: int, values: NDArray[Any]) -> dict
     area = np.bincount(number, minlength=n)
     mean = np.bincount(number, grey, n) / area
     least, greatest = np.full(n, np.inf), np.full(n, -np.inf)
-    np.minimum.at(least, number, grey)
-    np.maximum.at(greatest, number, grey)
+    with np.errstate(invalid="ignore"):  # of an object with a pixel that is NaN all are
+        np.minimum.at(least, number, grey)
+        np.maximum.at(greatest, number, grey)
     deviation = np.sqrt(np.bincount(number, (grey - mean[number]) ** 2, n) / area)
     return {
         f"{name} mean": mean,
