@@ -7,7 +7,7 @@ import pytest
 
 from napari_unet.annotation.object_distance import object_maps
 from napari_unet.base.errors import InputError
-from napari_unet.config.decoding import Decoding
+from napari_unet.config.decoding import USUAL, Decoding
 from napari_unet.network.decoder import decode, heights
 from tests.stacks import touching_discs
 
@@ -44,12 +44,13 @@ SCENES = {
 }
 
 
+@pytest.mark.parametrize("decoding", [Decoding(0.5, 0.5), USUAL])
 @pytest.mark.parametrize("kinds", [("distance",), ("distance", "neighbour")])
 @pytest.mark.parametrize("name", SCENES)
-def test_objects_come_back(name: str, kinds) -> None:
+def test_objects_come_back(name: str, kinds, decoding: Decoding) -> None:
     labels = SCENES[name]
     height = heights(object_maps(labels, kinds), kinds)
-    found = decode((labels > 0) * 1.0, height, Decoding(0.5, 0.5))
+    found = decode((labels > 0) * 1.0, height, decoding)
     assert found.max() == len(np.unique(labels)) - 1
     np.testing.assert_array_equal(found > 0, labels > 0)
     inside = object_maps(labels, ("interior",))[0] == 1  # rims that touch may change sides
@@ -65,6 +66,17 @@ def test_a_bridge_of_one_pixel_parts_what_the_seed_height_says() -> None:
     inside = (labels > 0) * 1.0
     assert decode(inside, height, Decoding(0.5, 0.5)).max() == 2
     assert decode(inside, height, Decoding(0.5, 0.05)).max() == 1
+    assert decode(inside, height, Decoding(0.5, 0.2, valley=0.9)).max() == 2
+    assert decode(inside, height, Decoding(0.5, 0.2, valley=0.95)).max() == 1
+
+
+def test_two_that_hang_together_high_up_are_parted_by_their_valley() -> None:
+    """Where a network is sure between two middles as well, only the valley tells them apart."""
+    labels = scene(disc(32, 44, 14), disc(32, 20, 14))
+    height = 0.6 + 0.4 * heights(object_maps(labels, ("distance",)), ("distance",))
+    inside = (labels > 0) * 1.0
+    assert decode(inside, height, Decoding(0.5, 0.5)).max() == 1
+    assert decode(inside, height, USUAL).max() == 2
 
 
 def test_what_does_not_fit_is_said() -> None:

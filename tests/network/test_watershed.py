@@ -69,14 +69,66 @@ def test_small_objects_are_left_out_and_numbers_close_up() -> None:
     assert watershed(row, 0.5, min_size=2).tolist() == [[0, 0, 1, 1, 0, 2, 2, 2]]
 
 
+def test_a_valley_parts_what_it_is_deep_enough_for() -> None:
+    row = np.array([[0.9, 0.6, 0.8, 0.1, 0.3, 0.2, OUT, 0.15, OUT, 0.5]])
+    # 0.8 is 0.2 above the pass to 0.9; 0.3 is 0.2 above the pass to 0.8.
+    assert watershed(row, 0.2, valley=0.15).tolist() == [[1, 1, 2, 2, 3, 3, 0, 0, 0, 4]]
+    assert watershed(row, 0.2, valley=0.25).tolist() == [[1, 1, 1, 1, 1, 1, 0, 0, 0, 2]]
+    # Too low to be an object: it joins over its highest pass, and one alone is nothing.
+    assert watershed(row, 0.4, valley=0.15).tolist() == [[1, 1, 2, 2, 2, 2, 0, 0, 0, 3]]
+    assert watershed(row, 0.6, valley=0.15)[0, -1] == 0
+
+
+def test_an_object_may_have_many_summits_none_of_which_is_far_above_the_others() -> None:
+    row = np.array([[0.5, 0.4, 0.6, 0.5, 0.7, 0.6, 0.8, 0.1, 0.4, 0.3, 0.45]])
+    assert watershed(row, 0.2, valley=0.2).tolist() == [[1] * 8 + [2] * 3]
+
+
 @settings(max_examples=200, deadline=None)
-@given(levels, st.sampled_from([0.05, 0.4, 0.7]), st.integers(0, 4), st.integers(1, 15))
+@given(
+    levels,
+    st.sampled_from([0.05, 0.4, 0.7]),
+    st.sampled_from([0.0, 0.15, 0.25, 0.45]),
+    st.integers(0, 4),
+    st.integers(1, 15),
+)
 def test_ids_do_not_depend_on_the_blocks(
-    heights: np.ndarray, seed: float, min_size: int, block: int
+    heights: np.ndarray, seed: float, valley: float, min_size: int, block: int
 ) -> None:
-    whole = watershed(heights, seed, min_size)
-    found = in_blocks(heights, block, seed=seed, min_size=min_size)
+    whole = watershed(heights, seed, min_size, valley)
+    found = in_blocks(heights, block, seed=seed, min_size=min_size, valley=valley)
     np.testing.assert_array_equal(found, whole)
+
+
+def dynamics(heights: np.ndarray, y: int, x: int) -> float:
+    """How far down the way from a pixel to anything higher leads, by brute force."""
+    for level in np.unique(heights[heights > OUT])[::-1]:
+        parts, _ = ndimage.label(heights >= level)
+        if parts[y, x] and heights[parts == parts[y, x]].max() > heights[y, x]:
+            return float(heights[y, x] - level)
+    return np.inf
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([2.5, 20.5, 40.5]), st.sampled_from([0.5, 30.5]))
+def test_objects_are_the_summits_that_are_far_enough_above_their_passes(
+    number: int, valley: float, seed: float
+) -> None:
+    rng = np.random.default_rng(number)
+    heights = rng.permutation(9 * 8).reshape(9, 8).astype(np.float32)
+    heights[rng.random(heights.shape) < 0.15] = OUT
+    found = watershed(heights, seed, valley=valley)
+    summits = [
+        (y, x)
+        for y, x in np.argwhere(heights > seed)
+        if dynamics(heights, y, x) >= valley  # 1 or more: so it is higher than its neighbours
+    ]
+    assert sorted(found[y, x] for y, x in summits) == list(range(1, found.max() + 1))
+    parts, _ = ndimage.label(heights > OUT)
+    reached = {int(parts[y, x]) for y, x in summits}
+    np.testing.assert_array_equal(found > 0, np.isin(parts, sorted(reached)))
+    for one in range(1, found.max() + 1):
+        assert ndimage.label(found == one)[1] == 1
 
 
 def lowest_point_of_the_way(heights: np.ndarray, seed: float) -> tuple[np.ndarray, np.ndarray]:
@@ -134,11 +186,12 @@ def cells(side: int, pitch: int) -> np.ndarray:
     return (share + ndimage.gaussian_filter(noise, 2)).astype(np.float32)
 
 
-def test_ten_thousand_objects_take_seconds() -> None:
+@pytest.mark.parametrize("how", [{"seed": 0.5}, {"seed": 0.2, "valley": 0.2}])
+def test_ten_thousand_objects_take_seconds(how) -> None:
     heights = cells(4096, 41)
     heights[heights < 0.02] = OUT
     begun = time.process_time()
-    found = watershed(heights, 0.5, min_size=200)
+    found = watershed(heights, min_size=200, **how)
     assert time.process_time() - begun < 10
     assert found.max() == 100 * 100
 

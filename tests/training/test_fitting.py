@@ -8,7 +8,7 @@ import torch
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.annotation.object_distance import distance_share
 from napari_unet.config.augmentation import AugmentConfig
-from napari_unet.config.decoding import Decoding
+from napari_unet.config.decoding import USUAL, Decoding
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.training import TrainConfig
@@ -37,11 +37,12 @@ def test_faint_outputs_get_low_thresholds() -> None:
     assert fitted.average_precision == 1
     assert fitted.decoding.threshold < 0.45
     assert fitted.decoding.seed < 0.35
+    assert fitted.decoding.valley < 0.35
     assert fit.score(Decoding()) == 0
 
 
-def _a_plane_on_which_low_seeds_join(fit: DecodingFit, *, joined: bool, saddle: float) -> None:
-    """Add one; its discs are one object where seeds lie below the saddle, or already are."""
+def _a_plane_with_a_saddle(fit: DecodingFit, *, joined: bool, saddle: float) -> None:
+    """Add one; its discs are one object where valleys must be deeper than it, or already are."""
     objects = touching_discs()
     maps = np.maximum(distance_share(objects), saddle * (objects > 0))[None]
     truth = np.where(objects > 0, 1, 0).astype(np.int32) if joined else objects
@@ -49,22 +50,22 @@ def _a_plane_on_which_low_seeds_join(fit: DecodingFit, *, joined: bool, saddle: 
 
 
 def test_what_is_better_by_chance_gives_way_to_what_is_usual() -> None:
-    # On one plane of four a seed height below 0.45 is best, on the others any is as good.
+    # On one plane of four only valleys deeper than 0.3 are best, on the others any is as good.
     chance = DecodingFit()
-    _a_plane_on_which_low_seeds_join(chance, joined=True, saddle=0.45)
+    _a_plane_with_a_saddle(chance, joined=True, saddle=0.65)
     for _ in range(3):
-        _a_plane_on_which_low_seeds_join(chance, joined=False, saddle=0.1)
+        _a_plane_with_a_saddle(chance, joined=False, saddle=0.1)
     fitted = chance.best()
     assert fitted is not None
-    assert (fitted.decoding.threshold, fitted.decoding.seed) == (0.5, 0.5)
+    assert fitted.decoding == USUAL
     # On all of them it is: that is no chance.
     certain = DecodingFit()
     for _ in range(4):
-        _a_plane_on_which_low_seeds_join(certain, joined=True, saddle=0.45)
+        _a_plane_with_a_saddle(certain, joined=True, saddle=0.65)
     fitted = certain.best()
     assert fitted is not None
     assert fitted.average_precision == 1
-    assert (fitted.decoding.threshold, fitted.decoding.seed) == (0.5, 0.4)
+    assert fitted.decoding == Decoding(0.5, 0.4, valley=0.4)
 
 
 def test_specks_are_left_out() -> None:
@@ -97,10 +98,10 @@ def test_the_thresholds_go_with_the_model(tmp_path) -> None:
     config = UNetConfig(depth=1, width=2, object_maps=MAPS)
     network = UNet(config, torch.Generator().manual_seed(0))
     scheme, limits = LabelScheme("objects"), Intensity((0.0,), (1.0,))
-    model = TrainedModel(network, limits, scheme, decoding=Decoding(0.3, 0.7, 12))
+    model = TrainedModel(network, limits, scheme, decoding=Decoding(0.3, 0.7, 12, 0.15))
     save_model(tmp_path / "m.safetensors", model)
     read = read_model_file(tmp_path / "m.safetensors")
-    assert read.decoding == Decoding(0.3, 0.7, 12)
+    assert read.decoding == Decoding(0.3, 0.7, 12, 0.15)
     assert read.network.config == config
     assert read.network.classify.out_channels == 3
 

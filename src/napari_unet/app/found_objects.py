@@ -28,6 +28,7 @@ def objects_in_words(output: Output, decoding: Decoding) -> dict[str, str]:
     return {
         "threshold": f"{decoding.threshold:g}",
         "seed height": f"{decoding.seed:g}",
+        "valley": f"{decoding.valley:g}" if decoding.valley else "",
         "smallest": f"{decoding.min_size} px" if decoding.min_size else "",
         "holes": "filled" if output.fill_holes else "",
         "linked from overlap": "" if output.link is None else f"{output.link.overlap:g}",

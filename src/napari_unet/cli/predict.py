@@ -108,7 +108,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=bounded("seed_height"),
         metavar="H",
         help="for models that separate touching objects: how sure, 0 to 1, the middle of an "
-        "object must be; higher separates more (default: what the model was fitted to)",
+        "object must be; higher loses faint ones (default: what the model was fitted to)",
+    )
+    parser.add_argument(
+        "--valley",
+        type=bounded("valley"),
+        metavar="V",
+        help="for the same models: how much less sure, 0 to 1, it must be between two middles for "
+        "them to be two objects; lower separates more, 0 goes by the seed height alone (default: "
+        "what the model was fitted to)",
     )
     parser.add_argument(
         "--min-size",
@@ -218,6 +226,7 @@ def _output(args: argparse.Namespace) -> Output:
         threshold=args.threshold,
         seed=args.seed_height,
         min_size=args.min_size,
+        valley=args.valley,
         fill_holes=args.fill_holes,
         link=asked_linking(args),
     )

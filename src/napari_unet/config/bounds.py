@@ -96,6 +96,7 @@ BOUNDS: Mapping[str, Bound] = {
     # a prediction
     "threshold": Bound(0, 1),
     "seed_height": Bound(0, 1),
+    "valley": Bound(0, 1),
     "link_overlap": Bound(0, 1, above=True),
     "side": Bound(0, LARGEST_SIDE, whole=True),
     "series": Bound(0, LARGEST_SLICE, whole=True),

@@ -75,7 +75,8 @@ def decode(foreground: NDArray[Any], height: NDArray[Any], decoding: Decoding) -
     ndarray of int32, shape (Y, X)
         0 is background; objects are numbered 1, 2, … by their first pixel, row by row.
     """
-    return watershed(_where(foreground, height, decoding), decoding.seed, decoding.min_size)
+    where = _where(foreground, height, decoding)
+    return watershed(where, decoding.seed, decoding.min_size, decoding.valley)
 
 
 def decode_blocks(
@@ -100,7 +101,7 @@ def decode_blocks(
     """
     yield from watershed_blocks(
         lambda rows, cols: _where(*read(rows, cols), decoding),
-        shape, decoding.seed, decoding.min_size, block,
+        shape, decoding.seed, decoding.min_size, decoding.valley, block=block,
     )  # fmt: skip
 
 

@@ -7,15 +7,19 @@ stays highest. That needs no queue over all pixels:
    row by row). Pixels that lead to the same summit are a *hill*.
 2. Where two hills touch there is a *pass*; its height is that of the lower of two touching pixels,
    the greatest of all such pairs.
-3. Passes are opened from the highest down (a spanning forest). Hills higher than the seed height
-   that a pass above it joins are one seed; hills without a seed join whom a pass opens them to;
-   two seeds are never joined. Hills that no seed reaches are nothing.
+3. Hills that are no object of their own are joined to a neighbour over their highest pass, and what
+   they become is asked again (Borůvka's way to a spanning forest; with the passes in one fixed
+   order, the same as opening them one by one from the highest down). That is a hill not higher than
+   the seed height, and one that a *valley* too shallow parts from its neighbour: the dynamics of
+   its summit, its height above its highest pass. Without a least valley it is one whose highest
+   pass is above the seed height. What is then not higher than the seed height is nothing.
 
 Steps 1 and 2 look no farther than the next pixel, so blocks, each read with one pixel around it,
 make the same hills and passes as the whole plane.
 
 Cousty, Bertrand, Najman, Couprie, Watershed cuts: minimum spanning forests and the drop of water
-principle, IEEE TPAMI 31 (2009), doi:10.1109/TPAMI.2008.173.
+principle, IEEE TPAMI 31 (2009), doi:10.1109/TPAMI.2008.173. Dynamics: Grimaud, A new measure of
+contrast: the dynamics, Proc. SPIE 1769 (1992), doi:10.1117/12.60650.
 
 Legend: (Y, X) plane, (h, w) block, n hills of a block. A *place* is the index y·X + x of a pixel
 of the plane; a hill is called by the place of its summit.
@@ -28,7 +32,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+from scipy.sparse.csgraph import connected_components
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +66,7 @@ class _Hills:
 
 
 def watershed(
-    heights: NDArray[np.floating[Any]], seed: float, min_size: int = 0
+    heights: NDArray[np.floating[Any]], seed: float, min_size: int = 0, valley: float = 0.0
 ) -> NDArray[np.int32]:
     """Return the objects of a plane.
 
@@ -71,9 +75,13 @@ def watershed(
     heights
         (Y, X); -inf where no object can be.
     seed
-        Pixels higher than this, hanging together by edges, are one seed.
+        An object is higher than this somewhere. Without a least valley, pixels higher than this
+        that hang together by edges are one seed, and every object has one.
     min_size
         Objects of fewer pixels are left out.
+    valley
+        How far below the lower of two summits the way from one to the other leads, at its lowest
+        point, for them to be two objects; 0: the seed height alone parts them.
 
     Returns
     -------
@@ -82,7 +90,12 @@ def watershed(
     """
     ids = np.zeros(heights.shape, np.int32)
     whole = watershed_blocks(
-        lambda rows, cols: heights[rows, cols], heights.shape, seed, min_size, max(heights.shape)
+        lambda rows, cols: heights[rows, cols],
+        heights.shape,
+        seed,
+        min_size,
+        valley,
+        block=max(heights.shape),
     )
     for window, objects in whole:
         ids[window] = objects
@@ -94,6 +107,8 @@ def watershed_blocks(
     shape: tuple[int, ...],
     seed: float,
     min_size: int = 0,
+    valley: float = 0.0,
+    *,
     block: int = BLOCK,
 ) -> Iterator[tuple[Window, NDArray[np.int32]]]:
     """Yield the objects of a plane that need not fit into memory, block by block.
@@ -105,7 +120,7 @@ def watershed_blocks(
         around it, unless there is one only.
     shape
         (Y, X) of the plane.
-    seed, min_size
+    seed, min_size, valley
         As in `watershed`, whose ids these are.
     block
         px, side of the blocks.
@@ -122,9 +137,10 @@ def watershed_blocks(
     ]
     if len(windows) == 1:
         hills = _hills(read, windows[0], shape)
-        yield windows[0], _Graph([hills], seed, min_size).ids(hills)
+        yield windows[0], _Graph([hills], seed, min_size, valley).ids(hills)
         return
-    graph = _Graph([_forget(_hills(read, w, shape)) for w in windows], seed, min_size)
+    every = [_forget(_hills(read, window, shape)) for window in windows]
+    graph = _Graph(every, seed, min_size, valley)
     for window in windows:
         yield window, graph.ids(_hills(read, window, shape))
 
@@ -257,7 +273,7 @@ def _highest(
 class _Graph:
     """Hills and passes of all blocks, and the object that each hill belongs to."""
 
-    def __init__(self, blocks: list[_Hills], seed: float, min_size: int) -> None:
+    def __init__(self, blocks: list[_Hills], seed: float, min_size: int, valley: float) -> None:
         rim = np.concatenate([b.rim for b in blocks], axis=1)
         self._rim = rim[:, np.argsort(rim[0])]
         tops = np.concatenate([b.summits for b in blocks])
@@ -275,8 +291,8 @@ class _Graph:
         passes = np.concatenate([b.passes for b in blocks])
         apart = ends[0] != ends[1]
         ends, passes = _highest(np.sort(ends[:, apart], axis=0), passes[apart])
-        groups, reached = _forest(ends, passes, heights, seed)
-        self._ids = _numbered(groups, reached, areas, first, min_size)
+        groups, summits = _joined(ends, passes, heights, seed, valley)
+        self._ids = _numbered(groups, summits > seed, areas, first, min_size)
 
     def _true_summits(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Follow places outside their block from block to block up to the summit."""
@@ -297,33 +313,35 @@ class _Graph:
         return of_hills[hills.numbers]
 
 
-def _forest(
-    ends: NDArray[np.int64], passes: NDArray[np.float32], heights: NDArray[np.float32], seed: float
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Open the passes from the highest down; return the group of each hill, and if it has a seed.
-
-    A root that is joined to every seed after the passes above the seed height, and before all
-    others, keeps seeds apart: of a ring through the root the lowest pass stays closed.
-    """
-    seeds = np.flatnonzero(heights > seed)
-    root = len(heights)
+def _joined(
+    ends: NDArray[np.int64],
+    passes: NDArray[np.float32],
+    heights: NDArray[np.float32],
+    seed: float,
+    valley: float,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Join hills that are no objects of their own: the group of each hill, and groups' summits."""
     order = np.lexsort((ends[1], ends[0], -passes))
-    above = int(np.count_nonzero(passes > seed))
-    rows = np.concatenate([ends[0][order[:above]], seeds, ends[0][order[above:]]])
-    cols = np.concatenate(
-        [ends[1][order[:above]], np.full(len(seeds), root), ends[1][order[above:]]]
-    )
-    rank = np.arange(1, len(rows) + 1, dtype=np.float64)
-    rows, cols = rows.astype(np.int32), cols.astype(np.int32)  # SciPy 1.13 takes no other
-    tree = minimum_spanning_tree(coo_array((rank, (rows, cols)), (root + 1, root + 1)).tocsr())
-    kept = np.zeros(len(rows), bool)
-    kept[tree.data.astype(np.int64) - 1] = True
-    kept &= cols != root
-    links = coo_array((rank[kept], (rows[kept], cols[kept])), (root, root))
-    count, groups = connected_components(links, directed=False)
-    reached = np.zeros(count, bool)
-    reached[groups[seeds]] = True
-    return groups, reached
+    ends, passes = ends[:, order], passes[order]
+    groups = np.arange(len(heights), dtype=np.int32)
+    while True:
+        highest = np.full(len(heights), len(passes))  # pass of each group
+        np.minimum.at(highest, ends.ravel(), np.tile(np.arange(len(passes)), 2))
+        some = np.flatnonzero(highest < len(passes))
+        over = passes[highest[some]]
+        shallow = over > seed if valley == 0 else heights[some] - over < valley
+        opened = highest[some[shallow | (heights[some] <= seed)]]
+        if not opened.size:
+            return groups, heights
+        edges = (ends[0, opened].astype(np.int32), ends[1, opened].astype(np.int32))
+        links = coo_array((np.ones(opened.size, bool), edges), (len(heights), len(heights)))
+        count, onto = connected_components(links, directed=False)
+        groups = onto[groups]
+        summits = np.full(count, -np.inf, np.float32)
+        np.maximum.at(summits, onto, heights)
+        heights, ends = summits, onto[ends].astype(np.int64)
+        apart = ends[0] != ends[1]
+        ends, passes = ends[:, apart], passes[apart]
 
 
 def _numbered(

@@ -9,7 +9,7 @@ Legend: K classes, M object maps, (Y, X) plane, (h, w) piece.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,7 +77,7 @@ class Output:
     background : bool
         Probabilities: keep those of the background too. Without it two classes give one plane
         without a channel axis.
-    threshold, seed, min_size
+    threshold, seed, min_size, valley
         Objects: as in `napari_unet.config.decoding.Decoding`, min_size in px of the image; None:
         what the model was fitted to. A network without object maps has no seeds: its objects
         are what hangs together.
@@ -98,6 +98,7 @@ class Output:
     threshold: float | None = None
     seed: float | None = None
     min_size: int | None = None
+    valley: float | None = None
     fill_holes: bool = False
     link: Linking | None = None
 
@@ -109,7 +110,8 @@ class Output:
         self._over(Decoding())
 
     def _over(self, fitted: Decoding) -> Decoding:
-        given = {name: getattr(self, name) for name in ("threshold", "seed", "min_size")}
+        names = [field.name for field in fields(Decoding)]
+        given = {name: getattr(self, name) for name in names}
         return replace(fitted, **{name: v for name, v in given.items() if v is not None})
 
     def decoding(self, model: TrainedModel) -> Decoding:

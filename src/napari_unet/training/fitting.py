@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from napari_unet.config.decoding import Decoding
+from napari_unet.config.decoding import USUAL, Decoding
 from napari_unet.evaluation.metrics import average_precision_curve
 from napari_unet.network.decoder import decode, heights
 
@@ -26,14 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DecodingFit", "Fitted"]
 
-THRESHOLDS, SEEDS = (0.4, 0.6, 0.2), (0.4, 0.6, 0.2, 0.8)
-"""What is tried first, every pair of it, after the usual ones."""
+THRESHOLDS, VALLEYS = (0.3, 0.5, 0.7), (0.05, 0.1, 0.2, 0.3, 0.4)
+"""What is tried first, every pair of it. An object is at least as high as a valley is deep."""
 
 FINER = (-0.1, 0.1)
-"""What is tried next around the best pair: first another seed height, then another threshold."""
-
-USUAL = Decoding()
-"""What a network is read with where nothing was fitted."""
+"""What is tried next around the threshold of the best pair."""
 
 SMALLEST = (0.0, 0.05, 0.1, 0.2)
 """Smallest sizes that are tried, as shares of the median object."""
@@ -96,8 +93,7 @@ class DecodingFit:
             scores.update((one, self._scores(one)) for one in more if one not in scores)
             return max(scores, key=lambda one: float(scores[one].mean()))
 
-        best = best_with([USUAL, *(Decoding(t, s) for t in THRESHOLDS for s in SEEDS)])
-        best = best_with([replace(best, seed=round(best.seed + by, 2)) for by in FINER])
+        best = best_with(Decoding(t, v, valley=v) for t in THRESHOLDS for v in VALLEYS)
         best = best_with([replace(best, threshold=round(best.threshold + by, 2)) for by in FINER])
         best = _most_usual(scores, best)
         areas = [np.unique(plane[plane > 0], return_counts=True)[1] for plane in self.objects]
@@ -131,7 +127,7 @@ def _most_usual(scores: Mapping[Decoding, NDArray[np.float64]], best: Decoding) 
         return bool(less.mean() <= error)
 
     def unusual(one: Decoding) -> tuple[float, float]:
-        apart = abs(one.threshold - USUAL.threshold) + abs(one.seed - USUAL.seed)
+        apart = abs(one.threshold - USUAL.threshold) + abs(one.valley - USUAL.valley)
         return round(apart, 2), -float(scores[one].mean())
 
     return min(filter(is_as_good, scores), key=unusual)

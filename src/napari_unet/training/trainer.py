@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import CheckpointError, DeviceError, InputError
 from napari_unet.base.kept_memory import kept_heap
-from napari_unet.config.decoding import Decoding
+from napari_unet.config.decoding import USUAL, Decoding
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.size_rule import previous_valid_size, smallest_input
 from napari_unet.config.training import TrainConfig
@@ -137,7 +137,7 @@ class Trainer:
         self.spare_cores = spare_cores
         self.tile = self.config.tile
         self.seconds = 0.0
-        self.decoding: Decoding | None = None
+        self.decoding: Decoding | None = USUAL if self.config.network.object_maps else None
         self._seen: list[SeenLabels] = []
         self._learner: Learner | None = None
         self.edits: EditSteps | None = None
@@ -241,8 +241,8 @@ class Trainer:
         self.tile = state["tile"]
         self.seconds = float(state["seconds"])
         self._kept.best = dict(state["best"])
-        decoding = state.get("decoding")
-        self.decoding = None if decoding is None else Decoding.from_dict(decoding)
+        if (decoding := state.get("decoding")) is not None:
+            self.decoding = Decoding.from_dict(decoding)
         self._kept.saved_step = self.learner.step
 
     def _make_sampler(self) -> TileSampler:

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["ObjectPanel"]
 
 INSIDE = "How sure the network must be that a pixel is of an object. Lower: objects are larger."
-SEEDS = (
-    "How sure it must be of the middle of an object. Higher: more touching objects are told "
-    "apart, and faint ones are lost."
+SEEDS = "How sure it must be of the middle of an object. Higher: faint ones are lost."
+VALLEYS = (
+    "How much less sure it must be between two middles for them to be two objects. Lower: more "
+    "touching objects are told apart. 0: all that is surer than a middle must be is one."
 )
 OVERLAP = (
     "Share of the smaller of two objects in neighbouring slices that both must have to be one. "
@@ -64,11 +65,13 @@ class ObjectPanel(QWidget):
         self.inside = SliderField(0, 1, 0.5, INSIDE, step=0.05, decimals=2)
         self.seeds = SliderField(0, 1, 0.5, SEEDS, step=0.05, decimals=2)
         self.overlap = SliderField(0.05, 1, 0.5, OVERLAP, step=0.05, decimals=2)
-        for slider in (self.inside, self.seeds, self.overlap):
+        self.valleys = SliderField(0, 1, 0.2, VALLEYS, step=0.05, decimals=2)
+        for slider in (self.inside, self.seeds, self.valleys, self.overlap):
             slider.changed.connect(self._on_slider)
         self.form = Form()
         self.form.add("Inside", self.inside)
         self.form.add("Middle", self.seeds)
+        self.form.add("Valley", self.valleys)
         self.form.add("Overlap", self.overlap)
         self.list = ObjectList()
         on_click(dock.viewer, self._on_click)
@@ -100,11 +103,14 @@ class ObjectPanel(QWidget):
             The layer that shows it.
         """
         self._result, self._linked = result, found.output.link is not None
-        self.inside.value, self.seeds.value = found.decoding.threshold, found.decoding.seed
+        decoding = found.decoding
+        self.inside.value, self.seeds.value = decoding.threshold, decoding.seed
+        self.valleys.value = decoding.valley
         self.overlap.value = (found.output.link or Linking()).overlap
         self.form.show_row(self.overlap, self._linked)
         self.form.setVisible(bool(found.planes))  # what memory does not hold is not changed
-        self.seeds.setEnabled(bool(found.planes) and found.planes[0].height is not None)
+        for slider in (self.seeds, self.valleys):
+            slider.setEnabled(bool(found.planes) and found.planes[0].height is not None)
         result.layer.events.selected_label.connect(self._on_label)
         self._show(found)
         self.show()
@@ -122,7 +128,12 @@ class ObjectPanel(QWidget):
     def _on_slider(self, _value: float = 0) -> None:
         if self._found is None:
             return
-        decoding = replace(self._found.decoding, threshold=self.inside.value, seed=self.seeds.value)
+        decoding = replace(
+            self._found.decoding,
+            threshold=self.inside.value,
+            seed=self.seeds.value,
+            valley=self.valleys.value,
+        )
         link = Linking(overlap=self.overlap.value) if self._linked else None
         self.latest.request(partial(self._found.anew, decoding, link))
 
