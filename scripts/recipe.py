@@ -21,7 +21,7 @@ import numpy as np
 
 from napari_unet.annotation.labels import LabelScheme
 from napari_unet.config.augmentation import AugmentConfig
-from napari_unet.config.decoding import Decoding
+from napari_unet.config.decoding import USUAL, Decoding
 from napari_unet.config.presets import PRESETS
 from napari_unet.config.split import SplitConfig
 from napari_unet.config.weights import WeightConfig
@@ -246,8 +246,9 @@ def all_cell_scores(data: str, model: TrainedModel) -> dict[str, Any]:
     ways = {"plain": Output("objects", min_size=smallest, fill_holes=True)}
     if model.decoding is not None:
         ways["plain"] = Output("objects", fill_holes=True)
-        usual = Decoding(min_size=smallest)
-        ways["usual thresholds"] = Output("objects", fill_holes=True, **usual.to_dict())
+        for way, usual in {"usual thresholds": Decoding(), "usual valley": USUAL}.items():
+            settings = replace(usual, min_size=smallest).to_dict()
+            ways[way] = Output("objects", fill_holes=True, **settings)
     scores = {way: cell_scores(model, gold, markers, output) for way, output in ways.items()}
     mirrored = {way.replace("plain", ""): output for way, output in ways.items()}
     for way, output in mirrored.items():

@@ -122,9 +122,11 @@ def table(data: str, variants: dict[str, list[dict[str, Any]]]) -> list[str]:
 
 THRESHOLDS = {
     "plain": "fitted",
-    "usual thresholds": "0.5 and 0.5",
+    "usual thresholds": "seed height 0.5",
+    "usual valley": "valley 0.2",
     "mirrored": "mirrored, fitted",
-    "mirrored, usual thresholds": "mirrored, 0.5 and 0.5",
+    "mirrored, usual thresholds": "mirrored, seed height 0.5",
+    "mirrored, usual valley": "mirrored, valley 0.2",
 }
 
 
@@ -142,7 +144,8 @@ def _thresholds(variants: list[list[dict[str, Any]]]) -> list[str]:
 
     heads = " | ".join(THRESHOLDS.values())
     return [
-        "SEG and DET by the thresholds of the decoder:",
+        "SEG and DET by the settings of the decoder; what is not fitted has a threshold of 0.5.",
+        "Without numbers for the valley, it was fitted by seed height.",
         "",
         f"| variant | {heads} |",
         "|---" * (len(THRESHOLDS) + 1) + "|",

@@ -86,6 +86,12 @@ def test_touching_objects_are_apart_and_measured(tmp_path, capsys, model):
         "--output", "objects", "--seed-height", 0.45, "--table", tmp_path / "cells.csv",
     )  # fmt: skip
     assert result["objects"] == 2
+    for valley, objects in ((0.6, 2), (0.4, 3)):  # the pass between the two lies 0.48 below
+        result, _ = call(
+            capsys, "predict", model, tmp_path / "a.tif", "-o", tmp_path / "o.tif",
+            "--output", "objects", "--valley", valley, "--table", tmp_path / "cells.csv",
+        )  # fmt: skip
+        assert result["objects"] == objects
 
 
 def test_one_id_through_frames(tmp_path, capsys, model):

@@ -118,6 +118,7 @@ def test_a_training_fits_them_and_keeps_them_when_resumed(tmp_path) -> None:
         validate_every=2, checkpoint_every=2, device="cpu",
     )  # fmt: skip
     trainer = Trainer(stack, config, tmp_path / "run")
+    assert trainer.decoding == USUAL  # until something validates
     list(trainer.run())
     fitted = load_model(tmp_path / "run").decoding
     assert fitted is not None

@@ -147,6 +147,18 @@ def test_a_slider_changes_the_result(predicted):
     np.testing.assert_array_equal(result(predicted).data, before)
 
 
+def test_a_valley_parts_objects_or_does_not(predicted):
+    panel = predicted.objects
+    assert panel.valleys.value == 0  # of a model without valleys: the height of the middle parts
+    two = result(predicted).data.copy()
+    panel.valleys.box.setValue(0.6)  # the pass between the two lies 0.48 below
+    until(lambda: panel.note.text().startswith("3 objects"), 30)
+    assert told(result(predicted), "predicted")["settings"]["valley"] == "0.6"
+    panel.valleys.box.setValue(0.4)
+    until(lambda: panel.note.text().startswith("5 objects"), 30)
+    np.testing.assert_array_equal(result(predicted).data, two)
+
+
 def test_the_layer_knows_its_model_and_settings(predicted):
     by = told(result(predicted), "predicted")
     assert by["model"].startswith(f"{predicted.session.model.name} (")
