@@ -210,6 +210,41 @@ def test_features_where_an_id_is_one_object(viewer, dock):
     assert "area (µm²)" in features
 
 
+def test_features_go_where_an_id_is_no_longer_one_object(through):
+    assert len(result(through).features) == 3
+    through.form.ids.radio(False).click()
+    until(lambda: through.objects.note.text().startswith("5 objects"), 30)
+    assert len(result(through).features) == 0
+    through.form.ids.radio(True).click()
+    until(lambda: through.objects.note.text().startswith("3 objects"), 30)
+    assert len(result(through).features) == 3
+
+
+def test_features_are_not_those_of_another_slice(dock):
+    """Slice after slice into one layer: id 1 is an object in each."""
+    dock.form.extent.value = "slice"
+    for shown, number in ((0, 3), (1, 2)):
+        dock.viewer.dims.set_current_step(0, shown)
+        dock.start.click()
+        until(lambda n=number: dock.objects.note.text() == f"{n} objects", 60)
+        assert len(result(dock).features) == (3 if shown == 0 else 0)
+
+
+def test_after_a_stroke_table_and_file_are_of_the_new_layer(predicted, tmp_path):
+    panel, mine = predicted.objects, result(predicted)
+    mine.paint((0, 1, 1), 9)
+    panel.seeds.box.setValue(0.4)
+    until(lambda: panel.note.text().startswith("3 objects"), 30)
+    (new,) = [one for one in predicted.viewer.layers if "objects" in one.name and one is not mine]
+    assert (mine.data == 9).any()
+    assert not (new.data == 9).any()
+    save(predicted, tmp_path / "o.tif")
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "o.tif"), new.data)
+    new.selected_label = 2
+    (chosen,) = panel.list.selectionModel().selectedRows()
+    assert panel.list.model().sourceModel().table.columns["id"][chosen.row()] == 2
+
+
 def save(dock, file) -> str:
     """Save, wait for it, and return what was said."""
     dock.saving.write(str(file))

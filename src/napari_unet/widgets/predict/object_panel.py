@@ -111,7 +111,6 @@ class ObjectPanel(QWidget):
         self.form.setVisible(bool(found.planes))  # what memory does not hold is not changed
         for slider in (self.seeds, self.valleys):
             slider.setEnabled(bool(found.planes) and found.planes[0].height is not None)
-        result.layer.events.selected_label.connect(self._on_label)
         self._show(found)
         self.show()
 
@@ -144,7 +143,9 @@ class ObjectPanel(QWidget):
             self._show(found)
 
     def _show(self, found: FoundObjects) -> None:
+        assert self._result is not None
         self._found = found
+        self._result.layer.events.selected_label.connect(self._on_label)  # once for each layer
         self.note.say(found.table.summary)
         self.list.show_table(found.table)
         self._tell_features(found)
@@ -168,9 +169,20 @@ class ObjectPanel(QWidget):
 
     def _tell_features(self, found: FoundObjects) -> None:
         """Let the layer show what was measured, where an id means one object."""
-        ids = found.table.columns["id"]
-        if self._result is not None and len(np.unique(ids)) == len(ids):
-            self._result.layer.features = {"index": ids, **found.table.columns}
+        assert self._result is not None
+        layer, ids = self._result.layer, found.table.columns["id"]
+        if len(np.unique(ids)) == len(ids) and self._is_all(found):
+            layer.features = {"index": ids, **found.table.columns}
+        elif "id" in layer.features:  # of objects that had these ids before
+            layer.features = {}
+
+    def _is_all(self, found: FoundObjects) -> bool:
+        """Whether the layer shows no other objects, such as those of another slice."""
+        assert self._result is not None
+        if len(found.slices.per_slice) == found.stack.n_slices:
+            return True
+        pixels = np.count_nonzero(self._result.layer.data)
+        return bool(found.slices.columns["area (px)"].sum() == pixels)
 
     # -- from row to object and back --------------------------------------------------------
 

@@ -245,6 +245,6 @@ class PredictDock(Dock):
         result, request = self._result, self._request
         if result is None or request is None or result.taken_away:
             return
-        self.saving.offer(result.layer, request.stack, request.output.kind)
+        self.saving.offer(result, request.stack, request.output.kind)
         if self._found is not None:
             self.objects.show_objects(self._found, result)

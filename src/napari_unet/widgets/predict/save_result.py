@@ -20,10 +20,9 @@ from napari_unet.widgets.common.worker import Worker, once
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari.layers import Layer
-
     from napari_unet.images.stack import Stack
     from napari_unet.widgets.common.dock import Dock
+    from napari_unet.widgets.common.result_layers import GrowingLayer
 
 __all__ = ["SaveResult"]
 
@@ -44,7 +43,7 @@ class SaveResult(QWidget):
     def __init__(self, dock: Dock) -> None:
         super().__init__()
         self._dock = dock
-        self._layer: Layer | None = None
+        self._result: GrowingLayer | None = None
         self._stack: Stack | None = None
         self._kind = ""
         self.save = button("Save result …", TIP)
@@ -54,30 +53,32 @@ class SaveResult(QWidget):
         layout.addWidget(Row(self.save))
         self.hide()
 
-    def offer(self, layer: Layer, stack: Stack, kind: str) -> None:
-        """Offer to save a layer.
+    def offer(self, result: GrowingLayer, stack: Stack, kind: str) -> None:
+        """Offer to save a result.
 
         Parameters
         ----------
-        layer
-            The result.
+        result
+            Its layer, which is another one once the user has touched the first.
         stack
             What was predicted.
         kind
             "labels", "probabilities" or "objects".
         """
-        self._layer, self._stack, self._kind = layer, stack, kind
+        self._result, self._stack, self._kind = result, stack, kind
         self.show()
 
     def write(self, file: str) -> None:
-        """Write the layer as it is now, in the background; what a layer was read from stays.
+        """Write the result, as its layer is now, in the background.
 
-        An OME-TIFF where the name ends in .ome.tif. ``said`` tells how it ended.
+        What a layer was read from stays. An OME-TIFF where the name ends in .ome.tif. ``said``
+        tells how it ended.
         """
-        if self._layer is None or self._stack is None:
+        if self._result is None or self._stack is None:
             return
         read = [one.source.path for one in self._dock.viewer.layers]
-        job = partial(_written, Path(file), read, self._layer.data, self._stack, self._kind)
+        values = self._result.layer.data
+        job = partial(_written, Path(file), read, values, self._stack, self._kind)
         worker = Worker(once(job))
         worker.yielded.connect(lambda path: self.said.emit(f"Saved as {path}."))
         worker.errored.connect(lambda error: self.said.emit(sentence(error)))
