@@ -340,6 +340,20 @@ def test_ids_that_go_through_the_stack():
         assert np.isnan(list(none.values())).all()
 
 
+def test_ids_begin_anew_in_every_volume():
+    """As `predict --link` numbers them: what is 3 at one time may be 7 at the next."""
+    reference = np.stack([THROUGH, THROUGH])
+    prediction = np.stack([THROUGH, np.array([0, 0, 0, 7, 0, 0, 0, 3])[THROUGH]])
+    asked = {"kind": "objects", "scheme": OBJECTS, "metrics": ("stack",)}
+    perfect = rows_of(EvaluationRequest(prediction, reference, **asked))
+    assert perfect == {"adapted Rand error": 0, "VI split": 0, "VI merge": 0, "TRA": 1}
+    wrong = THROUGH.copy()
+    wrong[2] = np.where(THROUGH[2] == 3, 7, np.where(THROUGH[2] == 7, 3, 0))
+    one = rows_of(EvaluationRequest(wrong, THROUGH, **asked))
+    two = rows_of(EvaluationRequest(np.stack([wrong, wrong]), reference, **asked))
+    assert two == pytest.approx(one)
+
+
 BY_CLASS = LabelScheme(values=(0, 1000, 2000))
 NUMBERED = np.repeat([[1001, 1001, 0, 1002, 1002, 0, 2001, 2001]], 4, axis=0)
 AS_CLASSES = NUMBERED // 1000 * 1000

@@ -28,8 +28,9 @@ CELLS = (
     "tracking markers)."
 )
 THROUGH = (
-    "For objects whose ids go through the stack: adapted Rand error and variation of information "
-    "over all voxels, and TRA of the Cell Tracking Challenge, without divisions."
+    "For objects whose ids go through the stack, or through each of several, such as the volume of "
+    "every time: adapted Rand error and variation of information over all voxels, and TRA of the "
+    "Cell Tracking Challenge, without divisions."
 )
 STEPPED = (
     "The score of the 2025 reproduction: IoU in ten steps from 0.5 on. It is not an IoU. Beside "

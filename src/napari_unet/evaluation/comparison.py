@@ -274,6 +274,7 @@ def compare(
             found.objects.append(mine.objects)
             found.foreground.append(mine.foreground)
             found.targets.append(target)
+            found.of.append(index[:-1])
         if not {"isbi2012", "rand"}.isdisjoint(request.metrics):
             found.apart.append(read_target(reference, scheme).classes > 0)
     yield Counted(slices, int(table.sum()))

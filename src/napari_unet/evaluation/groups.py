@@ -37,6 +37,7 @@ class Compared:
     objects: list[np.ndarray] = field(default_factory=list)  # (Y, X) predicted ids
     targets: list[Target] = field(default_factory=list)
     apart: list[np.ndarray] = field(default_factory=list)  # reference, touching objects parted
+    of: list[tuple[int, ...]] = field(default_factory=list)  # the volume that a slice is of
 
     @property
     def known(self) -> list[np.ndarray]:
@@ -152,21 +153,31 @@ def _stack_scores(found: Compared, progress: Progress) -> list[Score | Curves]:
     """Without ids that go through the stack nothing of this can be measured."""
     error = split = merge = tra = math.nan
     if found.through:
-        stacks = np.stack(found.objects), np.stack(found.truth), np.stack(found.known)
+        objects, truth = _numbered(found.objects, found.of), _numbered(found.truth, found.of)
+        stacks = objects, truth, np.stack(found.known)
         progress(0, 3)
         error = 1 - metrics.adapted_rand(*stacks).f_score
         progress(1, 3)
         variation = metrics.variation_of_information(*stacks)
         split, merge = variation.split, variation.merge
         progress(2, 3)
-        seen = [np.where(known, ids, 0) for ids, known in zip(found.objects, found.known)]
-        tra = metrics.ctc_tra(seen, found.truth)
+        tra = metrics.ctc_tra(list(np.where(stacks[2], objects, 0)), list(truth))
     return [
         Score("adapted Rand error", error, "merged and split objects, all voxels; 0 is perfect"),
         Score("VI split", split, "bits lost to splits; 0 is perfect"),
         Score("VI merge", merge, "bits lost to mergers; 0 is perfect"),
         Score("TRA", tra, "1 − cost of correcting cells and their tracks; 1 is perfect"),
     ]
+
+
+def _numbered(planes: list[np.ndarray], of: list[tuple[int, ...]]) -> np.ndarray:
+    """Return ids (N, Y, X) that are others in every volume: each numbers its objects anew."""
+    stack = np.stack(planes)
+    volumes = {volume: k for k, volume in enumerate(dict.fromkeys(of))}
+    if len(volumes) < 2:
+        return stack
+    first = np.array([volumes[one] for one in of], np.int64) * (int(stack.max()) + 1)
+    return np.where(stack > 0, stack + first[:, None, None], 0)
 
 
 def _thresholded_scores(found: Compared, progress: Progress) -> list[Score | Curves]:
