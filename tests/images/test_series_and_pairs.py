@@ -20,6 +20,7 @@ from napari_unet.images.ctc_folder import open_ctc
 from napari_unet.images.files import open_image, open_images, read_labels
 from napari_unet.images.pairing import natural_key, pair_by_name
 from napari_unet.images.stack import Stack
+from napari_unet.prediction.folders import targets
 
 OBJECTS = LabelScheme()
 
@@ -157,6 +158,15 @@ def test_an_ome_tiff_of_several_files_is_one_image(tmp_path, compression, lazy_a
         assert stack.axes == "zyx", path
         planes = np.concatenate([stack.image_plane(i) for i in range(3)])
         np.testing.assert_array_equal(planes, expected)
+
+
+def test_an_ome_tiff_of_several_files_is_predicted_once(tmp_path):
+    folder = several_files(tmp_path / "a")
+    (folder / "notes.txt").write_text("of Monday")
+    tifffile.imwrite(folder / "zz.tif", noise(20, 18))
+    found = targets(folder, tmp_path / "results", channels=1)
+    names = [member[0].name for member in found]
+    assert names == ["notes.txt", "z0.ome.tif", "zz.tif"]
 
 
 @pytest.mark.parametrize("lazy_above", [2**29, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,14 @@ if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.images.stack import Stack
 
-__all__ = ["Labelling", "answering_files", "image_files", "open_folder", "read_label_folder"]
+__all__ = [
+    "Labelling",
+    "answering_files",
+    "image_files",
+    "one_per_dataset",
+    "open_folder",
+    "read_label_folder",
+]
 
 FEW_MASKS = 16
 """Label files that tell how masks were saved, where not all are loaded."""
@@ -110,7 +118,7 @@ def open_folder(
     elif channels is not None and channels > 1:
         members = cases_with(files, channels)
     members = members or [(file,) for file in files]
-    members = _one_per_dataset(members)
+    members = one_per_dataset(members)
     if not members:
         raise DataSetError(
             f"expected images in {folder}, but there is none of {', '.join(SUFFIXES)}: choose "
@@ -221,23 +229,32 @@ def _said(form: Sequence[Any]) -> str:
     return f"{form[0]}{depth}{white}"
 
 
-def _one_per_dataset(members: list[Member]) -> list[Member]:
-    """Leave out the files of an OME-TIFF of several that its first one opens as well."""
-    if len(members) < 2 or len(members[0]) > 1:
-        return members
-    if members[0][0].suffix.lower() not in TIFF_SUFFIXES:
+def one_per_dataset(members: list[Member]) -> list[Member]:
+    """Leave out the files of an OME-TIFF of several that its first one opens as well.
+
+    Parameters
+    ----------
+    members
+        Of one file each, or images of several files, which stay.
+    """
+    if len(members) < 2 or len(members[0]) > 1 or not _parts(members[0][0]):
         return members
     kept: list[Member] = []
     seen: set[Path] = set()
-    several = bool(read_image_file(members[0][0], lazy_above=-1).parts)
     for (file,) in members:
-        if file.resolve() in seen:
-            continue
-        kept.append((file,))
-        if several:
-            parts = read_image_file(file, lazy_above=-1).parts
-            seen |= {part.resolve() for part in parts}
+        if file.resolve() not in seen:
+            kept.append((file,))
+            seen |= _parts(file)
     return kept
+
+
+def _parts(file: Path) -> set[Path]:
+    """The files that one opens; none where it is an image by itself, or cannot be read."""
+    if file.suffix.lower() not in TIFF_SUFFIXES:
+        return set()
+    with suppress(DataSetError):
+        return {part.resolve() for part in read_image_file(file, lazy_above=-1).parts}
+    return set()
 
 
 def _open_series(name: str, members: Sequence[Member], axes: str | None, lazy_above: int) -> Stack:

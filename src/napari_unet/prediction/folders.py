@@ -10,6 +10,7 @@ from unicodedata import normalize
 from napari_unet.base.errors import InputError, UNetError
 from napari_unet.base.output_guard import check_output_file, check_output_folder
 from napari_unet.images.channel_files import cases_with
+from napari_unet.images.folders import one_per_dataset
 from napari_unet.images.image_file import SUFFIXES
 from napari_unet.images.pairing import CHANNEL
 from napari_unet.prediction.object_table import ObjectTable
@@ -161,9 +162,10 @@ def targets(
     )
     if not files:
         raise InputError(f"there is no image in {folder}: name a folder with images.")
-    cases = cases_with([f for f in files if _is_picture(f)], channels) if channels > 1 else []
-    taken = {file for case in cases for file in case}
-    members = sorted([*cases, *((file,) for file in files if file not in taken)])
+    pictures = [file for file in files if _is_picture(file)]
+    members = cases_with(pictures, channels) if channels > 1 else []
+    members = members or one_per_dataset([(file,) for file in pictures])
+    members = sorted([*members, *((file,) for file in files if file not in pictures)])
     found = {member: into / f"{_called(member)}.tif" for member in members}
     is_inside = Path(folder).resolve() in before[1:]
     read = files if is_inside else [Path(folder)]
