@@ -155,6 +155,20 @@ def test_measuring_links_too(tmp_path, capsys):
     assert (one["volume (px)"], one["grey mean"], one["slices"]) == ("18", "10", "2")
 
 
+def test_images_without_labels_are_said(tmp_path, capsys):
+    for folder, values in (("images", scene()), ("labels", (scene() > 30).astype(np.uint8))):
+        (tmp_path / folder).mkdir()
+        for k in range(3):
+            tifffile.imwrite(tmp_path / folder / f"{k}.tif", values)
+    names = ("measure", tmp_path / "labels", tmp_path / "images", "-o", tmp_path / "m.csv")
+    _, said = call(capsys, *names)
+    assert "without labels" not in said
+    (tmp_path / "labels" / "1.tif").unlink()
+    result, said = call(capsys, *names)
+    assert result["objects"] == 2
+    assert "1 slice of 3 without labels: no object is counted there" in said
+
+
 def test_a_folder_of_images_of_several_sizes(tmp_path, capsys, model):
     folder = tmp_path / "images"
     folder.mkdir()

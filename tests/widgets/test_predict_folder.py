@@ -11,6 +11,7 @@ import pytest
 import tifffile
 
 from napari_unet.annotation.labels import LabelScheme
+from napari_unet.app import folder_job, prediction_job
 from napari_unet.app.session import session_of
 from napari_unet.config.decoding import Decoding
 from napari_unet.config.network import UNetConfig
@@ -108,6 +109,17 @@ def test_other_outputs_have_no_table(panel, tmp_path):
     finish(panel)
     names = sorted(file.name for file in (tmp_path / "results").iterdir())
     assert names == ["a.tif", "b.tif"]
+
+
+def test_objects_that_are_not_measured_are_said(panel, monkeypatch, tmp_path):
+    for module in (folder_job, prediction_job):
+        monkeypatch.setattr(module, "KEPT_PIXELS", 50 * 44)  # b.tif, but not a.tif
+    finish(panel)
+    with (tmp_path / "results" / "objects.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert {row["file"] for row in csv.DictReader(file)} == {"b.tif"}
+    said = panel.line.text()
+    assert "Slices of 40 × 60 pixels are too large to be measured here, so the objects of a" in said
+    assert "50 × 44" not in said
 
 
 def test_what_is_missing_is_said(panel, folder):

@@ -147,6 +147,8 @@ def prediction_job(
         model, stack, slices=request.slices, match_pixels=request.match_pixels,
         grey_values=request.grey_values,
     )  # fmt: skip
+    if table is None and request.output.kind == "objects" and not _can_measure(request):
+        remarks = (*remarks, _unmeasured(stack))
     if remarks:
         yield Remarked(remarks)
     # One core stays free: torch on all of them would starve the window.
@@ -193,6 +195,17 @@ def _can_measure(request: PredictionRequest) -> bool:
     """Whether there are objects, and memory holds a plane with all that they are made of."""
     height, width = request.stack.plane_shape
     return request.output.kind == "objects" and height * width <= KEPT_PIXELS
+
+
+def _unmeasured(stack: Stack) -> ImageRemark:
+    from napari_unet.prediction.image_remarks import ImageRemark
+
+    height, width = stack.plane_shape
+    return ImageRemark(
+        "size",
+        f"slices of {height} × {width} pixels are too large to be measured here, so the objects of "
+        f"{stack.name} are in no table; `napari-unet predict --table` measures them",
+    )
 
 
 def read_model(model: TrainedModel | Path) -> TrainedModel:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.output_guard import check_output_file
+from napari_unet.base.quantities import count
 from napari_unet.cli.inputs import add_image_arguments, open_labelled
 from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
-from napari_unet.cli.progress import show_result
+from napari_unet.cli.progress import say, show_result
 
 if TYPE_CHECKING:
     import argparse
@@ -123,6 +124,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     check_table(args.table, args)
     stack, linking = open_labelled(args), asked_linking(args)
+    if blank := stack.n_slices - len(stack.labelled_slices):
+        some = f"{count(blank, 'slice')} of {stack.n_slices}"
+        say(f"{some} without labels: no object is counted there")
     planes = np.stack([stack.label_plane(i) for i in range(stack.n_slices)])
     labels = planes.reshape(*stack.leading_shape, *stack.plane_shape)
     if linking is not None:

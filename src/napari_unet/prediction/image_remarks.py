@@ -31,7 +31,7 @@ class ImageRemark:
 
     Attributes
     ----------
-    about : {"zoom", "pixel size", "grey values", "channels"}
+    about : {"zoom", "pixel size", "grey values", "channels", "size"}
         What it is about.
     text : str
         One sentence with numbers.
@@ -40,7 +40,7 @@ class ImageRemark:
         `napari_unet.prediction.predict.predict`.
     """
 
-    about: Literal["zoom", "pixel size", "grey values", "channels"]
+    about: Literal["zoom", "pixel size", "grey values", "channels", "size"]
     text: str
     offer: Literal["", "match pixels", "measure grey values"] = ""
 
