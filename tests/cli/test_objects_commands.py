@@ -264,6 +264,34 @@ def test_tables_are_of_objects_and_replace_nothing_foreign(tmp_path, capsys, mod
     assert "--overwrite" in refused(capsys, *common, tmp_path / "mine.csv", *objects)
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["--threshold=0", "--seed-height=0.3", "--valley=0", "--min-size=9", "--fill-holes", "--link"],
+)
+def test_options_of_objects_are_not_overlooked(tmp_path, capsys, model, option):
+    tifffile.imwrite(tmp_path / "a.tif", scene())
+    common = ("predict", model, tmp_path / "a.tif", "-o", tmp_path / "o.tif", option)
+    name = option.partition("=")[0]
+    assert f"{name} is of objects: add --output objects" in refused(capsys, *common)
+    assert not (tmp_path / "o.tif").exists()
+    call(capsys, *common, "--output", "objects")
+
+
+def test_options_without_what_they_change_are_not_overlooked(tmp_path, capsys):
+    limits = Intensity((0.0,), (100.0,))
+    plain = tmp_path / "plain.safetensors"
+    network = UNet(UNetConfig(depth=0, width=1)).eval()
+    save_model(plain, TrainedModel(network, limits, LabelScheme("objects")))
+    tifffile.imwrite(tmp_path / "a.tif", scene())
+    common = ("predict", plain, tmp_path / "a.tif", "-o", tmp_path / "o.tif", "--output", "objects")
+    for option in ("--seed-height", "--valley"):
+        said = refused(capsys, *common, option, 0.2)
+        assert f"{option} is for models that separate touching objects, and {plain}" in said
+    said = refused(capsys, *common, "--link-overlap", 0.2)
+    assert "--link-overlap is of --link" in said
+    call(capsys, *common, "--link-overlap", 0.2, "--link", "--threshold", 0.2)
+
+
 @pytest.mark.parametrize(("own", "other"), [("ZTYX", "TZYX"), ("YX", "XY")])
 def test_ids_are_measured_on_the_pixels_that_the_axes_say(tmp_path, capsys, own, other):
     """Image and labels are equal, but for the order of their axes."""

@@ -69,19 +69,26 @@ def add_link_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--link-overlap",
         type=bounded("link_overlap"),
-        default=0.5,
         metavar="SHARE",
         help="with --link: share of the smaller of two objects that both must have (default 0.5)",
     )
 
 
 def asked_linking(args: argparse.Namespace) -> Linking | None:
-    """Return how objects are to be linked, None where they are not."""
+    """Return how objects are to be linked, None where they are not.
+
+    Raises
+    ------
+    InputError
+        If it is said how, but not that.
+    """
     if not args.link:
+        if args.link_overlap is not None:
+            raise InputError("--link-overlap is of --link: add that, or leave it out.")
         return None
     from napari_unet.prediction.linking import Linking
 
-    return Linking(overlap=args.link_overlap)
+    return Linking() if args.link_overlap is None else Linking(overlap=args.link_overlap)
 
 
 def check_table(path: Path, args: argparse.Namespace) -> None:

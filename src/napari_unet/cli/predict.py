@@ -32,7 +32,7 @@ from napari_unet.config.offers import OUTPUTS
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_unet.config.split import Region
     from napari_unet.images.stack import Stack
@@ -178,9 +178,16 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     )
 
 
+OF_OBJECTS = ("threshold", "seed_height", "valley", "min_size", "fill_holes", "link")
+OF_SEEDS = ("seed_height", "valley")
+
+
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Predict; return where the result is."""
     output = _output(args)
+    if output.kind != "objects":
+        for option in _given(args, OF_OBJECTS):
+            raise InputError(f"{option} is of objects: add --output objects, or leave it out.")
     many = _is_for_each(args)
     if not many:
         _check_target(args)
@@ -191,6 +198,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from napari_unet.training.run_folder import load_model
 
     model = load_model(args.model, args.step)
+    if not model.network.config.object_maps:
+        for option in _given(args, OF_SEEDS):
+            raise InputError(
+                f"{option} is for models that separate touching objects, and {args.model} did not "
+                "learn to: leave it out."
+            )
     options: dict[str, Any] = {
         "output": output,
         "region": None if args.region is None else tuple(args.region),
@@ -204,6 +217,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     stack = open_image(args, channels)
     result, measured = _predict_one(args, model, options, stack, args.output_file)
     return result | write_table(args, measured)
+
+
+def _given(args: argparse.Namespace, names: Sequence[str]) -> Iterator[str]:
+    """Yield those of some options that are on the command line."""
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value is not False:
+            yield f"--{name.replace('_', '-')}"
 
 
 def _is_for_each(args: argparse.Namespace) -> bool:
