@@ -27,6 +27,7 @@ from napari_unet.widgets.common.layer_facts import told
 from napari_unet.widgets.common.layer_stack import LayerStack
 from napari_unet.widgets.data.samples import stack_layers
 from napari_unet.widgets.predict.predict_dock import PredictDock
+from napari_unet.widgets.predict.save_result import IMAGEJ, OME
 
 from .conftest import until
 
@@ -270,6 +271,22 @@ def test_files(predicted, tmp_path):
             assert tif.series[0].axes == "ZYX"
     assert ".tif" in save(predicted, tmp_path / "o.png")
     assert not (tmp_path / "o.png").exists()
+
+
+def test_a_name_that_the_dialog_did_not_see_is_not_replaced(predicted, tmp_path):
+    """It asks for cells.tif, and cells.ome.tif would be written."""
+    (tmp_path / "cells.ome.tif").write_bytes(b"mine")
+    predicted.saving._on_chosen(str(tmp_path / "cells.tif"), OME)
+    assert "cells.ome.tif exists" in predicted.line.text()
+    assert (tmp_path / "cells.ome.tif").read_bytes() == b"mine"
+    for asked, written in (("cells.v2", "cells.v2.ome.tif"), ("cells.ome.tif", "cells.ome.tif")):
+        predicted.saving._on_chosen(str(tmp_path / asked), OME)
+        until(predicted.saving.save.isEnabled, 30)
+        assert predicted.line.text() == f"Saved as {tmp_path / written}."
+    predicted.saving._on_chosen(str(tmp_path / "plain.tif"), IMAGEJ)
+    until(predicted.saving.save.isEnabled, 30)
+    names = sorted(file.name for file in tmp_path.glob("*.tif"))
+    assert names == ["cells.ome.tif", "cells.v2.ome.tif", "plain.tif"]
 
 
 def test_a_saved_result_lies_on_its_image_again(predicted, tmp_path):

@@ -93,8 +93,16 @@ class SaveResult(QWidget):
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilters([IMAGEJ, OME])
         dialog.setDefaultSuffix("tif")
-        dialog.fileSelected.connect(lambda file: self.write(_named(file, dialog)))
+        dialog.fileSelected.connect(lambda file: self._on_chosen(file, dialog.selectedNameFilter()))
         dialog.open()
+
+    def _on_chosen(self, file: str, kind: str) -> None:
+        """Write; a file of a name that the dialog did not see is not replaced unasked."""
+        named = _named(file, kind)
+        if named != file and Path(named).exists():
+            self.said.emit(f"{named} exists: choose it to replace it, or another name.")
+        else:
+            self.write(named)
 
 
 def _written(file: Path, read: Sequence[str | None], values: Any, stack: Stack, kind: str) -> Path:
@@ -110,8 +118,10 @@ def _written(file: Path, read: Sequence[str | None], values: Any, stack: Stack, 
     return path
 
 
-def _named(file: str, dialog: QFileDialog) -> str:
+def _named(file: str, kind: str) -> str:
     """Return the name that the chosen kind of file has."""
-    if dialog.selectedNameFilter() != OME or file.lower().endswith((".ome.tif", ".ome.tiff")):
+    path = Path(file)
+    if kind != OME or path.name.lower().endswith((".ome.tif", ".ome.tiff")):
         return file
-    return str(Path(file).with_suffix(".ome.tif"))
+    is_tiff = path.suffix.lower() in (".tif", ".tiff")
+    return str(path.with_name(f"{path.stem if is_tiff else path.name}.ome.tif"))
