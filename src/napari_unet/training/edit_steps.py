@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from napari_unet.annotation.labels import read_target
-from napari_unet.base.errors import CheckpointError
+from napari_unet.base.errors import CheckpointError, InputError
 from napari_unet.config.size_rule import border, next_valid_size, output_size
 from napari_unet.network.tiles import read_mirrored
 from napari_unet.training.events import Painted, Waiting
@@ -77,7 +77,13 @@ class EditSteps:
     def taken(
         self, sampler: TileSampler, validation: ValidationPlanes
     ) -> Iterator[Painted | Waiting]:
-        """Take what was painted; wait for it where there is nothing to learn before it."""
+        """Take what was painted; wait for it where there is nothing to learn before it.
+
+        Raises
+        ------
+        InputError
+            When nothing will come any more, and nothing was learnt.
+        """
         learner, settled = self._learner, False
         while True:
             painted = self.take(sampler, hasten=settled)
@@ -86,10 +92,20 @@ class EditSteps:
                 if any(i in self._data.splits[k].validation for k, i in self.latest):
                     self._refresh(validation)
             settled = learner.schedule.has_settled(learner.step)
-            if (self.ready and not settled) or self.is_over:
+            if self.ready and not settled:
+                return
+            if self.is_over:
+                self._check_learnt()
                 return
             yield Waiting(learner.step, settled)
             self.wait(WAITING)
+
+    def _check_learnt(self) -> None:
+        if not self.ready and not self._learner.step:
+            raise InputError(
+                "nothing could be learnt, because fewer than two classes have a stroke where it "
+                "is trained: paint another class, too."
+            )
 
     def _refresh(self, validation: ValidationPlanes) -> None:
         data = self._data

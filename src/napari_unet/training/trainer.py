@@ -162,8 +162,7 @@ class Trainer:
     def _run(self) -> Generator[Event, None, None]:
         remark = self._prepare()
         learner = self.learner
-        for note in (remark, *self.data.notes) if remark else self.data.notes:
-            yield Adjusted(note)
+        yield from map(Adjusted, (remark, *self.data.notes) if remark else self.data.notes)
         yield self._prepared()
         batches = self.sampler.batches(learner.step)
         try:
@@ -198,7 +197,6 @@ class Trainer:
                     yield self._checkpointed(self.folder)
                 self._keep_snapshot()
                 yield from map(Adjusted, self._kept.said())
-            self._check_learnt()
             yield self._finished()
         finally:
             batches.close()
@@ -340,8 +338,7 @@ class Trainer:
     def learner(self) -> Learner:
         """Network and optimiser; there from the first event on."""
         if self._learner is None:
-            msg = "the run has not begun: ask for its first event"
-            raise InputError(msg)
+            raise InputError("the run has not begun: ask for its first event")
         return self._learner
 
     @property
@@ -406,14 +403,6 @@ class Trainer:
         """Keep a small model now and then; the scores of its step go with it."""
         right = {} if self.edits is None else {"right": self.edits.recent}
         self._kept.keep_snapshot(self.learner, lambda: self.model, right)
-
-    def _check_learnt(self) -> None:
-        """Refuse to call a network trained that nothing was painted for."""
-        if self.edits is not None and not self.edits.ready and not self.learner.step:
-            raise InputError(
-                "nothing could be learnt, because fewer than two classes have a stroke where it "
-                "is trained: paint another class, too."
-            )
 
     def _keep(self) -> None:
         """Save where a stopped run stands, unless its last checkpoint says the same."""

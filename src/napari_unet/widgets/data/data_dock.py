@@ -60,8 +60,7 @@ class DataDock(Dock):
         self.training_stacks = TrainingStacks(self)
         self.validation = ValidationChoice(self)
         self.status = Note()
-        self.histogram = GreyHistogram()
-        self.findings = FindingList()
+        self.histogram, self.findings = GreyHistogram(), FindingList()
         for widget in (
             self.samples, self.files, self.layers, self.paint, self.layers.advanced, self.classes,
             self.training_stacks, self.validation, Heading("About this stack"), self.status,

@@ -61,14 +61,13 @@ class TrainDock(Dock):
         self.start_from = StartFrom(self.session)
         self.start_from.chosen.connect(self._check)
         self.form.form.add("Start fr&om", self.start_from)
-        self.newer = NewerLabels(self, self.start_from)
-        self.kept = Note()
+        self.newer, self.kept = NewerLabels(self, self.start_from), Note()
         self.form.form.add_wide(self.newer)
         self.form.form.add_wide(self.kept)
         self.setTabOrder(self.form.device, self.start_from)
         self.setTabOrder(self.start_from, self.form.advanced.toggle)
         self.place = RunPlace()
-        self.place.changed.connect(self._on_place)
+        self.place.changed.connect(self._offer_starts)
         self.form.advanced.form.add("Save in", self.place)
         self.control = RunControl(self)
         self.control.start_wanted.connect(self._on_start)
@@ -78,7 +77,6 @@ class TrainDock(Dock):
         self.settings = Expander("Settings of this training", self.form)
         set_tip(self.settings.toggle, "Look at the settings it was begun with.")
         self.paint = PaintStart(self)
-        self.paint.mode.place = self.place.path
         self.go_on = GoOnPainting(self, self.control)
         self.go_on.failed.connect(self._on_failed)
         self.predicted = PredictedLabels(self)
@@ -123,11 +121,8 @@ class TrainDock(Dock):
             self._devices.errored.connect(show_error)
             self.run(self._devices)
 
-    def _on_place(self) -> None:
-        self.paint.mode.place = self.place.path
-        self._offer_starts()
-
     def _offer_starts(self, _: object = None) -> None:
+        self.paint.mode.place = self.place.path
         self.start_from.offer(self.place.path)
         self._check()
 
