@@ -238,3 +238,20 @@ def test_probabilities_of_a_folder_are_no_blurred_masks(folders, tmp_path, capsy
     caught = capsys.readouterr()
     assert json.loads(caught.out)["scores"]["IoU"] == 1
     assert "blurred" not in caught.err
+
+
+@pytest.mark.parametrize("slices", [2, 3])  # 2, as many as classes but the background
+def test_probabilities_but_those_of_the_background(tmp_path, capsys, slices):
+    """As the window saves them: of each slice those of the classes that its layer shows."""
+    classes = np.random.default_rng(0).integers(0, 3, (slices, 24, 24)).astype(np.uint8)
+    others = np.stack([0.1 + 0.7 * (classes == k) for k in (1, 2)], axis=1).astype(np.float32)
+    write(tmp_path / "r.tif", classes)
+    metadata = {"axes": "ZCYX"}
+    tifffile.imwrite(tmp_path / "p.tif", others, ome=True, metadata=metadata)
+    names = tmp_path / "p.tif", tmp_path / "r.tif"
+    assert call(capsys, *names)["scores"]["pixel accuracy"] == 1
+    assert call(capsys, *names, "--slices", "1")["scores"]["pixel accuracy"] == 1
+    # Of a reference without those classes they are no probabilities of background and foreground.
+    write(tmp_path / "r.tif", (classes > 0).astype(np.uint8))
+    said = fail(capsys, *names)
+    assert "probabilities of all 2 classes of the reference, which sum to 1, got a sum of" in said

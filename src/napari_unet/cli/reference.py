@@ -51,6 +51,8 @@ class Reference:
 
     def meet(self, prediction: Pixels) -> NDArray[Any]:
         """Return a prediction in the order of axes of the reference; say what there is to say."""
+        import numpy as np
+
         from napari_unet.cli.progress import say
         from napari_unet.images.matching import matched
 
@@ -59,6 +61,10 @@ class Reference:
         for note in met.notes:
             say(note)
         array: NDArray[Any] = met.array
+        classes = self.scheme.n_classes
+        if "c" in met.axes and classes > 2 and array.shape[-3] == classes - 1:
+            # The window saves what its layer shows: all classes but the background.
+            array = np.concatenate([1 - array.sum(-3, keepdims=True), array], axis=-3)
         return array
 
     def pick(self, prediction: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Kind", "PredictedPlanes", "Reading", "guess_kind"]
 
 ROUNDED = 1e-3  # that probabilities of few bits may be beyond 0 and 1
+MISSING = 0.05  # that those of all classes may lack of 1, such as of 16 bits or resampled
 
 Kind = Literal["labels", "mask", "objects", "probabilities"]
 
@@ -179,7 +180,7 @@ class PredictedPlanes:
     def read(self, lead: tuple[int, ...]) -> Reading:
         """Read the slice of a leading index."""
         if self._classes == "all":
-            return self._of_classes(_probable(np.asarray(self._prediction[lead])))
+            return self._of_classes(_of_all(_probable(np.asarray(self._prediction[lead]))))
         if self._classes == "but background":
             others = _probable(np.asarray(self._prediction[(slice(None), *lead)]))
             return self._of_classes(np.concatenate([1 - others.sum(0, keepdims=True), others]))
@@ -221,6 +222,19 @@ def _probable(values: np.ndarray) -> np.ndarray:
             "what predict wrote."
         )
     return values
+
+
+def _of_all(probabilities: np.ndarray) -> np.ndarray:
+    """Return probabilities of all classes, refusing what lacks one, such as the background."""
+    sums = probabilities.sum(0, dtype=np.float64)
+    wrong = sums[(np.abs(sums - 1) > MISSING) & (sums != 0)]  # 0 is outside of the image
+    if wrong.size:
+        raise InputError(
+            f"the prediction must hold the probabilities of all {len(probabilities)} classes of "
+            f"the reference, which sum to 1, got a sum of {wrong[0]:.3g}: give those of all "
+            "classes, or a reference with the classes of the prediction."
+        )
+    return probabilities
 
 
 def _of_foreground(probabilities: np.ndarray) -> Reading:
