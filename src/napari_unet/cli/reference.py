@@ -51,9 +51,8 @@ class Reference:
 
     def meet(self, prediction: Pixels) -> NDArray[Any]:
         """Return a prediction in the order of axes of the reference; say what there is to say."""
-        import numpy as np
-
         from napari_unet.cli.progress import say
+        from napari_unet.evaluation.reading import with_background
         from napari_unet.images.matching import matched
 
         mine = self.pixels
@@ -61,10 +60,9 @@ class Reference:
         for note in met.notes:
             say(note)
         array: NDArray[Any] = met.array
-        classes = self.scheme.n_classes
-        if "c" in met.axes and classes > 2 and array.shape[-3] == classes - 1:
-            # The window saves what its layer shows: all classes but the background.
-            array = np.concatenate([1 - array.sum(-3, keepdims=True), array], axis=-3)
+        others = self.scheme.n_classes - 1
+        if "c" in met.axes and array.dtype.kind == "f" and array.shape[-3] == others > 1:
+            return with_background(array, -3)  # the window saves what its layer shows
         return array
 
     def pick(self, prediction: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from napari_unet.annotation.labels import LabelScheme
 
-__all__ = ["Kind", "PredictedPlanes", "Reading", "guess_kind"]
+__all__ = ["Kind", "PredictedPlanes", "Reading", "guess_kind", "with_background"]
 
 ROUNDED = 1e-3  # that probabilities of few bits may be beyond 0 and 1
 MISSING = 0.05  # that those of all classes may lack of 1, such as of 16 bits or resampled
@@ -182,8 +182,8 @@ class PredictedPlanes:
         if self._classes == "all":
             return self._of_classes(_of_all(_probable(np.asarray(self._prediction[lead]))))
         if self._classes == "but background":
-            others = _probable(np.asarray(self._prediction[(slice(None), *lead)]))
-            return self._of_classes(np.concatenate([1 - others.sum(0, keepdims=True), others]))
+            others = np.asarray(self._prediction[(slice(None), *lead)])
+            return self._of_classes(with_background(others))
         plane = np.asarray(self._prediction[lead])
         if self._kind == "probabilities":
             return _of_foreground(_probable(_as_probabilities(plane)))
@@ -222,6 +222,25 @@ def _probable(values: np.ndarray) -> np.ndarray:
             "what predict wrote."
         )
     return values
+
+
+def with_background(others: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Return probabilities of all classes: those of the background are what the others leave.
+
+    Parameters
+    ----------
+    others
+        Probabilities of all classes but the background, which comes first.
+    axis
+        Along which they lie.
+
+    Raises
+    ------
+    InputError
+        If these are no probabilities.
+    """
+    others = _probable(others)
+    return np.concatenate([1 - others.sum(axis, keepdims=True), others], axis)
 
 
 def _of_all(probabilities: np.ndarray) -> np.ndarray:
