@@ -8,7 +8,7 @@ import pytest
 from napari_unet.annotation.object_distance import object_maps
 from napari_unet.base.errors import InputError
 from napari_unet.config.decoding import USUAL, Decoding
-from napari_unet.network.decoder import decode, heights
+from napari_unet.network.decoder import decode, decode_blocks, heights
 from tests.stacks import touching_discs
 
 Y, X = np.ogrid[:64, :64]
@@ -76,7 +76,16 @@ def test_two_that_hang_together_high_up_are_parted_by_their_valley() -> None:
     height = 0.6 + 0.4 * heights(object_maps(labels, ("distance",)), ("distance",))
     inside = (labels > 0) * 1.0
     assert decode(inside, height, Decoding(0.5, 0.5)).max() == 1
-    assert decode(inside, height, USUAL).max() == 2
+    found = decode(inside, height, USUAL)
+    assert found.max() == 2
+    blocks = decode_blocks(lambda *at: (inside[at], height[at]), (64, 64), USUAL, block=20)
+    for window, ids in blocks:
+        np.testing.assert_array_equal(ids, found[window])
+
+
+def test_what_was_written_before_there_were_valleys_is_read_by_the_seed_height():
+    decoding = Decoding.from_dict({"threshold": 0.6, "seed": 0.5, "min_size": 3})
+    assert decoding == Decoding(0.6, 0.5, 3, valley=0.0)
 
 
 def test_what_does_not_fit_is_said() -> None:
