@@ -260,8 +260,12 @@ def test_tables_are_of_objects_and_replace_nothing_foreign(tmp_path, capsys, mod
     assert "--output objects" in refused(capsys, *common, tmp_path / "cells.csv")
     objects = ("--output", "objects")
     assert "must be a .csv" in refused(capsys, *common, tmp_path / "cells.xls", *objects)
-    (tmp_path / "mine.csv").write_text("id\n1\n")
-    assert "--overwrite" in refused(capsys, *common, tmp_path / "mine.csv", *objects)
+    for encoding in ("utf-8", "utf-8-sig"):  # the latter is what spreadsheets save
+        (tmp_path / "mine.csv").write_text("id,size\n1,2\n", encoding=encoding)
+        assert "--overwrite" in refused(capsys, *common, tmp_path / "mine.csv", *objects)
+        assert "1,2" in (tmp_path / "mine.csv").read_text(encoding)
+    for _ in range(2):  # its own one is replaced
+        call(capsys, *common, tmp_path / "cells.csv", *objects)
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,19 @@ def test_tiles_as_a_picture(pair, tmp_path, capsys):
     assert (rows.min(), rows.max(), cols.min(), cols.max()) == (8, 27, 8, 27)
 
 
+@pytest.mark.parametrize("name", ["tiles.png", "tiles.tif"])
+def test_tiles_replace_no_picture_of_a_person(pair, tmp_path, capsys, name):
+    image, labels, _ = pair
+    command = ("preview", image, labels, "-o", tmp_path / name, *TILES, "--tiles", 1)
+    Image.fromarray(np.full((9, 9), 7, np.uint8)).save(tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    assert main([*map(str, command)]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == before
+    call(capsys, *command, "--overwrite")
+    call(capsys, *command)  # its own ones are replaced
+
+
 def test_tiles_as_numbers_are_those_of_the_training(pair, tmp_path, capsys):
     from napari_unet.cli.settings_options import with_
     from napari_unet.config.training import TrainConfig

@@ -177,3 +177,18 @@ def test_results_of_unknown_experiments_are_left_out(tmp_path):
     folder = tmp_path / "runs" / "of-later" / "seed-0"
     write_result(folder, replace(result, experiment="of-later"))
     assert "of-later" not in write_report(tmp_path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("command", [("report",), ("em-fold-1",)])
+def test_no_text_of_a_person_is_replaced(tmp_path, capsys, command):
+    make(tmp_path, "em-baseline")
+    notes = tmp_path / "notes.md"
+    notes.write_text("# Of Monday\n", encoding="utf-8")
+    asked = ["reproduce", *command, "-o", str(tmp_path), "--page", str(notes)]
+    assert main(asked) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert notes.read_text(encoding="utf-8") == "# Of Monday\n"
+    assert not (tmp_path / "runs" / "em-fold-1").exists()
+    again = ["reproduce", "report", "-o", str(tmp_path), "--page", str(notes)]
+    assert main([*again, "--overwrite"]) == 0
+    assert main(again) == 0  # its own one is replaced

@@ -16,7 +16,7 @@ from napari_unet.app.prediction_job import (
 from napari_unet.base.output_guard import check_output_file
 from napari_unet.prediction.files import write_passing
 from napari_unet.prediction.folders import ImageDone, predict_each, targets
-from napari_unet.prediction.object_table import BEGINS, TableMaker
+from napari_unet.prediction.object_table import TableMaker, is_table
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -58,7 +58,7 @@ def folder_job(folder: Path, results: Path, settings: dict[str, Any]) -> Generat
     table = None
     if settings["output"].kind == "objects":
         read = [file for member in images for file in member]
-        table = check_output_file(results / TABLE, read, begins=BEGINS)
+        table = check_output_file(results / TABLE, read, ours=is_table)
     yield from predict_each(images, _read, partial(_one, {**settings, "model": model}), table)
 
 

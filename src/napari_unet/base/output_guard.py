@@ -17,14 +17,14 @@ from napari_unet import __version__
 from napari_unet.base.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["SOFTWARE", "check_output_file", "check_output_folder", "is_ours"]
 
 PROGRAM = "napari-unet"
 
 SOFTWARE = f"{PROGRAM} {__version__}"
-"""Written into every TIFF, so that it can be told from a person's own."""
+"""Written into every TIFF and PNG, so that it can be told from a person's own."""
 
 STORE_FILES = (".zgroup", ".zarray", ".zattrs", "zarr.json")
 """What makes a folder a zarr store: whatever lies in it belongs to it."""
@@ -35,7 +35,7 @@ def check_output_file(
     inputs: Iterable[str | os.PathLike[str] | None] = (),
     *,
     overwrite: bool = False,
-    begins: bytes = b"",
+    ours: Callable[[Path], bool] | None = None,
 ) -> Path:
     """Make sure that a result may be written, before anything is computed.
 
@@ -49,8 +49,8 @@ def check_output_file(
     overwrite
         The user said that an existing file may be replaced, whoever wrote it. A file dialog that
         asks by itself gives True.
-    begins
-        How a file of ours begins that is no TIFF, such as the header of a table.
+    ours
+        Tells an existing file that this program wrote, where it is no image; see `is_ours`.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def check_output_file(
             )
         if real.exists() and not real.is_file():
             raise InputError(f"the output must be a file, but {path} is none; choose another name.")
-        if real.exists() and not overwrite and not is_ours(real, begins):
+        if real.exists() and not overwrite and not (ours or is_ours)(real):
             raise InputError(
                 f"{path} exists and was not written by {PROGRAM}: choose another name, or add "
                 "--overwrite to replace it."
@@ -122,24 +122,24 @@ def check_output_folder(
     return path
 
 
-def is_ours(path: Path, begins: bytes = b"") -> bool:
-    """Tell a file that this program wrote.
+def is_ours(path: Path) -> bool:
+    """Tell a TIFF or PNG that this program wrote: `SOFTWARE` is in it.
 
     Parameters
     ----------
     path
         An existing file.
-    begins
-        How a file of ours begins that is no TIFF.
     """
-    if begins:
-        with path.open("rb") as file:
-            return file.read(len(begins)) == begins
+    from PIL import Image
     from tifffile import TiffFile
 
-    with suppress(Exception), TiffFile(path) as tif:  # whatever is wrong with it, it is not ours
-        software = tif.pages.first.tags.valueof("Software", "")
-        return str(software).startswith(PROGRAM)
+    with suppress(Exception):  # whatever is wrong with it, it is not ours
+        if path.suffix.lower() == ".png":
+            with Image.open(path, formats=["PNG"]) as picture:
+                return str(picture.info.get("Software", "")).startswith(PROGRAM)
+        with TiffFile(path) as tif:
+            software = tif.pages.first.tags.valueof("Software", "")
+            return str(software).startswith(PROGRAM)
     return False
 
 

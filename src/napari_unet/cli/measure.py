@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +94,9 @@ def check_table(path: Path, args: argparse.Namespace) -> None:
     """Find out before computing that the table could not be written."""
     if path.suffix.lower() != ".csv":
         raise InputError(f"the table must be a .csv file, got {path.name!r}; rename it.")
-    check_output_file(path, places_read(args), overwrite=args.overwrite, begins=codecs.BOM_UTF8)
+    from napari_unet.prediction.object_table import is_table
+
+    check_output_file(path, places_read(args), overwrite=args.overwrite, ours=is_table)
 
 
 def named_classes(scheme: LabelScheme) -> tuple[str, ...]:

@@ -62,9 +62,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if suffix not in (".png", ".tif", ".tiff"):
         raise InputError(f"tiles are written as PNG or TIFF, got {args.output.name!r}.")
     check_number("tiles", args.tiles, "--tiles")
-    check_output_file(
-        args.output, places_read(args), overwrite=args.overwrite, begins=b"\x89PNG\r\n\x1a\n"
-    )
+    check_output_file(args.output, places_read(args), overwrite=args.overwrite)
     stacks = open_training_stacks(args)
     config = training_config(args, stacks[0].scheme)
     sampler = TrainingData(stacks, config, lazy=True).sampler()
@@ -90,13 +88,16 @@ def _write_picture(path: Path, tiles: list[Tile]) -> None:
     import io
 
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
     from napari_unet.base.atomic_files import write_atomically
+    from napari_unet.base.output_guard import SOFTWARE
     from napari_unet.report.page import tile_panel
 
     columns = math.ceil(math.sqrt(len(tiles)))
-    stream = io.BytesIO()
-    Image.fromarray(tile_panel(tiles, columns).picture).save(stream, "PNG")
+    stream, told = io.BytesIO(), PngInfo()
+    told.add_text("Software", SOFTWARE)
+    Image.fromarray(tile_panel(tiles, columns).picture).save(stream, "PNG", pnginfo=told)
     write_atomically(path, stream.getvalue())
 
 

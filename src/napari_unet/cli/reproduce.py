@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_unet.base.output_guard import check_output_folder
+from napari_unet.base.output_guard import check_output_file, check_output_folder
 from napari_unet.cli.numbers import bounded
 from napari_unet.cli.places import places_read
 from napari_unet.cli.progress import (
@@ -77,6 +77,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--page", metavar="FILE", type=Path, help="where the report goes (default: DIR/report.md)"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace a page of that name, whoever wrote it"
+    )
     parser.set_defaults(run=run)
 
 
@@ -85,9 +88,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.list:
         return _list(args)
     check_output_folder(args.output, places_read(args))
+    _check_page(args)
     if args.report or args.names == ["report"]:
         return _report(args)
     return _reproduce(args)
+
+
+def _check_page(args: argparse.Namespace) -> None:
+    """Find out before the first run that the report would replace something."""
+    from napari_unet.reproduction.report import is_report, page_of
+
+    page = page_of(args.output, args.page)
+    check_output_file(page, places_read(args), overwrite=args.overwrite, ours=is_report)
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:

@@ -27,16 +27,20 @@ from napari_unet.prediction.volumes import Parts, volumes
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
 
     from napari_unet.images.stack import Stack
     from napari_unet.prediction.outputs import ObjectPlane
 
-__all__ = ["BEGINS", "ObjectTable", "TableMaker", "measure"]
+__all__ = ["ObjectTable", "TableMaker", "is_table", "measure"]
 
 BEGINS = codecs.BOM_UTF8
-"""How a written table begins: spreadsheets read µm² rightly, and we know our files by it."""
+"""How a written table begins, so that spreadsheets read µm² rightly."""
+
+ALWAYS = {"id", "touches border"}
+"""Columns of every table."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +102,14 @@ class ObjectTable:
             )
         per_slice = tuple(n for t, _ in parts for n in t.per_slice)
         return cls(columns, sum(t.count for t, _ in parts), per_slice)
+
+
+def is_table(path: Path) -> bool:
+    """Tell an existing file that `ObjectTable.write` wrote from a person's own."""
+    with path.open("rb") as file:
+        first = file.readline(10**6)
+    header = first.removeprefix(BEGINS).decode(errors="replace").strip().split(",")
+    return first.startswith(BEGINS) and set(header) >= ALWAYS
 
 
 def _texts(column: NDArray[Any]) -> list[str]:

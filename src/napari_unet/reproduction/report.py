@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_unet.reproduction.figures import Figure
     from napari_unet.reproduction.result import Result
 
-__all__ = ["write_report"]
+__all__ = ["is_report", "page_of", "write_report"]
 
 
 def write_report(output: Path, page: Path | None = None) -> Path:
@@ -49,7 +49,7 @@ def write_report(output: Path, page: Path | None = None) -> Path:
         raise InputError(
             f"expected finished runs in {output / 'runs'}, but there is none: run one."
         )
-    page = page or output / "report.md"
+    page = page_of(output, page)
     pictures = os.path.relpath(output / "figures", page.parent).replace(os.sep, "/")
     for name, picture in draw_answers(results):
         _keep(output / "figures" / name, picture)
@@ -68,6 +68,18 @@ def write_report(output: Path, page: Path | None = None) -> Path:
     )
     write_atomically(page, text.encode())
     return page
+
+
+def page_of(output: Path, page: Path | None = None) -> Path:
+    """Return where the report goes; arguments as of `write_report`."""
+    return page or output / "report.md"
+
+
+def is_report(path: Path) -> bool:
+    """Tell an existing file that `write_report` wrote from a person's own."""
+    heading = PAGE.partition("\n")[0].encode()
+    with path.open("rb") as file:
+        return file.read(len(heading)) == heading
 
 
 def _keep(file: Path, picture: bytes) -> None:
