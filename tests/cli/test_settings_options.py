@@ -223,6 +223,19 @@ def test_a_file_of_settings_and_options_on_top(run_of, tmp_path, capsys):
     assert run_of("again", "--config", printed) == found
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("suffix", "text"), [("toml", "seed = 7"), ("json", '{"seed": 7}')])
+def test_settings_as_terminals_and_editors_write_them(tmp_path, suffix, text, encoding):
+    file = tmp_path / f"mine.{suffix}"
+    file.write_bytes(f"{text}\r\n".encode(encoding))
+    assert read_settings(file) == {"seed": 7}
+
+
+def test_a_description_of_a_run_is_no_file_of_settings(run_of, tmp_path):
+    run_of("run", *TINY)
+    assert "--like" in run_of("again", "--config", tmp_path / "run" / "run.json", *TINY)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -80,6 +80,22 @@ def test_slices_without_labels_weigh_nothing(pair, tmp_path, capsys):
     assert said["slices"] == [0, 2]
 
 
+@pytest.mark.parametrize("sequence", ["01", "02"])
+def test_the_weight_map_of_a_sequence_in_a_folder(tmp_path, capsys, sequence):
+    labels = np.zeros((32, 40), np.uint16)
+    labels[4:12, 5:15] = 1
+    for number in ("01", "02"):
+        (tmp_path / "ctc" / number).mkdir(parents=True)
+        (tmp_path / "ctc" / f"{number}_GT" / "SEG").mkdir(parents=True)
+        for k in range(int(number) + 1):
+            image = np.full(labels.shape, 9, np.uint8)
+            tifffile.imwrite(tmp_path / "ctc" / number / f"t{k:03}.tif", image)
+        tifffile.imwrite(tmp_path / "ctc" / f"{number}_GT" / "SEG" / "man_seg001.tif", labels)
+    command = ("weights", tmp_path / "ctc", "--sequence", sequence, "-o", tmp_path / "w.tif")
+    assert call(capsys, *command)["slices"] == [1]
+    assert tifffile.imread(tmp_path / "w.tif").shape == (int(sequence) + 1, *labels.shape)
+
+
 def test_tiles_as_a_picture(pair, tmp_path, capsys):
     image, labels, _ = pair
     file = tmp_path / "tiles.png"
@@ -146,6 +162,7 @@ def test_a_preview_with_the_settings_of_a_run(pair, tmp_path, capsys):
     [
         (("weights", "{labels}", "-o", "{tmp}/w.png"), "TIFF"),
         (("weights", "{labels}", "-o", "{labels}"), "labels.tif"),
+        (("weights", "{labels}", "-o", "{tmp}/w.tif", "--sequence", "02"), "leave it out"),
         (("preview", "{image}", "{labels}", "-o", "{tmp}/t.jpg"), "PNG or TIFF"),
         (
             ("preview", "{image}", "{labels}", "-o", "{tmp}/t.png", "--tiles", "0"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from napari_unet.base.quantities import size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["is_regular", "opened", "read_whole"]
+__all__ = ["is_regular", "opened", "read_text", "read_whole"]
 
 # A pipe without a writer would block for ever, even before it can be told from a file.
 READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -75,6 +76,22 @@ def read_whole(path: str | os.PathLike[str], what: str, most: int | None = None)
     """Return the content of a regular file; see `opened`."""
     with opened(path, what, most) as stream:
         return stream.read()
+
+
+def read_text(path: str | os.PathLike[str], what: str, most: int | None = None) -> str:
+    """Return the text of a file that a person wrote; see `opened`.
+
+    UTF-8, or UTF-16 where it begins with its mark: so some terminals of Windows write what they are
+    told to put into a file.
+
+    Raises
+    ------
+    UnicodeError
+        If it is neither.
+    """
+    content = read_whole(path, what, most)
+    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return content.decode("utf-16" if is_wide else "utf-8-sig")
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:

@@ -160,7 +160,8 @@ def open_labels(args: argparse.Namespace) -> Stack:
     from napari_unet.images import files
     from napari_unet.images.image_file import stack_of
 
-    if is_data_set(args.labels):
+    _check_sequences(args, [args.labels])
+    if has_sequences(args.labels) or is_data_set(args.labels):
         return _only_one(_open_all(args, [(args.labels, None)]), args.labels)
     stack = stack_of(files.read_labels(args.labels, series=args.series), args.axes)
     _say_notes(stack)

@@ -19,7 +19,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_unet.base.errors import CheckpointError, InputError
-from napari_unet.base.regular_files import read_whole
+from napari_unet.base.regular_files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -225,13 +225,18 @@ def read_settings(file: Path) -> dict[str, Any]:
         If it cannot be read, or holds anything but a table of settings.
     """
     try:
-        text = read_whole(file, "file of settings", LARGEST_FILE).decode()
+        text = read_text(file, "file of settings", LARGEST_FILE)
         found = tomllib.loads(text) if file.suffix.lower() == ".toml" else json.loads(text)
     except (CheckpointError, ValueError, RecursionError) as error:
         raise InputError(
             f"expected a TOML or JSON file of settings, but {file} cannot be read ({error}): "
             "napari-unet info RUN --config prints one."
         ) from error
+    if isinstance(found, dict) and "config" in found and "format" in found:
+        raise InputError(
+            f"expected settings by name in {file}, got the description of a run, which holds more: "
+            "say --like with its folder, or give what napari-unet info RUN --config prints."
+        )
     if not isinstance(found, dict):
         raise InputError(f"expected settings by name in {file}, got a {type(found).__name__}.")
     return found

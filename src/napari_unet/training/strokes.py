@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.base.errors import CheckpointError, InputError
-from napari_unet.base.regular_files import read_whole
+from napari_unet.base.regular_files import read_text
 from napari_unet.training.journal import Edit
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def read_strokes(
         In one sentence that names the line.
     """
     try:
-        lines = read_whole(path, "script of strokes", LARGEST).decode("utf-8-sig").splitlines()
+        lines = read_text(path, "script of strokes", LARGEST).splitlines()
     except (CheckpointError, UnicodeError) as error:
         raise InputError(
             f"the strokes {path} cannot be read ({error}): name a text file."
