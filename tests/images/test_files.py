@@ -113,6 +113,24 @@ def test_imagej_sizes_and_units(tmp_path):
     assert stack.units == ("second", "micrometer", "micrometer", "micrometer")
 
 
+def test_imagej_names_a_unit_for_each_axis_where_they_differ(tmp_path):
+    """As Fiji's Properties write it: a frame a quarter of an hour, z in nanometers."""
+    units = {"unit": "um", "yunit": "mm", "zunit": "nm", "tunit": "min"}
+    metadata = {"axes": "TZYX", "spacing": 300.0, "finterval": 15.0, "zorigin": 2.0, **units}
+    array = values("tzyx")
+    tifffile.imwrite(tmp_path / "a.tif", array, imagej=True, resolution=(5, 4), metadata=metadata)
+    stack = open_image(tmp_path / "a.tif")
+    assert stack.scale == pytest.approx((15, 300, 0.25, 0.2))
+    assert stack.units == ("minute", "nanometer", "millimeter", "micrometer")
+    assert stack.translate[1] == -600
+    tifffile.imwrite(
+        tmp_path / "b.tif", array, imagej=True, metadata=metadata | {"tunit": "frames"}
+    )
+    stack = open_image(tmp_path / "b.tif")
+    assert (stack.scale[0], stack.units[0]) == (1, "pixel")
+    assert "'frames' is not known" in stack.notes[0]
+
+
 def test_ome_sizes_units_and_channels(tmp_path):
     metadata = {"axes": "ZCYX", "PhysicalSizeX": 4.0, "PhysicalSizeXUnit": "nm"}
     metadata |= {"PhysicalSizeY": 5.0, "PhysicalSizeYUnit": "nm", "PhysicalSizeZ": 0.05}

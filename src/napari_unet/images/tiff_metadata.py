@@ -161,21 +161,25 @@ def _position(plane: dict[str, Any], letter: str, unit: str) -> float:
 
 def _from_imagej(tif: Any) -> Places:
     metadata = tif.imagej_metadata or {}
-    unit = str(metadata.get("unit", "pixel"))
     places: Places = {}
     if "unit" in metadata:  # else the resolution tags mean nothing
         for letter, tag in (("x", "XResolution"), ("y", "YResolution")):
             per_unit = _resolution(tif, tag)
             if per_unit:
-                places[letter] = _imagej_place(metadata, letter, 1 / per_unit, unit)
-        places["z"] = _imagej_place(metadata, "z", _number(metadata.get("spacing", 1.0)), unit)
+                places[letter] = _imagej_place(metadata, letter, 1 / per_unit)
+        places["z"] = _imagej_place(metadata, "z", _number(metadata.get("spacing", 1.0)))
     if metadata.get("finterval"):
-        places["t"] = Place(_number(metadata["finterval"]), 0.0, "second")
+        unit = str(metadata.get("tunit", "second"))
+        places["t"] = Place(_number(metadata["finterval"]), 0.0, unit)
     return places
 
 
-def _imagej_place(metadata: dict[str, Any], letter: str, size: float, unit: str) -> Place:
-    """ImageJ's origin is the pixel, counted from the first one, whose position is 0."""
+def _imagej_place(metadata: dict[str, Any], letter: str, size: float) -> Place:
+    """ImageJ's origin is the pixel, counted from the first one, whose position is 0.
+
+    y and z name a unit of their own where it is not that of x.
+    """
+    unit = str(metadata.get(f"{letter}unit", metadata["unit"]))
     return Place(size, -_number(metadata.get(f"{letter}origin", 0.0)) * size, unit)
 
 
