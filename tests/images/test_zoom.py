@@ -157,6 +157,7 @@ def test_the_plan_counts_what_comes(monkeypatch):
     laid_out = plan(model, stack)
     tiles = list(predict(model, stack, device="cpu"))
     assert laid_out.total == len(tiles) == tiles[-1].total == tiles[-1].done
+    assert {tile.zoom for tile in tiles} == {(0.5, 0.5)}
     assert laid_out.tiles.shape == (30, 42)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,34 @@ def test_objects_do_not_depend_on_the_tile(tile, threshold):
     found = array_of(Output("objects", threshold=threshold), TWO, probabilities, tile)
     inside = 1 - probabilities[:, 0] > threshold
     np.testing.assert_array_equal(found, [ndimage.label(plane)[0] for plane in inside])
+
+
+@pytest.mark.parametrize(
+    ("zoom", "areas"),
+    [
+        ((0.5, 0.5), [16, 64]),  # as in training: the least 12 px are 3 to the network
+        ((1.0, 1.0), [4, 16, 64]),  # coarser pixels: 3 of them
+        ((0.25, 0.25), [64]),  # finer ones: 48
+        ((0.5, 0.25), [64]),  # 24
+    ],
+)
+def test_the_smallest_object_is_as_large_to_the_network_as_in_training(zoom, areas):
+    inside = np.zeros((1, 2, 12, 20), np.float32)
+    for side, left in ((2, 0), (4, 3), (8, 8)):
+        inside[0, 1, 1 : 1 + side, left : left + side] = 1
+    inside[0, 0] = 1 - inside[0, 1]
+    model = replace(model_of(TWO, decoding=Decoding(0.5, min_size=12)), zoom=0.5)
+
+    def sizes(output):
+        zoomed = (replace(piece, zoom=zoom) for piece in pieces(inside, 7))
+        found = np.zeros((12, 20), int)
+        for piece in output.finished(zoomed, model, (0, 12, 0, 20)):
+            found[piece.rows, piece.cols] = piece.values
+        return sorted(np.bincount(found.ravel())[1:].tolist())
+
+    assert sizes(Output("objects")) == areas
+    # What is asked for is in pixels of the image.
+    assert sizes(Output("objects", min_size=5)) == [16, 64]
 
 
 def with_maps(seed=0, n=1, side=40):

@@ -115,11 +115,14 @@ class ObjectsSoFar:
         self._maker = TableMaker(self.stack, self.class_names, self.output.link is not None)
 
     @classmethod
-    def of(cls, model: TrainedModel, stack: Stack, output: Output, slices: int) -> ObjectsSoFar:
-        """Begin a prediction of so many slices."""
+    def of(
+        cls, model: TrainedModel, stack: Stack, output: Output, slices: int,
+        zoom: tuple[float, float],
+    ) -> ObjectsSoFar:  # fmt: skip
+        """Begin a prediction of so many slices, which the model sees zoomed."""
         names = model.scheme.names if model.scheme.n_classes > 2 else ()
         keeps = slices * stack.plane_shape[0] * stack.plane_shape[1] <= KEPT_PIXELS
-        return cls(stack, names, output, output.decoding(model), keeps)
+        return cls(stack, names, output, output.decoding(model, zoom), keeps)
 
     def add(self, plane: ObjectPlane) -> None:
         """Take the next plane."""

@@ -87,7 +87,10 @@ class PredictionRequest:
             "NaN pixels": "all outside" if self.outside == "all" else "",
         }
         if self.output.kind == "objects":
-            how |= objects_in_words(self.output, self.output.decoding(model))
+            from napari_unet.images.zoom import zoom_for
+
+            zoom = zoom_for(model, self.stack, match_pixels=self.match_pixels)
+            how |= objects_in_words(self.output, self.output.decoding(model, zoom))
         learnt = f", step {step:,}" if step else ""
         return {"model": f"{model.name}{learnt} ({sum_of_weights})", "settings": how}
 
@@ -129,6 +132,7 @@ def prediction_job(
         a table.
     """
     from napari_unet.images.outside import mark_outside
+    from napari_unet.images.zoom import zoom_for
     from napari_unet.network.choice import choose
     from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.prediction.predict import predict
@@ -165,7 +169,8 @@ def prediction_job(
     )
     clock, objects = _Clock(), None
     if table is None and _can_measure(request):
-        objects = ObjectsSoFar.of(model, request.stack, request.output, held)
+        zoom = zoom_for(model, stack, match_pixels=request.match_pixels)
+        objects = ObjectsSoFar.of(model, request.stack, request.output, held, zoom)
     with closing(prediction) as pieces:
         extent = extent_of(request.stack)
         watch = objects.add if objects is not None else table.add_plane if table else None

@@ -34,8 +34,8 @@ class TrainedModel:
     pixel_size : (float, float), optional
         Height and width of a training pixel in world units.
     decoding : Decoding, optional
-        Thresholds of objects in px of the training images, fitted on what validated; None for a
-        network without object maps.
+        Thresholds of objects in px of the training images (of a common size, before they were
+        zoomed), fitted on what validated; None for a network without object maps.
     zoom : float
         How many times as many pixels the network saw as the training images have.
     run : dict

@@ -79,8 +79,8 @@ class Output:
         without a channel axis.
     threshold, seed, min_size, valley
         Objects: as in `napari_unet.config.decoding.Decoding`, min_size in px of the image; None:
-        what the model was fitted to. A network without object maps has no seeds: its objects
-        are what hangs together.
+        what the model was fitted to, see `decoding`. A network without object maps has no seeds:
+        its objects are what hangs together.
     fill_holes
         Objects: make holes a part of what is around them; planes are then held in memory.
     link
@@ -114,9 +114,20 @@ class Output:
         given = {name: getattr(self, name) for name in names}
         return replace(fitted, **{name: v for name, v in given.items() if v is not None})
 
-    def decoding(self, model: TrainedModel) -> Decoding:
-        """Return the thresholds of objects: those given here, else the model's."""
-        return self._over(model.decoding or Decoding())
+    def decoding(self, model: TrainedModel, zoom: tuple[float, float]) -> Decoding:
+        """Return the thresholds of objects: those given here, else the model's.
+
+        Parameters
+        ----------
+        model
+            Knows the smallest size in px of its training images, which it saw zoomed.
+        zoom
+            How many times as many pixels it sees along y and x as the image has; the smallest
+            size is as large to it as in training.
+        """
+        fitted = model.decoding or Decoding()
+        pixels = fitted.min_size * model.zoom**2 / (zoom[0] * zoom[1])
+        return self._over(replace(fitted, min_size=round(pixels)))
 
     def channels(self, scheme: LabelScheme) -> tuple[int, ...]:
         """Return the leading axes of a piece's values: (K,) or ()."""
@@ -182,7 +193,6 @@ class Output:
     ) -> Iterator[Piece]:
         """Objects cross the edges of tiles: they are told apart in whole planes."""
         classes, kinds = model.scheme.n_classes, model.network.config.object_maps
-        decoding = self.decoding(model)
         linker = None if self.link is None else Linker(self.link)
 
         def keep(values: NDArray[Any]) -> NDArray[Any]:
@@ -198,6 +208,7 @@ class Output:
                 continue
             inside = foreground_probability(plane.values) if watch else plane.values[0]
             height = plane.values[-1] if kinds else None
+            decoding = self.decoding(model, plane.zoom)
             if height is not None and max(inside.shape) > BLOCK and not (watch or linker):
                 yield from self._in_blocks(plane, inside, decoding, extent)
                 continue

@@ -49,6 +49,8 @@ class Piece:
     note : str
         One sentence when something was changed on the way, such as a smaller
         tile for want of memory; else empty.
+    zoom : (float, float)
+        How many times as many pixels the network saw along y and x as the image has.
     """
 
     index: tuple[int, ...]
@@ -60,6 +62,7 @@ class Piece:
     total: int
     seconds_left: float
     note: str = ""
+    zoom: tuple[float, float] = (1.0, 1.0)
 
     def with_values(self, values: NDArray[Any], dtype: Any = None) -> Piece:
         """Return the same part with other values, of another dtype where one is given."""

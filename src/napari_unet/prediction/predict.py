@@ -261,7 +261,7 @@ def predict(
         if zoom == UNZOOMED:
             pieces = run.tiles(chosen, lay_out(region), batch)
         else:
-            pieces = _zoomed(run, stack, chosen, region, lay_out, batch)
+            pieces = _zoomed(run, stack, zoom, chosen, region, lay_out, batch)
         with closing(pieces):
             for piece in pieces:
                 yield _nothing_outside(stack, piece)
@@ -298,6 +298,7 @@ def _zoom(model: TrainedModel | UNet, stack: Stack, *, match_pixels: bool) -> tu
 def _zoomed(
     run: _Run,
     stack: Stack,
+    zoom: tuple[float, float],
     slices: Sequence[int],
     region: Region | None,
     lay_out: Callable[[Region | None], TilePlan],
@@ -321,7 +322,7 @@ def _zoomed(
             done += 1
             yield Piece(
                 stack.index(i), i, part.rows, part.cols, bring_back(values, part, shape, small),
-                done, total, pace.seconds_left(done, total), "; ".join(notes),
+                done, total, pace.seconds_left(done, total), "; ".join(notes), zoom,
             )  # fmt: skip
 
 

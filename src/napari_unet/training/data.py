@@ -239,10 +239,9 @@ class TrainingData:
         y, x = (n / m for n, m in zip(before, after))
         return Placement((y, x), ((y - 1) / 2, (x - 1) / 2))
 
-    def in_given_pixels(self, decoding: Decoding) -> Decoding:
-        """Return thresholds that were fitted on seen pixels, for the first stack as given."""
-        y, x = self.placement(0).scale
-        return replace(decoding, min_size=round(decoding.min_size * y * x))
+    def before_zoom(self, decoding: Decoding) -> Decoding:
+        """Return thresholds that were fitted on seen pixels, in pixels before they are zoomed."""
+        return replace(decoding, min_size=round(decoding.min_size / self.config.zoom**2))
 
     def check_labels(self) -> None:
         """Read labels until there are two classes.

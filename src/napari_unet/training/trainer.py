@@ -289,7 +289,7 @@ class Trainer:
         learner = self.learner
         found = measure(learner.shown, self.validation, learner.compute, self.config.loss)
         if found.fitted is not None:
-            self.decoding = self.data.in_given_pixels(found.fitted.decoding)
+            self.decoding = self.data.before_zoom(found.fitted.decoding)
         best = self._kept.is_best(learner.step, found)
         if best:
             self._kept.save_best(self.model)
