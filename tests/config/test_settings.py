@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,26 @@ def test_a_change_of_a_weight_map_that_is_off_switches_it_on():
 def test_a_misspelt_field_is_one_sentence(change):
     with pytest.raises(InputError, match=r"have no field '(stepps|nois)'"):
         TrainConfig().changed(**change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"augment": None}, {"split": "none"}, {"weights": False}, {"network": 3}, {"device": None}],
+)
+def test_a_change_of_another_type_is_one_sentence(change):
+    name = next(iter(change))
+    with pytest.raises(InputError, match=f"training settings cannot be used: {name} should be"):
+        TrainConfig().changed(**change)
+
+
+def test_numbers_of_numpy_become_those_of_run_json():
+    split = {"mode": "slices", "slices": np.arange(2)}
+    after = TrainConfig().changed(steps=np.int64(3), zoom=np.float32(0.5), split=split)
+    assert after == TrainConfig(steps=3, zoom=0.5, split=SplitConfig("slices", slices=(0, 1)))
+    assert after == TrainConfig().changed(
+        steps=3, zoom=0.5, split={"mode": "slices", "slices": range(2)}
+    )
+    json.dumps(after.to_dict())
 
 
 def test_a_change_that_contradicts_another_setting_is_refused():

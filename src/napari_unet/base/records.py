@@ -123,7 +123,9 @@ def _of_several_types(faults: list[Any]) -> tuple[Any, list[Any], list[str]]:
 
 
 def _item(value: Any) -> Any:
-    """Return a number of NumPy's as Python's."""
-    if hasattr(value, "item"):
-        return value.item()
+    """Return numbers and arrays of NumPy's, and ranges, as Python's numbers and lists."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, range):
+        return list(value)
     raise TypeError(f"a {type(value).__name__} is no plain value")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -61,7 +61,7 @@ class Settings:
         Raises
         ------
         InputError
-            If a field is unknown or its value is not allowed.
+            If a field is unknown, or its value is of another type or not allowed.
         """
         unknown = sorted(set(changes) - set(_names(type(self))))
         if unknown:
@@ -70,7 +70,9 @@ class Settings:
             if name in self.nested and isinstance(value, Mapping):
                 held = getattr(self, name) or self.nested[name]()
                 changes[name] = held.changed(**value)
-        return replace(self, **changes)  # type: ignore[type-var]
+        return self.from_dict(
+            self.to_dict() | {name: _plain(value) for name, value in changes.items()}
+        )
 
 
 def is_number(value: object) -> bool:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
@@ -186,11 +187,11 @@ def evaluate(
         slices = reference.labelled_slices if slices is None else slices
         reference = _StackLabels(reference)
     else:
-        reference = np.asarray(reference) if not hasattr(reference, "shape") else reference
+        reference = _array(reference, "the reference")
     if scheme is None:
         scheme = propose_scheme(reference, annotation)[0]
     request = EvaluationRequest(
-        prediction if hasattr(prediction, "shape") else np.asarray(prediction),
+        _array(prediction, "the prediction"),
         reference,
         kind,
         scheme,
@@ -211,6 +212,17 @@ def evaluate(
         elif isinstance(event, Doing | ReadAs) and told is not None:
             told(event)
     return Scores(tuple(rows), counted.slices, counted.pixels, tuple(curves))
+
+
+def _array(given: Any, what: str) -> Any:
+    """Return an array, or numbers in lists as one; refuse whatever only leads to one."""
+    if given is None or isinstance(given, str | os.PathLike) or hasattr(given, "label_plane"):
+        kind = "stack" if hasattr(given, "label_plane") else type(given).__name__
+        raise InputError(
+            f"{what} must be an array, got a {kind}: give what predict_labels returns, or the "
+            "image of a stack that open_image gives."
+        )
+    return given if hasattr(given, "shape") else np.asarray(given)
 
 
 class _StackLabels:
@@ -255,6 +267,12 @@ def compare(
     scheme = request.scheme or propose_scheme(np.asarray(request.reference))[0]
     if not slices:
         raise InputError("no slice is left to compare: choose slices that are annotated.")
+    for i in slices:
+        if not 0 <= i < max(1, int(np.prod(leading))):
+            raise InputError(
+                f"the reference has slices 0 to {int(np.prod(leading)) - 1}, got {i}: choose one "
+                "of these."
+            )
     leads = [tuple(map(int, np.unravel_index(i, leading))) if leading else () for i in slices]
     predicted = PredictedPlanes(request.prediction, shape, scheme, request.kind)
     kind, scheme = predicted.settle(leads), predicted.scheme

@@ -8,6 +8,7 @@ of a lazy array than it is asked for.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from napari_unet.annotation.labels import LabelScheme
     from napari_unet.images.source import Source
 
-__all__ = ["Intensity", "Stack", "from_multiscale", "guess_axes", "sample_blocks"]
+__all__ = ["Intensity", "Stack", "as_array", "from_multiscale", "guess_axes", "sample_blocks"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ class Stack:
     _label_axes: str = field(default="", init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._set("image", _as_array(self.image, "image"))
+        self._set("image", as_array(self.image, "image"))
         check_axes(self.axes, tuple(self.image.shape), self.image.dtype)
         self._set("channel_names", tuple(self.channel_names))
         if self.channel_names and len(self.channel_names) != self.channels:
@@ -102,7 +103,7 @@ class Stack:
         if self.annotated is not None:
             self._set("annotated", _ascending(self.annotated, self.n_slices))
         if self.labels is not None:
-            self._set("labels", _as_array(self.labels, "labels"))
+            self._set("labels", as_array(self.labels, "labels"))
             shape = tuple(int(n) for n in self.image.shape)
             found = find_label_axes(self.labels, self.axes, shape, self.annotated)
             self._set("_label_axes", found)
@@ -414,8 +415,16 @@ def from_multiscale(
     return Stack(name, chosen, axes, labels=labels, scale=scale, translate=translate, **described)
 
 
-def _as_array(data: Any, what: str) -> Any:
-    """Return the array itself, or the finest level of a multiscale image."""
+def as_array(data: Any, what: str) -> Any:
+    """Return the array itself, or the finest level of a multiscale image.
+
+    Raises
+    ------
+    InputError
+        If it is no array; a name of a file is none.
+    """
+    if data is None or isinstance(data, str | bytes | os.PathLike):
+        raise InputError(f"{what} must be an array, got {data!r}: open files with open_image.")
     if isinstance(data, list | tuple):
         levels = [one for one in data if hasattr(one, "shape") and hasattr(one, "dtype")]
         shapes = [tuple(one.shape) for one in levels]

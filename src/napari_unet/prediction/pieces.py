@@ -188,7 +188,9 @@ def collect(
     """
     chosen = range(stack.n_slices) if slices is None else tuple(slices)
     leading = stack.leading_shape if slices is None else (len(chosen),)
-    where = {i: n for n, i in enumerate(chosen)}
+    where: dict[int, list[int]] = {}  # a slice that is asked for twice is there twice
+    for n, i in enumerate(chosen):
+        where.setdefault(int(i), []).append(n)
     y0, y1, x0, x1 = extent_of(stack, region)
     result: NDArray[Any] = np.empty((len(chosen), *channels, y1 - y0, x1 - x0), dtype)
     for piece in pieces:

@@ -26,7 +26,7 @@ from napari_unet.base.prefetch import ahead
 from napari_unet.config.size_rule import previous_valid_size, smallest_plan
 from napari_unet.images.intensity import check_finite
 from napari_unet.images.outside import mark_outside
-from napari_unet.images.stack import Intensity, Stack, guess_axes
+from napari_unet.images.stack import Intensity, Stack, as_array, guess_axes
 from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack, zoomed_shape
 from napari_unet.network.choice import choose
 from napari_unet.network.compute import (
@@ -492,7 +492,8 @@ def as_stack(image: Stack | Any, axes: str | None = None) -> Stack:
     """Return a stack as it is, and an array as a stack; axes are guessed when omitted."""
     if isinstance(image, Stack):
         return image
-    return Stack("image", image, axes or guess_axes(image.shape, image.dtype)[0])
+    array = as_array(image, "image")
+    return Stack("image", array, axes or guess_axes(array.shape, array.dtype)[0])
 
 
 def _check_channels(stack: Stack, network: UNet) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from napari_unet.base.errors import InputError
+from napari_unet.images.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from napari_unet.images.stack import Stack
 
 __all__ = ["check_alike"]
 
@@ -33,6 +32,8 @@ def check_alike(stacks: Sequence[Stack], intensity: Literal["stack", "image"] = 
     if not stacks:
         msg = "training needs at least one stack with labels, got none: choose one"
         raise InputError(msg)
+    for stack in stacks:
+        _check_stack(stack)
     first = stacks[0]
     for stack in stacks:
         if stack.labels is None or stack.scheme is None:
@@ -59,6 +60,15 @@ def check_alike(stacks: Sequence[Stack], intensity: Literal["stack", "image"] = 
                 "leave one out"
             )
             raise InputError(msg)
+
+
+def _check_stack(given: object) -> None:
+    if not isinstance(given, Stack):
+        msg = (
+            f"training takes an image with its labels as a stack, got a {type(given).__name__}: "
+            'open them with open_image("image.tif", "labels.tif")'
+        )
+        raise InputError(msg)
 
 
 def _grey_type(stack: Stack) -> str:

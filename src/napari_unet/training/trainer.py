@@ -123,7 +123,10 @@ class Trainer:
     ) -> None:
         self.painting = painting
         painted = painting is not None
+        _check_model(start_from)
         self.folder = None if run is None else RunFolder(run)
+        if self.folder is None and resume:
+            raise InputError("to go on with a run, give its folder, too: run='runs/first'.")
         if self.folder is not None and resume:
             config = as_divided_then(config, self.folder)
         self.data = TrainingData(stacks, like_model(config, start_from), painted=painted)
@@ -408,6 +411,12 @@ class Trainer:
         """Save where a stopped run stands, unless its last checkpoint says the same."""
         if self.folder is not None and self.learner.step != self._kept.saved_step:
             self._write_state(self.folder)
+
+
+def _check_model(given: object) -> None:
+    if not isinstance(given, TrainedModel | None):
+        kind = type(given).__name__
+        raise InputError(f"start_from must be a model, as load_model gives it, got a {kind}.")
 
 
 def _smaller_tile(tile: int, learner: Learner) -> int:
