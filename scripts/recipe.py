@@ -27,12 +27,15 @@ from napari_unet.config.split import SplitConfig
 from napari_unet.config.weights import WeightConfig
 from napari_unet.datasets import registry as datasets
 from napari_unet.evaluation.comparison import evaluate
+from napari_unet.evaluation.metrics import ctc_seg, error_map
 from napari_unet.prediction.arrays import predict_array, predict_probabilities
 from napari_unet.prediction.outputs import Output
 from napari_unet.training.trainer import Finished, Prepared, Step, TrainConfig, Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
     from napari_unet.config.network import ObjectMap
     from napari_unet.images.ctc_folder import Truth
@@ -259,18 +262,37 @@ def all_cell_scores(data: str, model: TrainedModel) -> dict[str, Any]:
 
 def cell_scores(
     model: TrainedModel, gold: Stack, markers: Stack, output: Output, *, mirror: bool = False
-) -> dict[str, float]:
-    """Return SEG on the frames with gold truth, and DET on their markers."""
+) -> dict[str, Any]:
+    """Return SEG on the frames with gold truth, DET on their markers, and what is wrong."""
     frames = gold.labelled_slices
     found = predict_array(model, gold, slices=frames, mirror_average=mirror, output=output)
     objects = np.stack(list(found))
+    cells, dots = (np.stack([truth.label_plane(i) for i in frames]) for truth in (gold, markers))
 
-    def score(name: str, truth: Stack) -> float:
-        labels = np.stack([truth.label_plane(i) for i in frames])
+    def score(name: str, labels: NDArray[np.int32]) -> float:
         scheme = LabelScheme("objects")
         return round(evaluate(objects, labels, "ctc", kind="objects", scheme=scheme)[name], 5)
 
-    return {"seg": score("SEG", gold), "det": score("DET", markers)}
+    return {
+        "seg": score("SEG", cells),
+        "det": score("DET", dots),
+        "cells": sum(np.unique(plane[plane > 0]).size for plane in cells),
+        **mergers(objects, cells),
+    }
+
+
+def mergers(objects: NDArray[np.int32], cells: NDArray[np.int32]) -> dict[str, Any]:
+    """How many cells hang together with another one, and SEG without those."""
+    merged = {
+        (error.slice_index, cell)
+        for error in error_map(objects, cells).errors
+        if error.kind == "false merge"
+        for cell in error.reference_ids
+    }
+    others = cells.copy()
+    for i, cell in merged:
+        others[i][cells[i] == cell] = 0
+    return {"merged": len(merged), "seg_others": round(ctc_seg(objects, others), 5)}
 
 
 def result_file(name: str, seed: int) -> Path:

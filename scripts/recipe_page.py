@@ -117,7 +117,8 @@ def table(data: str, variants: dict[str, list[dict[str, Any]]]) -> list[str]:
             f"{one.mirrored[first]:.4f} |"
         )
     words = ["", _chance_in_words(HEADINGS[first], found), ""]
-    return [*lines, *words, *_thresholds([variants[name] for name in ordered])]
+    runs = [variants[name] for name in ordered]
+    return [*lines, *words, *_thresholds(runs), *_mergers(runs)]
 
 
 THRESHOLDS = {
@@ -153,6 +154,34 @@ def _thresholds(variants: list[list[dict[str, Any]]]) -> list[str]:
             f"| {runs[0]['what']} | " + " | ".join(cell(runs, way) for way in THRESHOLDS) + " |"
             for runs in rows
         ),
+        "",
+    ]
+
+
+def _mergers(variants: list[list[dict[str, Any]]]) -> list[str]:
+    """Return what the cells cost that hang together with another one."""
+    ways = [
+        (runs[0]["what"], THRESHOLDS[way], [one[way] for one in runs])
+        for runs in variants
+        for way in THRESHOLDS
+        if all("merged" in one.get(way, {}) for one in runs)
+    ]
+    if not ways:
+        return []
+
+    def cells(what: str, way: str, runs: list[dict[str, Any]]) -> str:
+        cells, merged, seg, others = (
+            statistics.fmean(one[name] for one in runs)
+            for name in ("cells", "merged", "seg", "seg_others")
+        )
+        return f"| {what}, {way} | {merged:.3g} of {cells:.3g} | {seg:.3f} | {others:.3f} |"
+
+    return [
+        "What cells cost that hang together with another one (by a tenth of their area or more):",
+        "",
+        "| variant | cells that hang together | SEG | SEG of the others |",
+        "|---|---|---|---|",
+        *(cells(*one) for one in ways),
         "",
     ]
 
