@@ -24,6 +24,7 @@ from napari_unet.datasets.synthetic import synthetic_stack
 from napari_unet.images.stack import Stack
 from napari_unet.network.unet import UNet
 from napari_unet.prediction.arrays import predict_labels
+from napari_unet.training.learner import Learner
 from napari_unet.training.measuring import Measurement
 from napari_unet.training.run_folder import RunFolder, load_model
 from napari_unet.training.schedule import Schedule
@@ -116,6 +117,20 @@ def test_events_come_in_order():
     assert events[0].validation_slices == 1
     assert all(np.isfinite(e.loss) and e.seconds > 0 for e in events if isinstance(e, Step))
     assert all(e.seconds_left >= 0 for e in events if isinstance(e, Step))
+
+
+def test_the_time_left_is_not_that_of_the_slow_first_step(monkeypatch):
+    learn = Learner.learn
+
+    def slow_at_first(self, *args, **kwargs):
+        time.sleep(0.8 if self.step == 0 else 0)
+        return learn(self, *args, **kwargs)
+
+    monkeypatch.setattr(Learner, "learn", slow_at_first)
+    events = list(train(bright_squares(), tiny()))
+    steps = [event for event in events if isinstance(event, Step)]
+    assert steps[0].seconds > 0.8
+    assert all(one.seconds_left < 0.8 * (8 - one.step) / 2 for one in steps[1:7])
 
 
 def test_it_learns_squares():

@@ -441,15 +441,20 @@ def _why_diverged(step: int, good: int, batch: Batch, config: TrainConfig) -> st
 
 
 class _Pace:
-    """Estimates the time left from the recent steps, so that it follows a change of load."""
+    """Estimates the time left from the recent steps, so that it follows a change of load.
+
+    The first step, which is slow for other reasons, counts until there is another.
+    """
 
     def __init__(self) -> None:
-        self.per_step: float | None = None
-        self.between_steps = 0.0
+        self._seen = 0
+        self._per_step = self.between_steps = 0.0
 
     def seconds_left(self, latest: float, steps: int) -> float:
-        self.per_step = latest if self.per_step is None else 0.95 * self.per_step + 0.05 * latest
-        return steps * (self.per_step + self.between_steps)
+        self._seen += 1
+        share = max(0.05, 1 / max(1, self._seen - 1))
+        self._per_step += share * (latest - self._per_step)
+        return steps * (self._per_step + self.between_steps)
 
 
 def train(
