@@ -100,6 +100,18 @@ def test_the_slice_shown_follows_scale_and_translate(model, with_layer):
         assert shown_slice(model, stack, layer) == 4 - i
 
 
+def test_slices_of_a_layer_that_was_moved_by_an_affine_are_found_again(model):
+    moved = np.eye(4)
+    moved[0, 3], moved[1, 2] = 12, 0.1  # along the slices, and a shear within them
+    layer = model.add_layer(
+        an_image((5, 20, 30), scale=(4, 1, 1), translate=(100, 0, 0), affine=moved)
+    )
+    stack = stack_from_layers(layer)
+    for i in (3, 0, 4, 1):
+        go_to_slice(model, stack, i, layer)
+        assert (shown_slice(model, stack, layer), model.dims.current_step[0]) == (i, i)
+
+
 def test_the_region_shown_is_rounded_and_within_the_slice(model):
     layer = model.add_layer(an_image((5, 200, 300)))
     stack = stack_from_layers(layer)

@@ -359,10 +359,18 @@ def shown_region(viewer: Any, stack: Stack, layer: Layer | None) -> Region | Non
 
 def go_to_slice(viewer: Any, stack: Stack, i: int, layer: Layer | None = None) -> None:
     """Make the viewer show slice ``i`` of ``stack``; the way back of `shown_slice`."""
-    spatial = stack.axes.replace("c", "")
-    axes = spatial if layer is None else stack.axes[: layer.ndim]
+    index = dict(zip(stack.leading_axes, stack.index(i)))
+    if layer is None:
+        axes = stack.axes.replace("c", "")
+        at = np.array([index.get(axis, 0) for axis in axes])
+        place = np.asarray(stack.translate) + at * np.asarray(stack.scale)
+    else:  # which may be moved and turned in ways of which a stack knows nothing
+        axes = stack.axes[: layer.ndim]
+        ratio = np.divide(stack.image.shape, _finest(layer).shape)[: layer.ndim]
+        shown = np.asarray(layer.world_to_data(viewer.dims.point[-layer.ndim :]), float)
+        there = ((index[a] + 0.5) / r - 0.5 if a in index else s
+                 for a, r, s in zip(axes, ratio, shown))  # fmt: skip
+        place = np.asarray(layer.data_to_world(tuple(there)), float)
     offset = viewer.dims.ndim - len(axes)
-    for axis, index in zip(stack.leading_axes, stack.index(i)):
-        k = spatial.index(axis)
-        place = stack.translate[k] + index * stack.scale[k]
-        viewer.dims.set_point(offset + axes.index(axis), place)
+    for axis in index:
+        viewer.dims.set_point(offset + axes.index(axis), place[axes.index(axis)])
