@@ -100,13 +100,19 @@ def test_a_file_that_knows_better_than_its_layer(sized, cells, tmp_path):
 
 def test_the_lost_pixel_size_is_taken_with_a_click(viewer, sized):
     (layer,) = viewer.open(str(sized), plugin="napari")
+    labels = viewer.add_labels(np.zeros(layer.data.shape, np.uint8) + (layer.data > 110))
     dock = DataDock(viewer)
     viewer.window.add_dock_widget(dock)
     until(lambda: not dock.is_looking)
+    viewer.dims.set_current_step(0, 4)
     (press,) = [one for one in dock.findings.buttons() if one.text() == "Take it"]
     press.click()
     until(lambda: not dock.is_looking)
     assert np.allclose(layer.scale, (2, 0.25, 0.25))
     assert dock.session.stack.scale == (2, 0.25, 0.25)
     assert set(dock.session.stack.units) == {"micrometer"}
+    assert np.allclose(labels.scale, layer.scale)  # else they no longer lie on their image
+    assert labels.units == layer.units
+    assert viewer.dims.current_step[0] == 4
+    assert np.allclose(viewer.scene.camera.center[1:], (12, 14), atol=0.5)  # the image is in sight
     assert "Take it" not in [one.text() for one in dock.findings.buttons()]

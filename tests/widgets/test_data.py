@@ -127,7 +127,7 @@ def test_another_order_of_the_axes_is_used_with_a_click(model, opened):
 
 
 def test_labels_without_a_pixel_size_get_the_images_with_a_click(model, cells, opened):
-    model.add_image(cells[0], name="im", scale=(2, 0.5, 0.25))
+    model.add_image(cells[0], name="im", scale=(2, 0.5, 0.25), units=("um", "um", "um"))
     model.add_labels(cells[1], name="la")
     dock = opened(model)
     assert "give the labels that of the image" in texts(dock)
@@ -135,6 +135,7 @@ def test_labels_without_a_pixel_size_get_the_images_with_a_click(model, cells, o
     press.click()
     settled(dock)
     assert dock.labels.value.scale.tolist() == [2, 0.5, 0.25]
+    assert {str(unit) for unit in dock.labels.value.units} == {"micrometer"}
     assert "pixel size of" not in texts(dock)
 
 

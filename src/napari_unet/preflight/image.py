@@ -83,7 +83,8 @@ def describe_image(stack: Stack) -> str:
         parts.insert(1, count(stack.channels, "channel"))
     unit = stack.units[-1]
     if unit != "pixel":
-        parts.append(f"pixel {stack.pixel_size[1]:.3g} {unit}")
+        sides = [f"{side:.3g}" for side in stack.pixel_size]
+        parts.append(f"pixel {' × '.join(dict.fromkeys(sides))} {unit}")
     return ", ".join(parts) + "."
 
 

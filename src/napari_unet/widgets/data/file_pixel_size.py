@@ -51,7 +51,8 @@ def lost_pixel_size(path: str | None, scale: tuple[float, ...]) -> FilePixelSize
     unit = stack.units[-1]
     if len(stack.scale) != len(scale) or (unit == "pixel" and set(stack.pixel_size) == {1.0}):
         return None
-    size = f"{stack.pixel_size[1]:.4g} {SYMBOLS.get(unit, unit)}"
+    sides = dict.fromkeys(f"{side:.4g}" for side in stack.pixel_size)
+    size = f"{' × '.join(sides)} {SYMBOLS.get(unit, unit)}"
     text = (
         f"the layer says nothing about the size of its pixels, but its file does: {size}; napari's "
         "own Open leaves it out."
