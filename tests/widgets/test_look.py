@@ -7,6 +7,7 @@ from importlib import import_module
 from itertools import pairwise
 
 import pytest
+from napari.settings import get_settings
 from qtpy import API_NAME
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import (
@@ -26,7 +27,8 @@ from qtpy.QtWidgets import (
 
 from napari_unet.app.session import session_of
 from napari_unet.widgets.common.layer_stack import LayerStack
-from napari_unet.widgets.unet import TABS
+from napari_unet.widgets.common.numbers import SliderField
+from napari_unet.widgets.unet import TABS, UNetDock
 
 from .conftest import pump, until
 
@@ -54,6 +56,19 @@ def dock(request, shown_viewer, cells, tmp_path, monkeypatch):
     advanced.toggle.click()
     pump(0.2)
     return dock
+
+
+@pytest.fixture
+def large_letters():
+    """A function that gives napari letters of 14 points, as its preferences do."""
+    appearance = get_settings().appearance
+    before = appearance.font_size
+
+    def enlarge():
+        appearance.font_size = 14
+
+    yield enlarge
+    appearance.font_size = before
 
 
 def visible(dock, kinds):
@@ -84,6 +99,31 @@ def cut(dock):
 
 def test_nothing_is_cut(dock):
     until(lambda: not list(cut(dock)))  # a layout follows its texts a little later
+
+
+def test_large_letters_make_room_for_themselves(dock, large_letters):
+    dock.setMinimumWidth(0)
+    dock.setMaximumWidth(2**24 - 1)
+    large_letters()
+    until(lambda: not list(cut(dock)))
+    for field in dock.findChildren(SliderField):
+        room = field.box.width() - 62  # both buttons
+        assert room >= field.box.fontMetrics().horizontalAdvance("25.0 px")
+
+
+@pytest.mark.parametrize("name", DOCKS)
+def test_what_appears_later_is_not_cut_either(shown_viewer, cells, name):
+    """As wide as napari makes it, in a window of a small screen, with a bar to scroll."""
+    image = shown_viewer.add_image(cells[0], name="cells")
+    session_of(shown_viewer).use(LayerStack(image))
+    window = shown_viewer.window._qt_window
+    window.resize(1100, 400)
+    unet = UNetDock(shown_viewer)
+    shown_viewer.window.add_dock_widget(unet)
+    dock = unet.show_tab(name)
+    dock.form.advanced.toggle.click()
+    dock.column.insertWidget(0, QPushButton("as wide as a line of the table of objects"))
+    until(lambda: not list(cut(dock)))
 
 
 def test_a_scroll_bar_appears_only_where_it_is_needed(dock):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
-from napari_unet.widgets.common.dock import MINIMUM_WIDTH, Dock
-
 if TYPE_CHECKING:
     import napari.viewer
+
+    from napari_unet.widgets.common.dock import Dock
 
 __all__ = ["TABS", "UNetDock"]
 
@@ -47,7 +47,6 @@ class UNetDock(QWidget):
         self._viewer = viewer
         self._docks: dict[str, Dock] = {}
         self._had_parent = False
-        self.setMinimumWidth(MINIMUM_WIDTH)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         bar = self.tabs.tabBar()

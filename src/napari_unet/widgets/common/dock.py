@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod, finalize
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_unet.app.session import Session, session_of
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Dock"]
 
-MINIMUM_WIDTH = 300  # px at 100 % scaling; the design width is 320
+MINIMUM_WIDTH = 300  # px at 100 % scaling; the design width is 320, and larger letters need more
 
 
 class Dock(QWidget):
@@ -48,7 +48,6 @@ class Dock(QWidget):
         end = _End(self._heard)
         self.destroyed.connect(end)
         finalize(self, end).atexit = False
-        self.setMinimumWidth(MINIMUM_WIDTH)
         self.column = self._make_column()
         self.build()
         self.column.addStretch(1)
@@ -110,14 +109,9 @@ class Dock(QWidget):
         content = QWidget()
         content.setObjectName("unetColumn")
         column = QVBoxLayout(content)
-        column.setContentsMargins(10, 8, 10, 8)
+        column.setContentsMargins(7, 8, 7, 8)
         column.setSpacing(8)
-        scroll = QScrollArea()
-        scroll.setObjectName("unetScroll")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Tab stops at what can be used
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll = _Scroll()
         scroll.setWidget(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
@@ -128,6 +122,34 @@ class Dock(QWidget):
         self.colours = colours(self.viewer)
         self.setStyleSheet(style_sheet(self.colours))
         self.on_theme(self.colours)
+
+
+class _Scroll(QScrollArea):
+    """Scrolls up and down alone, so it is never narrower than what it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("unetScroll")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Tab stops at what can be used
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """Room for the column and the scroll bar beside it."""
+        bar, content = self.verticalScrollBar(), self.widget()
+        assert bar is not None
+        assert content is not None
+        beside = bar.sizeHint().width() + 2 * self.frameWidth()
+        needed = content.minimumSizeHint().width() + beside
+        return QSize(max(MINIMUM_WIDTH, needed), super().minimumSizeHint().height())
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Follow the column."""
+        assert event is not None
+        if watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))
 
 
 class _Followed:

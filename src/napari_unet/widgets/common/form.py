@@ -15,7 +15,7 @@ from napari_unet.widgets.common.notes import Note, Problem, set_tip
 __all__ = ["Advanced", "Expander", "Form", "Row"]
 
 UNLIMITED = 2**24 - 1  # px, Qt's own limit of a height
-LABEL_WIDTH = 62  # px, so that the forms of a dock line up
+LABEL_WIDTH = 62  # px, at least
 
 
 class Row(QWidget):
@@ -42,6 +42,18 @@ def _name(control: QWidget, label: str) -> None:
             part.setAccessibleName(name)
 
 
+class _RowName(QLabel):
+    """What stands to the left of a control, never narrower than its text."""
+
+    def sizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """As wide as others, so that the forms of a dock line up."""
+        return super().sizeHint().expandedTo(QSize(LABEL_WIDTH, 0))
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 (Qt's name)
+        """The same."""
+        return super().minimumSizeHint().expandedTo(QSize(LABEL_WIDTH, 0))
+
+
 class Form(QWidget):
     """Labels on the left, controls on the right; "&" in a label makes its mnemonic."""
 
@@ -56,10 +68,9 @@ class Form(QWidget):
 
     def add(self, label: str, control: QWidget, tip: str = "") -> Problem:
         """Add a control with its label; returns the sentence to be shown below it."""
-        text = QLabel(label)
+        text = _RowName(label)
         set_tip(text, tip or control.toolTip())
         text.setBuddy(control)
-        text.setMinimumWidth(LABEL_WIDTH)
         if control.sizeHint().height() > 2 * text.sizeHint().height():
             text.setAlignment(Qt.AlignmentFlag.AlignTop)  # beside the first line of several
         _name(control, label)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QDoubleSpinBox,
@@ -107,8 +107,8 @@ class SliderField(QWidget):
         self.slider.setMinimumWidth(60)
         self.slider.wheelEvent = scroll_the_dock
         self.box = decimal_box(low, high, value, tip, suffix=suffix, decimals=decimals, step=step)
-        # The same for all, so that sliders below one another end alike; and the two buttons.
-        self.box.setFixedWidth(self.box.fontMetrics().horizontalAdvance(WIDEST) + 62)
+        self._fit()
+        self.box.installEventFilter(self)
         self.box.setKeyboardTracking(True)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -130,6 +130,17 @@ class SliderField(QWidget):
         with QSignalBlocker(self.box):
             self.box.setValue(value)
         self._follow(value)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Follow the size of the letters, which napari changes."""
+        if watched is self.box and event is not None and event.type() == QEvent.Type.FontChange:
+            self._fit()
+        return bool(super().eventFilter(watched, event))
+
+    def _fit(self) -> None:
+        """Make the box as wide as others, so that sliders below one another end alike."""
+        buttons = 62  # px, both
+        self.box.setFixedWidth(self.box.fontMetrics().horizontalAdvance(WIDEST) + buttons)
 
     def _on_slider(self, position: int) -> None:
         with QSignalBlocker(self.box):
