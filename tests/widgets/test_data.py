@@ -15,6 +15,7 @@ from napari_unet.config.split import SplitConfig
 from napari_unet.images.stack import Stack
 from napari_unet.preflight import Finding, touching_pairs
 from napari_unet.training.data import TrainingData
+from napari_unet.widgets.common.layer_facts import tell
 from napari_unet.widgets.common.result_layers import show_result
 from napari_unet.widgets.data.data_dock import DataDock
 
@@ -231,6 +232,29 @@ def test_zero_can_mean_not_annotated(dock):
     data[data > 0] += 1
     data[:, :20] = 1
     dock.layers.zero.radio("sparse").click()
+    settled(dock)
+    assert dock.session.stack.scheme.annotation == "sparse"
+
+
+def test_what_0_means_in_labels_to_paint_is_not_said_of_others(model, cells, opened):
+    image, labels = cells
+    model.add_image(image, name="im")
+    strokes = model.add_labels(np.zeros_like(labels), name="strokes")
+    tell(strokes, scheme=replace(LabelScheme("classes", "sparse", (1, 2)), gap=False).to_dict())
+    dock = opened(model)
+    layers = dock.layers
+    assert (layers.zero.value, layers.gap.isChecked()) == ("sparse", False)
+    truth = model.add_labels(labels, name="truth")
+    for chosen, zero in ((truth, "dense"), (strokes, "sparse"), (truth, "dense")):
+        dock.labels.value = chosen
+        layers.use_labels()
+        settled(dock)
+        assert (layers.zero.value, dock.session.stack.scheme.annotation) == (zero, zero)
+    assert layers.gap.isChecked()
+    layers.zero.radio("sparse").click()  # the user means labels of this kind
+    other = model.add_labels(labels + 1, name="other")
+    dock.labels.value = other
+    layers.use_labels()
     settled(dock)
     assert dock.session.stack.scheme.annotation == "sparse"
 

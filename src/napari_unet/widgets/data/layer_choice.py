@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.annotation.labels import LabelScheme
@@ -89,6 +89,7 @@ class LayerChoice(QWidget):
         self._painted: Any = None
         self._is_empty = False  # the plane of labels whose slice is not known
         self._without_labels = False  # the user wants none
+        self._wanted = "dense", True  # zero and gap, of labels that do not say themselves
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -115,7 +116,7 @@ class LayerChoice(QWidget):
         self.labels.chosen.connect(self.use_labels)
         self.labels.altered.connect(self._on_control)
         self.level.chosen.connect(self._on_control)
-        self.zero.chosen.connect(self._on_control)
+        self.zero.chosen.connect(self._on_meaning)
 
     def _build_advanced(self) -> None:
         self.advanced = Advanced("what label values mean, axes, grey-value limits")
@@ -132,7 +133,7 @@ class LayerChoice(QWidget):
         self.kind.chosen.connect(self._on_control)
         self.axes.chosen.connect(self._on_control)
         self.ignore.valueChanged.connect(self._on_control)
-        self.gap.toggled.connect(self._on_control)
+        self.gap.toggled.connect(self._on_meaning)
 
     # -- what is chosen ---------------------------------------------------------------------
 
@@ -210,11 +211,16 @@ class LayerChoice(QWidget):
                 put_on_slice(labels, image, self._viewer, self.axes.value)
         if image is not None and self.level.count():
             self.level.value = default_level(image, labels)
-        scheme = self.known_scheme
-        if scheme is not None:
-            self.zero.value = scheme.annotation
-            self.gap.setChecked(scheme.gap)
+        if labels is not None:
+            self._show_meaning(self.known_scheme)
         self.changed.emit()
+
+    def _show_meaning(self, scheme: LabelScheme | None) -> None:
+        """Show what labels say themselves; what others said of theirs is not meant for these."""
+        zero, gap = self._wanted if scheme is None else (scheme.annotation, scheme.gap)
+        self.zero.value = zero
+        with QSignalBlocker(self.gap):
+            self.gap.setChecked(gap)
 
     def use_axes(self, axes: str) -> None:
         """Choose axes, also such that were not proposed."""
@@ -228,6 +234,8 @@ class LayerChoice(QWidget):
         self.image.value, self.labels.value = image, labels
         if stack is not None and stack.scheme is not None:
             self.zero.value = stack.scheme.annotation
+            if labels is not None and self.known_scheme is None:  # said in another dock
+                self._wanted = self.zero.value, self._wanted[1]
         if stack is not None:
             self.axes.set_options([(_axes_words(stack.axes), stack.axes)])
             self._offer_levels()
@@ -299,6 +307,12 @@ class LayerChoice(QWidget):
         self.changed.emit()
 
     def _on_control(self, _: object = None) -> None:
+        self.changed.emit()
+
+    def _on_meaning(self, _: object = None) -> None:
+        """The user says what label values mean."""
+        if self.known_scheme is None:
+            self._wanted = self.zero.value, self.gap.isChecked()
         self.changed.emit()
 
     def _watch_painting(self) -> None:
