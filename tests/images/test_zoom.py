@@ -14,7 +14,7 @@ from napari_unet.base.errors import InputError
 from napari_unet.config.network import UNetConfig
 from napari_unet.config.split import SplitConfig
 from napari_unet.images import zoom as zoom_module
-from napari_unet.images.resampling import resample, resampled_shape
+from napari_unet.images.resampling import relative_pixel_size, resample, resampled_shape
 from napari_unet.images.stack import Intensity, Stack
 from napari_unet.images.zoom import blocks, bring_back, zoom_for, zoom_stack
 from napari_unet.network.model_file import save_model
@@ -22,6 +22,7 @@ from napari_unet.network.trained_model import TrainedModel
 from napari_unet.network.unet import UNet
 from napari_unet.prediction.arrays import predict_labels, predict_probabilities
 from napari_unet.prediction.predict import plan, predict
+from napari_unet.training.data import TrainingData
 from napari_unet.training.run_folder import load_model
 from napari_unet.training.trainer import TrainConfig, Trainer
 
@@ -108,6 +109,45 @@ def test_a_model_of_zoomed_images_zooms_to_the_pixels_it_knows():
     assert zoom_for(model, make_stack(scale=(1, 0.5, 0.5), unit="um")) == (0.5, 0.5)
     assert zoom_for(model, make_stack(scale=(1, 1, 1), unit="um")) == (1, 1)
     assert zoom_for(model, make_stack()) == (0.5, 0.5), "no sizes to compare: as in training"
+
+
+@pytest.mark.parametrize(
+    ("axes", "scale", "units"),
+    [
+        ("yx", (0.5, 500), ("um", "nm")),
+        ("yx", (500, 0.5), ("nm", "um")),
+        ("yxz", (0.5, 0.5, 3000), ("um", "um", "nm")),
+        ("xyz", (500, 0.5, 1), ("nm", "um", "pixel")),
+    ],
+)
+def test_units_that_differ_and_axes_in_any_order(axes, scale, units):
+    """Pixels of half a micrometer are those that the model knows, however a file says it."""
+    shape = tuple({"y": 40, "x": 60, "z": 2}[a] for a in axes)
+    image = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
+    stack = Stack("s", image, axes, scale=scale, units=units)
+    model = make_model(1.0, (0.25, 0.5), "micrometer")
+    assert zoom_for(model, stack, match_pixels=True) == pytest.approx((2, 1))
+    seen = zoom_stack(stack, (2, 1))
+    assert seen.plane_shape == (80, 60)
+    assert relative_pixel_size(seen, (0.25, 0.5), "um") == pytest.approx((1, 1))
+    labelled = stack.with_labels(image > 100)
+    fine = make_stack((2, 60, 84), scale=(1, 0.25, 0.25), unit="um")
+    first, other = TrainingData((labelled, fine), TrainConfig(pixel_size="first")).stacks
+    assert (first.plane_shape, other.plane_shape) == ((40, 60), (30, 42))
+    config = TrainConfig(network=UNetConfig(depth=1, width=3), tile=28, device="cpu")
+    training = Trainer(labelled, config)
+    next(training.run())
+    learnt = training.model
+    half = make_stack(scale=(1, 0.5, 0.5), unit="um")
+    relative = relative_pixel_size(half, learnt.pixel_size, learnt.run["unit"])
+    assert relative == pytest.approx((1, 1))
+
+
+def test_a_height_in_pixels_and_a_width_in_micrometers_are_no_size():
+    stack = Stack("s", np.zeros((40, 60), np.uint8), "yx", scale=(1, 0.5), units=("pixel", "um"))
+    assert (stack.unit, stack.pixel_size) == ("pixel", (1, 0.5))
+    with pytest.raises(InputError, match="in pixel and the model in micrometer"):
+        zoom_for(make_model(1.0, (0.5, 0.5), "micrometer"), stack, match_pixels=True)
 
 
 def test_zoom_1_is_the_stack_itself():

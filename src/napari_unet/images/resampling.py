@@ -44,7 +44,7 @@ def resample(stack: Stack, pixel_size: tuple[float, float], *, lazy: bool = Fals
     stack
         The stack.
     pixel_size
-        (y, x) in the units of ``stack.scale``.
+        (y, x) in ``stack.unit``.
     lazy
         Resample a plane when it is read, even of an array in memory.
 
@@ -149,7 +149,7 @@ def relative_pixel_size(
     """
     if pixel_size is None or unit is None:
         return None
-    per_unit = ratio(stack.units[-1], unit)
+    per_unit = ratio(stack.unit, unit)
     if per_unit is None:
         return None
     y, x = (own * per_unit / given for own, given in zip(stack.pixel_size, pixel_size))

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_unet.annotation.labels import SCAN_LIMIT, integer_labels, propose_from_parts
 from napari_unet.base.errors import DataSetError, InputError, UNetError
-from napari_unet.base.units import canonical_unit
+from napari_unet.base.units import canonical_unit, ratio
 from napari_unet.images.axes import check_axes, guess_axes
 from napari_unet.images.fingerprint import fingerprint
 from napari_unet.images.intensity import SAMPLE_PIXELS, Intensity, sample_blocks
@@ -151,10 +151,17 @@ class Stack:
         return math.prod(self.leading_shape)
 
     @property
+    def unit(self) -> str:
+        """Unit of the pixel size: that of x; "pixel" where it cannot be compared with that of y."""
+        y, x = (self.units[self._plane_axes.index(a)] for a in "yx")
+        return "pixel" if ratio(y, x) is None else x
+
+    @property
     def pixel_size(self) -> tuple[float, float]:
-        """Scale along y and x."""
-        axes = self._plane_axes
-        return self.scale[axes.index("y")], self.scale[axes.index("x")]
+        """Height and width of a pixel in `unit`."""
+        at = [self._plane_axes.index(a) for a in "yx"]
+        (y, x), units = (self.scale[k] for k in at), [self.units[k] for k in at]
+        return y * (ratio(*units) or 1.0), x
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -108,7 +108,7 @@ def zoom_for(
     if match_pixels:
         raise InputError(
             f"pixels can be matched only where their sizes can be compared, but {stack.name!r} is "
-            f"in {stack.units[-1]} and the model in {unit or 'pixel'}: save the image with its "
+            f"in {stack.unit} and the model in {unit or 'pixel'}: save the image with its "
             "pixel size, or predict it as it is."
         )
     return model.zoom, model.zoom

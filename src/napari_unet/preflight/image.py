@@ -81,7 +81,7 @@ def describe_image(stack: Stack) -> str:
     parts = [count(stack.n_slices, "slice"), f"{Y:,} × {X:,} pixels", stack.dtype.name]
     if stack.channels > 1:
         parts.insert(1, count(stack.channels, "channel"))
-    unit = stack.units[-1]
+    unit = stack.unit
     if unit != "pixel":
         sides = [f"{side:.3g}" for side in stack.pixel_size]
         parts.append(f"pixel {' × '.join(dict.fromkeys(sides))} {unit}")

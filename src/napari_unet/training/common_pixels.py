@@ -23,7 +23,7 @@ SAME_ZOOM = 1e-3  # as are zooms that differ by less than this
 def pixel_sizes(
     stacks: Sequence[Stack], config: TrainConfig
 ) -> tuple[tuple[float, float] | None, ...]:
-    """Pixel sizes to resample to, in the units of each stack; None where nothing is to be done."""
+    """Pixel sizes to resample to, in the unit of each stack; None where nothing is to be done."""
     sizes: list[tuple[float, float] | None] = []
     zoom = 1.0 if abs(config.zoom - 1) < SAME_ZOOM else config.zoom
     for stack in stacks:
@@ -40,7 +40,7 @@ def pixel_sizes_differ(stacks: Sequence[Stack]) -> bool:
     """
     for stack in stacks[1:]:
         first = stacks[0]
-        per_unit = ratio(first.units[-1], stack.units[-1])
+        per_unit = ratio(first.unit, stack.unit)
         if per_unit is not None:
             y, x = (side * per_unit for side in first.pixel_size)
             if not _alike((y, x), stack.pixel_size):
@@ -53,11 +53,11 @@ def _common_size(stack: Stack, first: Stack, config: TrainConfig) -> tuple[float
     asked = config.pixel_size
     if asked is None:
         return None
-    per_unit = ratio(first.units[-1], stack.units[-1])
+    per_unit = ratio(first.unit, stack.unit)
     if per_unit is None:
         msg = (
             f"a common pixel size needs sizes that can be compared, but those of {stack.name!r} "
-            f"are in {stack.units[-1]} and not in {first.units[-1]}: save it with its pixel size"
+            f"are in {stack.unit} and not in {first.unit}: save it with its pixel size"
         )
         raise InputError(msg)
     sides = first.pixel_size if asked == "first" else asked

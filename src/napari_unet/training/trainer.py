@@ -353,7 +353,7 @@ class Trainer:
             "preset": self.config.preset,
             "best": dict(self._kept.best),
             "folder": self._run_path,
-            "unit": stack.units[-1],  # of the pixel size
+            "unit": stack.unit,  # of the pixel size
             "labels": self._seen,
         }
         return TrainedModel(

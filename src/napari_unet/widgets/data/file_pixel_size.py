@@ -48,7 +48,7 @@ def lost_pixel_size(path: str | None, scale: tuple[float, ...]) -> FilePixelSize
         stack = open_image(path)
     except (UNetError, OSError):  # a file of another reader
         return None
-    unit = stack.units[-1]
+    unit = stack.unit
     if len(stack.scale) != len(scale) or (unit == "pixel" and set(stack.pixel_size) == {1.0}):
         return None
     sides = dict.fromkeys(f"{side:.4g}" for side in stack.pixel_size)

@@ -145,7 +145,7 @@ def _words(stack: Stack) -> str:
 
 
 def _say_size(stack: Stack) -> str:
-    unit = stack.units[-1]
+    unit = stack.unit
     return f"{stack.pixel_size[1]:.3g} {SYMBOLS.get(unit, unit)}"
 
 
