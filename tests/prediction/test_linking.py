@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from napari_unet.base.errors import InputError
 from napari_unet.evaluation.metrics import adapted_rand, ctc_tra
-from napari_unet.prediction.linking import Linker, Linking, linked
+from napari_unet.prediction.linking import Linker, Linking, linked, linked_stack
 
 
 def plane(*objects: tuple[int, int, int]) -> np.ndarray:
@@ -40,6 +40,39 @@ def test_too_little_overlap_is_another_object() -> None:
     planes = [plane((1, 0, 9)), plane((1, 6, 15))]
     assert ids(planes) == [[1], [2]]
     assert ids(planes, overlap=0.4) == [[1], [1]]
+
+
+def test_half_of_the_smaller_is_enough() -> None:
+    assert ids([plane((1, 0, 9)), plane((1, 5, 18))]) == [[1], [1]]
+    assert ids([plane((1, 0, 8)), plane((1, 5, 18))]) == [[1], [2]]
+    # All of it, where all is asked for.
+    assert ids([plane((1, 0, 9)), plane((1, 2, 5))], overlap=1) == [[1], [1]]
+    assert ids([plane((1, 0, 9)), plane((1, 7, 10))], overlap=1) == [[1], [2]]
+
+
+def test_ids_begin_anew_in_every_volume() -> None:
+    linker = Linker(Linking(divisions=True))
+    apart = plane((1, 0, 14), (2, 16, 30))
+    assert linker.next(plane((5, 0, 30)), (0,)).max() == 1
+    assert linker.next(apart, (0,)).max() == 3
+    assert linker.parents == {2: 1, 3: 1}
+    other = linker.next(apart, (1,))
+    assert np.unique(other).tolist() == [0, 1, 2]
+    assert linker.parents == {}
+    np.testing.assert_array_equal(linker.next(apart, (1,)), other)
+
+
+def test_a_stack_of_volumes() -> None:
+    """(t, z, y, x): objects of each time are linked through z, and no farther."""
+    one, two = plane((4, 0, 9)), plane((7, 2, 11))
+    stack = np.stack([[one, two, two], [two, plane((3, 30, 39)), one]])
+    assert stack.shape == (2, 3, 1, 40)
+    found = linked_stack(stack)
+    assert found.shape == stack.shape
+    assert [[int(p.max()) for p in volume] for volume in found] == [[1, 1, 1], [1, 2, 1]]
+    np.testing.assert_array_equal(linked_stack(stack[1]), found[1])
+    with pytest.raises(InputError, match=r"one only, of shape \(1, 40\)"):
+        linked_stack(one)
 
 
 def test_a_shrinking_object_is_the_same() -> None:
