@@ -76,6 +76,7 @@ def test_class_probability_and_certainty() -> None:
     maker.add(0, OBJECTS, probabilities)
     block, column = row(maker.table(), 7), row(maker.table(), 2)
     assert (block["class"], column["class"]) == ("cell", "nucleus")  # 0.9 + 0.1 against 0.6
+    assert list(block)[:3] == ["id", "class", "area (px)"]
     assert block["mean probability"] == pytest.approx(0.9)
     assert block["certainty"] == pytest.approx(0.5)
     assert column["mean probability"] == pytest.approx(0.8)
@@ -129,6 +130,26 @@ def test_what_a_part_of_a_slice_cuts_touches_the_border() -> None:
     maker.add(0, OBJECTS[:, :3], corner=(0, 0))
     maker.add(0, OBJECTS[1:3, 1:4], corner=(1, 1))
     assert maker.table().columns["touches border"].tolist() == [True, True]
+
+
+def test_a_part_of_a_slice_lies_where_it_lies() -> None:
+    sizes = {"scale": (2, 0.5), "translate": (10, 20), "units": ("micrometer",) * 2}
+    stack = Stack("s", grey(), "yx", **sizes)
+    maker = TableMaker(stack)
+    maker.add(0, OBJECTS[2:, 3:], corner=(2, 3))
+    part = maker.table()
+    column = row(part, 2)
+    assert column == row(measure(OBJECTS, stack), 2)
+    assert (column["y from (px)"], column["x from (px)"], column["grey min"]) == (2, 5, 17)
+    assert (column["centroid y (µm)"], column["centroid x (µm)"]) == (10 + 2.5 * 2, 20 + 5 * 0.5)
+    rest = row(part, 7)  # one pixel of it
+    assert (rest["centroid y (px)"], rest["centroid x (px)"], rest["grey mean"]) == (2, 3, 15)
+
+
+def test_a_picture_is_no_labels() -> None:
+    picture = np.random.default_rng(0).integers(0, 4000, (64, 64)).astype(np.uint16)
+    with pytest.raises(InputError, match="neighbouring pixels"):
+        measure(picture, Stack("s", grey((64, 64)), "yx"))
 
 
 def test_a_pixel_without_a_grey_value(recwarn) -> None:

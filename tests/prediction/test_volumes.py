@@ -63,6 +63,8 @@ def test_the_border_is_that_of_the_volume() -> None:
     assert measure(labels, stack, linked=True).columns["touches border"].tolist() == [
         False, True, True, True,
     ]  # fmt: skip
+    in_the_last = np.roll(labels == 1, 1, axis=0).astype(np.uint8)
+    assert measure(in_the_last, stack, linked=True).columns["touches border"].tolist() == [True]
     shut_in = np.pad(labels, 1)
     found = measure(shut_in, Stack("s", shut_in, "zyx"), linked=True)
     assert not found.columns["touches border"].any()
@@ -88,6 +90,11 @@ def test_ids_begin_anew_at_every_time() -> None:
     assert table.columns["t"].tolist() == [0, 0, 1]
     assert table.columns["id"].tolist() == [5, 9, 5]
     assert table.columns["volume (px)"].tolist() == [8, 2, 8]
+    several = np.stack([labels, labels[::-1]])  # positions of a plate
+    table = measure(several, Stack("s", several, "ptzyx"), linked=True)
+    places = np.stack([table.columns[name] for name in ("p", "t", "id")], axis=1)
+    assert places.tolist() == [[0, 0, 5], [0, 0, 9], [0, 1, 5], [1, 0, 5], [1, 1, 5], [1, 1, 9]]
+    assert "z" not in table.columns
 
 
 def test_through_time_an_object_has_a_row_in_every_frame() -> None:
@@ -106,9 +113,18 @@ def test_units_of_z_that_differ() -> None:
     nano = ("micrometer", "nanometer", "nanometer")
     table = measure(labels, Stack("s", labels, "zyx", scale=(0.05, 4, 4), units=nano), linked=True)
     assert row(table, 5)["volume (nm³)"] == pytest.approx(8 * 50 * 4 * 4)
+    mixed = ("micrometer", "micrometer", "nanometer")
+    sizes = {"scale": (0.05, 0.5, 4), "translate": (1, 0.25, 8), "units": mixed}
+    tower = row(measure(labels, Stack("s", labels, "zyx", **sizes), linked=True), 5)
+    assert tower["volume (nm³)"] == pytest.approx(8 * 50 * 500 * 4)
+    centre = [tower[f"centroid {a} (nm)"] for a in "zyx"]
+    assert centre == pytest.approx([1000 + 50, 250 + 1.25 * 500, 8 + 1.5 * 4])
+    assert not [name for name in tower if "µm" in name]
     unknown = ("pixel", "nanometer", "nanometer")
     table = measure(labels, Stack("s", labels, "zyx", units=unknown), linked=True)
     assert not [name for name in table.columns if "nm" in name]
+    table = measure(labels, Stack("s", labels, "zyx", scale=(3, 1, 1)), linked=True)
+    assert {name.split("(")[1] for name in table.columns if "(" in name} == {"px)"}
 
 
 def test_nothing_found() -> None:

@@ -57,6 +57,13 @@ def test_divisions():
     assert ctc_tra([frame(1, 0), frame(1, 3)], truth, {3: 1}, parents) == pytest.approx(1 - 1 / 33)
 
 
+def test_worse_than_nothing_is_nothing():
+    """Eleven invented objects and one missed cost 21, and drawing one cell costs 10."""
+    found = [frame(0, *range(1, 12))]
+    truth = [np.pad(frame(1), ((0, 0), (0, 33)))]
+    assert ctc_tra(found, truth) == 0
+
+
 def test_nothing_predicted_and_nothing_true():
     assert ctc_tra([frame(0, 0)] * 3, REFERENCE) == 0
     assert np.isnan(ctc_tra(REFERENCE, [frame(0, 0)] * 3))
