@@ -142,6 +142,41 @@ def test_ome_sizes_units_and_channels(tmp_path):
     assert stack.channel_names == ("DAPI", "GFP")
 
 
+def test_ome_says_what_it_says_of_each_image_and_no_more(tmp_path):
+    """Nothing, or that a pixel of the second image has 2 mm; one name of three samples is none."""
+    array = values("zyx")
+    tifffile.imwrite(tmp_path / "a.ome.tif", array, ome=True, metadata={"axes": "ZYX"})
+    plain = open_image(tmp_path / "a.ome.tif")
+    assert (plain.scale, plain.units) == ((1, 1, 1), ("pixel",) * 3)
+    with tifffile.TiffWriter(tmp_path / "b.ome.tif") as tif:
+        for size in (1.0, 2.0):
+            sizes = {f"PhysicalSize{a}": size for a in "XY"}
+            units = {f"PhysicalSize{a}Unit": "mm" for a in "XY"}
+            tif.write(array, metadata={"axes": "ZYX", **sizes, **units})
+    for series, size in ((0, 1), (1, 2)):
+        found = open_image(tmp_path / "b.ome.tif", series=series)
+        assert (found.scale, found.units[1:]) == ((1, size, size), ("millimeter",) * 2)
+    colour = np.zeros((20, 30, 3), np.uint8)
+    tifffile.imwrite(
+        tmp_path / "c.ome.tif", colour, photometric="rgb", metadata={"Channel": {"Name": ["H&E"]}}
+    )
+    found = open_image(tmp_path / "c.ome.tif")
+    assert (found.channels, found.channel_names) == (3, ())
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
+def test_labels_of_a_part_lie_where_the_part_lies(tmp_path, suffix):
+    stack = Stack(
+        "s", np.zeros((2, 20, 30), np.uint8), "zyx",
+        scale=(3, 0.5, 0.25), translate=(6, 10, -20), units=("micrometer",) * 3,
+    )  # fmt: skip
+    part = np.ones((2, 5, 8), np.uint8)
+    path = write_labels(tmp_path / f"part{suffix}", part, stack, region=(4, 9, 12, 20))
+    read = open_image(path)
+    assert read.scale == pytest.approx((3, 0.5, 0.25))
+    assert read.translate == pytest.approx((6, 10 + 4 * 0.5, -20 + 12 * 0.25))
+
+
 def test_resolution_tags_of_a_microscope_but_not_of_a_printer(tmp_path):
     array = values("yx")
     tifffile.imwrite(
