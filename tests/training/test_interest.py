@@ -60,10 +60,13 @@ def test_what_was_right_already_is_looked_at_less() -> None:
 
 def test_strokes_that_do_not_train_or_were_not_judged_are_not_looked_at() -> None:
     counts = {(0, 0): np.array([5, 5]), (0, 1): np.array([0, 0])}
-    spots = [Spot(0, 0, BOX, 0.5), Spot(0, 1, BOX, 0.0), Spot(0, 2, BOX, 0.0)]
-    spots += [Spot(0, 0, (0, 1, 0, 1), float("nan"))]
-    interest = Interest(counts, spots, 1, balance=False)
-    assert {aim(interest, pick).middle for pick in (0.0, 0.5, 0.999)} == {(15, 42)}
+    asked = [Spot(0, 1, BOX, 0.0), Spot(0, 2, BOX, 0.0), Spot(0, 0, BOX, 0.5)]
+    not_asked = Spot(0, 0, (0, 1, 0, 1), float("nan"))
+    interest = Interest(counts, [not_asked, *asked, not_asked], 1, balance=False)
+    found = {aim(interest, pick) for pick in (0.0, 0.3, 0.6, 0.999)}
+    assert found == {Aim(0, 0, middle=(15, 42))}
+    nothing = Interest(counts, [not_asked], 1, balance=False)
+    assert aim(nothing, 0.5, index=1) == Aim(0, 0, of_class=1)
 
 
 @pytest.mark.parametrize(
@@ -74,6 +77,7 @@ def test_strokes_that_do_not_train_or_were_not_judged_are_not_looked_at() -> Non
         ((0, 0, 0.5, 0.5), (8, 42)),  # a quarter of the tile before it
         ((0.5, 0.5, 0, 0), (15, 38)),
         ((0.999, 0.999, 0.5, 0.75), (21, 43)),
+        ((0.5, 1, 0.5, 1), (17, 44)),
     ],
 )
 def test_a_painted_pixel_lies_in_the_middle_half_of_the_tile(place, middle) -> None:
