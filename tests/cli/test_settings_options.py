@@ -328,6 +328,22 @@ def test_a_resumed_run_says_how_it_goes_on_to_the_same_end(run_of, monkeypatch, 
     assert "--steps" not in told[2]
 
 
+def test_a_run_with_more_steps_is_not_finished_before_them(run_of, tmp_path, capsys):
+    run_of("run", *TINY)
+    run_of("run", *TINY, "--steps", 4, "--resume")
+
+    def told():
+        assert main(["info", str(tmp_path / "run")]) == 0
+        return next(x for x in capsys.readouterr().out.splitlines() if x.startswith("Training"))
+
+    assert "4 of 4 steps, finished" in told()
+    history = tmp_path / "run" / "history.jsonl"
+    lines = history.read_text().splitlines(keepends=True)
+    third = max(k for k, one in enumerate(lines) if '"Step"' in one and '"step": 3,' in one)
+    history.write_text("".join(lines[: third + 1]))  # as a kill leaves it
+    assert "3 of 4 steps, not finished: train --resume goes on" in told()
+
+
 def test_a_model_has_no_settings_to_print(run_of, tmp_path, capsys):
     run_of("run", *TINY)
     model = tmp_path / "run" / "best.safetensors"

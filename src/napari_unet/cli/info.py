@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["add", "run"]
 
 
-EVENTS = ("Validated", "Diverged", "Finished")
+STATES = ("Step", "Diverged", "Finished")
+"""Events the last of which says how far a run is: one that has finished can be given more steps."""
 
 
 def add(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -75,14 +76,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _result_of(history: list[dict[str, Any]]) -> dict[str, Any]:
     """Return how far a run came and its best validation."""
-    events = {name: [e for e in history if e.get("event") == name] for name in EVENTS}
-    best = [entry for entry in events["Validated"] if entry.get("best")]
-    finished = events["Finished"]
+    best = [one for one in history if one.get("event") == "Validated" and one.get("best")]
+    states = [one for one in history if one.get("event") in STATES]
+    last = states[-1] if states else {}
+    steps = [one for one in states if one.get("event") == "Step"]
     return {
         "steps": max((entry.get("step") or 0 for entry in history), default=0),
-        "seconds": finished[-1].get("seconds") if finished else None,
-        "finished": bool(finished),
-        "diverged": events["Diverged"][-1].get("message") if events["Diverged"] else None,
+        "planned": (steps[-1].get("steps") if steps else None) or None,
+        "seconds": last.get("seconds") if last.get("event") == "Finished" else None,
+        "finished": last.get("event") == "Finished",
+        "diverged": last.get("message") if last.get("event") == "Diverged" else None,
         "best": {k: v for k, v in best[-1].items() if k != "event"} if best else None,
     }
 
@@ -134,9 +137,10 @@ def _training_line(config: dict[str, Any], result: dict[str, Any]) -> str:
         state = "finished" if seconds is None else f"finished in {duration(seconds)}"
     elif result["diverged"]:
         state = result["diverged"]
+    planned = result["planned"] or config.get("steps", 0)
     return (
         f"preset {config.get('preset')}, seed {config.get('seed')}, {config.get('optimiser')}, "
-        f"{result['steps']:,} of {count(config.get('steps', 0), 'step')}, {state}"
+        f"{result['steps']:,} of {count(planned, 'step')}, {state}"
     )
 
 
