@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -135,3 +137,39 @@ def test_equal_places_are_spread_over_the_slices():
               for x in range(0, 512, 128)]  # fmt: skip
     found = rank(places, 10, step=0)
     assert len({p.slice_index for p in found}) == 10
+
+
+@pytest.mark.parametrize(
+    ("box", "overlaps", "near"),
+    [
+        ((10, 20, 30, 50), True, True),
+        ((19, 29, 49, 69), True, True),  # one pixel in common
+        ((1, 11, 11, 31), True, True),
+        ((20, 30, 30, 50), False, True),  # side by side
+        ((0, 10, 30, 50), False, True),
+        ((10, 20, 50, 70), False, True),
+        ((10, 20, 10, 30), False, True),
+        ((49, 59, 30, 50), False, True),  # 39 px, of the 40 that the longer side makes
+        ((50, 60, 30, 50), False, False),
+        ((10, 20, 69, 89), False, True),
+        ((10, 20, 70, 90), False, False),
+    ],
+)
+def test_what_overlaps_and_what_is_near(box, overlaps, near):
+    one, other = Place(0, 3, (10, 20, 30, 50), 1.0, "unsure"), Place(0, 3, box, 1.0, "unsure")
+    assert one.middle == (15, 40)
+    assert (one.overlaps(other), other.overlaps(one)) == (overlaps, overlaps)
+    assert (one.is_near(other), other.is_near(one)) == (near, near)
+    small = replace(other, box=(box[0], box[0] + 2, box[2], box[2] + 2))
+    assert one.is_near(small) == small.is_near(one)
+    for elsewhere in (replace(other, slice_index=4), replace(other, stack_index=1)):
+        assert not one.overlaps(elsewhere)
+    assert one.is_near(replace(other, slice_index=4)) == near
+    assert not one.is_near(replace(other, slice_index=5))
+    assert not one.is_near(replace(other, stack_index=1))
+
+
+def test_after_a_hundred_steps_a_place_counts_half():
+    old, new = place(0, score=1.0, step=0), place(5, score=0.5, step=200)
+    assert rank([old, new], 1, step=99) == [old]
+    assert rank([old, new], 1, step=101) == [new]
