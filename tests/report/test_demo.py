@@ -276,3 +276,15 @@ def test_curves_rise_where_values_rise():
 def test_curves_of_little_or_broken_data_are_drawn(values):
     picture = draw_curves([Curve("a", range(len(values)), values)], "loss", (200, 100))
     assert picture.shape == (100, 200, 3)
+
+
+@pytest.mark.parametrize(
+    ("y", "low"), [(0.95, True), (0.5, False), (0.05, False)], ids=["top", "middle", "bottom"]
+)
+def test_the_legend_lies_where_no_curve_is(y: float, low: bool) -> None:
+    line = draw_curves([Curve("", [0, 1], [y, y])], "", (400, 300), y_range=(0, 1)).astype(int)
+    both = draw_curves([Curve("name", [0, 1], [y, y])], "", (400, 300), y_range=(0, 1)).astype(int)
+    rows = np.flatnonzero((line != both).any(axis=(1, 2)))  # of the letters
+    curve = np.flatnonzero((line[:, 200] != 255).all(axis=1) & (np.ptp(line[:, 200], axis=1) > 0))
+    assert not set(rows) & set(curve)
+    assert (rows.min() > curve.max()) == low

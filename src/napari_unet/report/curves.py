@@ -28,6 +28,7 @@ COLOURS = {
     "ground": (130, 130, 130),
 }
 FINE = 2  # drawn so many times larger, then scaled down: smooth lines
+LINE = 18 * FINE  # of the legend
 
 
 @dataclass(frozen=True)
@@ -144,13 +145,29 @@ class _Plot:
             self.draw.line(points, colour, thick, joint="curve")
         if len(points) <= 30:
             for x, y in points:
-                self.draw.ellipse([x - 2 * thick, y - 2 * thick, x + thick, y + thick], colour)
+                r = 1.5 * thick
+                self.draw.ellipse([x - r, y - r, x + r, y + r], colour)
 
     def legend(self, curves: Sequence[Curve]) -> None:
-        x, y = self.right - 8 * FINE, self.top + 6 * FINE
+        x, y = self.right - 8 * FINE, self._free(curves)
         for curve in curves:
             self.draw.text((x, y), curve.name, COLOURS[curve.colour], self.font, anchor="ra")
-            y += 18 * FINE
+            y += LINE
+
+    def _free(self, curves: Sequence[Curve]) -> float:
+        """Where the legend begins at the right: highest of the places that curves leave freest."""
+        width = max((self.font.getlength(curve.name) for curve in curves), default=0.0)
+        height, first = LINE * len(curves), self.top + 6 * FINE
+        rows, columns = (
+            slice(self.top + FINE, self.bottom - FINE),
+            slice(int(self.right - width - 16 * FINE), self.right - 2 * FINE),
+        )
+        inked = np.asarray(self.image)[rows, columns].min(axis=(1, 2)) < min(GRID)
+        below = np.append(0, np.cumsum(inked))
+        places = np.arange(first, max(first + 1, self.bottom - height), LINE // 2)
+        start = places - self.top
+        crossed = below[np.minimum(start + int(height), len(inked))] - below[start]
+        return float(places[np.argmin(crossed)])
 
     def _at(self, x: float, y: float) -> tuple[float, float]:
         (x0, x1), (y0, y1) = self.x, self.y
