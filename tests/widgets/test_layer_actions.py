@@ -65,6 +65,37 @@ def test_predict_this_layer(plugin_viewer, cells):
     assert made_of(layer).kind == "prediction"
 
 
+def test_predict_the_objects_of_this_layer(plugin_viewer, cells):
+    from napari_unet.prediction.arrays import predict_labels
+    from napari_unet.widgets.layer_actions import _Task
+
+    viewer = plugin_viewer
+    image = viewer.add_image(cells[0], name="cells")
+    session_of(viewer).model = model = make_model(classes=3)
+    viewer.layers.selection.active = image
+    _, form = viewer.window.add_plugin_dock_widget(PLUGIN, "U-Net: predict this layer")
+    form.output.value = "objects"
+    form.call_button.native.click()
+    until(lambda: not _Task.running, 60)
+    layer = viewer.layers[-1]
+    assert made_of(layer).kind == "objects"
+    expected = predict_labels(model, cells[0], axes="zyx", device="cpu")
+    assert expected.any()
+    assert (layer.data[expected > 0] > 0).all()  # surer than any background
+
+
+def test_a_model_that_is_refused_leaves_no_empty_layer(plugin_viewer, cells):
+    from napari_unet.widgets.layer_actions import _Task
+
+    viewer = plugin_viewer
+    viewer.add_image(cells[0], name="cells")
+    session_of(viewer).model = make_model(channels=2)
+    _, form = viewer.window.add_plugin_dock_widget(PLUGIN, "U-Net: predict this layer")
+    form.call_button.native.click()
+    until(lambda: not _Task.running, 60)
+    assert [layer.name for layer in viewer.layers] == ["cells"]
+
+
 def test_labels_to_correct_are_the_users_and_know_what_they_mean(plugin_viewer, cells):
     viewer = plugin_viewer
     values = (cells[1] > 0).astype(np.uint8) * 7

@@ -227,6 +227,20 @@ def test_a_saved_model_becomes_the_current_one(dock, tmp_path):
     assert "cells · prediction" in dock.viewer.layers
 
 
+def test_a_saved_model_that_is_refused_leaves_no_empty_result(dock, cells, tmp_path):
+    from napari_unet.network.model_file import save_model
+
+    save_model(tmp_path / "run" / "best.safetensors", make_model(channels=2))
+    dock.session.model = None
+    marks = dock.viewer.add_labels(cells[1], name="marks")
+    dock.form.use_file(tmp_path / "run" / "best.safetensors")
+    click(dock.start)
+    finish(dock)
+    assert "2 channels" in dock.problem.text()
+    assert [layer.name for layer in dock.viewer.layers] == ["cells", "marks"]
+    assert marks.visible
+
+
 # -- cancel, and what goes wrong ----------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from napari_unet.config.offers import OUTPUTS, OutputKind
 from napari_unet.images.stack import Stack
 from napari_unet.prediction.objects import instances
 from napari_unet.prediction.outputs import Output
+from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.layer_facts import tell, told
 from napari_unet.widgets.common.layers import annotated_slices, stack_from_layers
 from napari_unet.widgets.common.notices import show_error, show_info, show_warning
@@ -128,20 +129,22 @@ class _Prediction:
     def __init__(self, viewer: Any, image: Image, request: PredictionRequest) -> None:
         self._viewer, self._image, self._request = viewer, image, request
         self._result: Any = None
+        self._model: Any = None
         job = partial(prediction_job, request)
         _Task(viewer, f"predict {image.name}", job, self._take, self._finish)
 
     def _take(self, event: Any) -> None:
         if isinstance(event, ModelRead):
-            model = event.model
-            self._result = prediction_layer(
-                self._viewer, self._request.stack, self._image, self._request.output,
-                model.scheme, f"{model.identity()} {self._request.output}",
-            )  # fmt: skip
+            self._model = event.model
         elif isinstance(event, Remarked):
             for remark in event.remarks:
                 show_warning(f"{remark.text}.")
-        else:
+        elif isinstance(event, Piece):
+            if self._result is None:  # what is refused leaves no empty layer
+                self._result = prediction_layer(
+                    self._viewer, self._request.stack, self._image, self._request.output,
+                    self._model.scheme, f"{self._model.identity()} {self._request.output}",
+                )  # fmt: skip
             self._result.write((..., *event.index, event.rows, event.cols), event.values)
             self._result.draw()
 

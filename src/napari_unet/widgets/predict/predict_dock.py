@@ -28,6 +28,7 @@ from napari_unet.widgets.predict.remarks import Remarks
 from napari_unet.widgets.predict.save_result import SaveResult
 
 if TYPE_CHECKING:
+    from napari_unet.network.trained_model import TrainedModel
     from napari_unet.widgets.common.result_layers import GrowingLayer
 
 __all__ = ["PredictDock"]
@@ -52,6 +53,7 @@ class PredictDock(Dock):
         self._request: PredictionRequest | None = None
         self._found: FoundObjects | None = None
         self._source: Any = None  # the image layer that is being predicted
+        self._model: TrainedModel | None = None  # by which
         self._course = Course(0)
         self._again = False  # as soon as this one is over
         self.form = PredictForm(self)
@@ -166,7 +168,7 @@ class PredictDock(Dock):
 
     def _on_event(self, event: object) -> None:
         if isinstance(event, ModelRead):
-            self._make_layer(event.model)
+            self._model = event.model
             if self.session.model is not event.model:
                 self.session.model = event.model
         elif isinstance(event, Remarked):
@@ -176,9 +178,11 @@ class PredictDock(Dock):
         elif isinstance(event, FoundObjects):
             self._found = event
 
-    def _make_layer(self, model: Any) -> None:
-        request = self._request
+    def _make_layer(self) -> None:
+        """Show the result; not before there is some, as what is refused leaves no empty one."""
+        request, model = self._request, self._model
         assert request is not None
+        assert model is not None
         self._result = prediction_layer(
             self.viewer, request.stack, self._source, request.output, model.scheme,
             request.identity(model), predicted=request.by(model),
@@ -189,6 +193,8 @@ class PredictDock(Dock):
             self.notes.say(said, role="note")
 
     def _on_piece(self, piece: Piece) -> None:
+        if self._result is None:
+            self._make_layer()
         assert self._result is not None
         self._result.write((..., *piece.index, piece.rows, piece.cols), piece.values)
         self.line.say(self._course.take(piece))
@@ -231,7 +237,7 @@ class PredictDock(Dock):
         if self._course.done:
             self._offer_result()
         self.line.say(self._course.at_the_end(failed=bool(failed)))
-        self._worker = self._result = self._request = self._source = None
+        self._worker = self._result = self._request = self._source = self._model = None
         self.running.hide()
         self.form.offer_models()
         self._check()
