@@ -77,6 +77,12 @@ class PredictionRequest:
         made_by = f"{model.identity()} {(self.mirror_average, self.match_pixels, *grey)}"
         return f"{made_by} {self.output}" if self.output.kind == "objects" else made_by
 
+    def zoom(self, model: TrainedModel) -> tuple[float, float]:
+        """Return how many times as many pixels along y and x the model sees as the image has."""
+        from napari_unet.images.zoom import zoom_for
+
+        return zoom_for(model, self.stack, match_pixels=self.match_pixels)
+
     def by(self, model: TrainedModel) -> dict[str, Any]:
         """Return which "model" predicts, and by which "settings": a dict of words."""
         step, sum_of_weights = model.run.get("step"), model.identity().rpartition(" ")[2]
@@ -87,10 +93,7 @@ class PredictionRequest:
             "NaN pixels": "all outside" if self.outside == "all" else "",
         }
         if self.output.kind == "objects":
-            from napari_unet.images.zoom import zoom_for
-
-            zoom = zoom_for(model, self.stack, match_pixels=self.match_pixels)
-            how |= objects_in_words(self.output, self.output.decoding(model, zoom))
+            how |= objects_in_words(self.output, self.output.decoding(model, self.zoom(model)))
         learnt = f", step {step:,}" if step else ""
         return {"model": f"{model.name}{learnt} ({sum_of_weights})", "settings": how}
 
@@ -132,7 +135,6 @@ def prediction_job(
         a table.
     """
     from napari_unet.images.outside import mark_outside
-    from napari_unet.images.zoom import zoom_for
     from napari_unet.network.choice import choose
     from napari_unet.prediction.image_remarks import image_remarks
     from napari_unet.prediction.predict import predict
@@ -169,7 +171,7 @@ def prediction_job(
     )
     clock, objects = _Clock(), None
     if table is None and _can_measure(request):
-        zoom = zoom_for(model, stack, match_pixels=request.match_pixels)
+        zoom = request.zoom(model)
         objects = ObjectsSoFar.of(model, request.stack, request.output, held, zoom)
     with closing(prediction) as pieces:
         extent = extent_of(request.stack)

@@ -67,13 +67,9 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
     parser.add_argument("--data", metavar="DIR", type=Path, help="folder of the data sets")
     parser.add_argument(
-        "-o",
-        "--output",
-        metavar="DIR",
-        type=Path,
-        default=Path("reproduction"),
+        "-o", "--output", metavar="DIR", type=Path, default=Path("reproduction"),
         help="where runs, figures and report.md go (default: reproduction)",
-    )
+    )  # fmt: skip
     parser.add_argument(
         "--page", metavar="FILE", type=Path, help="where the report goes (default: DIR/report.md)"
     )

@@ -123,10 +123,8 @@ class Trainer:
     ) -> None:
         self.painting = painting
         painted = painting is not None
-        _check_model(start_from)
+        _check_given(start_from, run, resume)
         self.folder = None if run is None else RunFolder(run)
-        if self.folder is None and resume:
-            raise InputError("to go on with a run, give its folder, too: run='runs/first'.")
         if self.folder is not None and resume:
             config = as_divided_then(config, self.folder)
         self.data = TrainingData(stacks, like_model(config, start_from), painted=painted)
@@ -136,8 +134,7 @@ class Trainer:
         if start_from is not None:
             check_fits(start_from, self.config)
         self.resume = resume
-        self.start_from = start_from
-        self.spare_cores = spare_cores
+        self.start_from, self.spare_cores = start_from, spare_cores
         self.tile = self.config.tile
         self.seconds = 0.0
         self.decoding: Decoding | None = USUAL if self.config.network.object_maps else None
@@ -413,10 +410,12 @@ class Trainer:
             self._write_state(self.folder)
 
 
-def _check_model(given: object) -> None:
-    if not isinstance(given, TrainedModel | None):
-        kind = type(given).__name__
+def _check_given(start_from: object, run: object, resume: bool) -> None:
+    if not isinstance(start_from, TrainedModel | None):
+        kind = type(start_from).__name__
         raise InputError(f"start_from must be a model, as load_model gives it, got a {kind}.")
+    if run is None and resume:
+        raise InputError("to go on with a run, give its folder, too: run='runs/first'.")
 
 
 def _smaller_tile(tile: int, learner: Learner) -> int:

@@ -19,7 +19,7 @@ from napari_unet.widgets.common.layers import describe_levels, go_to_slice, show
 from napari_unet.widgets.common.notes import Heading, Note
 from napari_unet.widgets.common.worker import Worker
 from napari_unet.widgets.data.class_panel import ClassPanel, looked_at
-from napari_unet.widgets.data.file_pixel_size import FilePixelSize, with_lost_pixel_size
+from napari_unet.widgets.data.file_pixel_size import kept_in_sight, with_lost_pixel_size
 from napari_unet.widgets.data.finding_list import FindingList
 from napari_unet.widgets.data.grey_limits import GreyLimits
 from napari_unet.widgets.data.grey_values import GreyHistogram
@@ -202,8 +202,7 @@ class DataDock(Dock):
     def _show_scheme(self, scheme: Any) -> None:
         self.classes.show_classes(scheme, self.labels.value)
         if self.layers.kind.value is None:
-            words = "as found" if scheme is None else f"as found: {scheme.kind}"
-            self.layers.kind.setItemText(0, words)
+            self.layers.kind.setItemText(0, "as found" + (f": {scheme.kind}" if scheme else ""))
 
     def _on_class_look(self, _: object = None) -> None:
         """Names or colours of the labels layer changed."""
@@ -216,14 +215,9 @@ class DataDock(Dock):
             self._show_scheme(scheme)
 
     def _on_fix(self, finding: Finding) -> None:
-        stack, image = self.session.stack, self.image.value
-        shown = 0 if stack is None else shown_slice(self.viewer, stack, image)
-        if mend(finding, self.session, self.layers):
-            self._look()
-        stack = self.session.stack
-        if isinstance(finding, FilePixelSize) and stack is not None:  # else it is out of sight
-            self.viewer.reset_view()
-            go_to_slice(self.viewer, stack, shown, image)
+        with kept_in_sight(self, self.image.value, finding):
+            if mend(finding, self.session, self.layers):
+                self._look()
 
     # -- the session ------------------------------------------------------------------------
 

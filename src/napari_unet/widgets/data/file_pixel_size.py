@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_unet.base.errors import UNetError
 from napari_unet.base.units import SYMBOLS
 from napari_unet.preflight import Finding
+from napari_unet.widgets.common.layers import go_to_slice, shown_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,8 +18,15 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_unet.preflight.finding import Fix
+    from napari_unet.widgets.common.dock import Dock
 
-__all__ = ["FilePixelSize", "give_pixel_size", "lost_pixel_size", "with_lost_pixel_size"]
+__all__ = [
+    "FilePixelSize",
+    "give_pixel_size",
+    "kept_in_sight",
+    "lost_pixel_size",
+    "with_lost_pixel_size",
+]
 
 FIX: Fix = "give the file's pixel size"
 
@@ -67,6 +76,17 @@ def give_pixel_size(layer: Layer, axes: str, found: FilePixelSize) -> None:
     for k, size, unit in zip(spatial, found.scale, found.units):
         scale[k], units[k] = size, unit
     layer.units, layer.scale = units, scale
+
+
+@contextmanager
+def kept_in_sight(dock: Dock, image: Layer, finding: Finding) -> Iterator[None]:
+    """Show the same slice of the image after it got the pixel size of its file."""
+    viewer, session = dock.viewer, dock.session
+    shown = 0 if session.stack is None else shown_slice(viewer, session.stack, image)
+    yield
+    if isinstance(finding, FilePixelSize) and session.stack is not None:  # else out of sight
+        viewer.reset_view()
+        go_to_slice(viewer, session.stack, shown, image)
 
 
 def with_lost_pixel_size(

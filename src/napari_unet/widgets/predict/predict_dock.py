@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.app.found_objects import FoundObjects
-from napari_unet.app.prediction_job import (
-    ModelRead,
-    PredictionRequest,
-    Remarked,
-    prediction_job,
-)
+from napari_unet.app.prediction_job import ModelRead, PredictionRequest, Remarked, prediction_job
 from napari_unet.prediction.pieces import Piece
 from napari_unet.widgets.common.buttons import PrimaryButton
 from napari_unet.widgets.common.dock import Dock
@@ -201,8 +196,7 @@ class PredictDock(Dock):
         if piece.note:
             self.notes.say(piece.note)
         self.running.show_share(piece.done / piece.total)
-        if self._result.taken_away:
-            # Nobody wants it any more.
+        if self._result.taken_away:  # nobody wants it any more
             self._on_cancel()
 
     def _on_offer(self, offer: str) -> None:
