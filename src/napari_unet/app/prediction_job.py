@@ -171,8 +171,7 @@ def prediction_job(
     )
     clock, objects = _Clock(), None
     if table is None and _can_measure(request):
-        zoom = request.zoom(model)
-        objects = ObjectsSoFar.of(model, request.stack, request.output, held, zoom)
+        objects = ObjectsSoFar.of(model, request.stack, request.output, held, request.zoom(model))
     with closing(prediction) as pieces:
         extent = extent_of(request.stack)
         watch = objects.add if objects is not None else table.add_plane if table else None
