@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from napari_unet.base.errors import DataSetError, InputError
-from napari_unet.base.units import METRES, SECONDS, SYMBOLS, canonical_unit, ratio
+from napari_unet.base.units import METRES, SECONDS, SYMBOLS, canonical_unit, pixel_in_words, ratio
 from napari_unet.images.files import open_image, read_labels
 
 PLANE = np.add.outer(np.arange(24) * 9, np.arange(18)).astype(np.uint8)
@@ -286,3 +286,16 @@ def test_sizes_that_cannot_be_are_said_and_1(tmp_path, size):
     stack = open_image(tmp_path / "a.tif")
     assert stack.pixel_size == (1, 1)
     assert any("cannot be" in note for note in stack.notes)
+
+
+@pytest.mark.parametrize(
+    ("sides", "unit", "said"),
+    [
+        ((0.5, 0.5), "micrometer", "0.5 µm"),
+        ((0.5, 0.25), "micrometer", "0.5 × 0.25 µm"),
+        ((1.0, 1.0), "pixel", "1 pixel"),
+        ((2.0, 3.0), "parsec", "2 × 3 parsec"),
+    ],
+)
+def test_both_sides_of_a_pixel_are_said_where_they_differ(sides, unit, said):
+    assert pixel_in_words(sides, unit) == said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unicodedata import normalize
 
-__all__ = ["METRES", "SECONDS", "SYMBOLS", "canonical_unit", "ratio"]
+__all__ = ["METRES", "SECONDS", "SYMBOLS", "canonical_unit", "pixel_in_words", "ratio"]
 
 METRES = {
     "picometer": 1e-12,
@@ -123,3 +123,17 @@ def ratio(unit: str, other: str) -> float | None:
     if one not in METRES or two not in METRES:
         return None
     return METRES[one] / METRES[two]
+
+
+def pixel_in_words(sides: tuple[float, float], unit: str) -> str:
+    """Say the height and width of a pixel: "0.5 µm", and "0.5 × 0.25 µm" where it is no square.
+
+    Parameters
+    ----------
+    sides
+        Along y and x.
+    unit
+        Such as "micrometer".
+    """
+    different = dict.fromkeys(f"{side:.4g}" for side in sides)
+    return f"{' × '.join(different)} {SYMBOLS.get(unit, unit)}"

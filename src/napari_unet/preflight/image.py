@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_unet.base.quantities import count
+from napari_unet.base.units import pixel_in_words
 from napari_unet.images.intensity import not_finite
 from napari_unet.images.stack import Intensity
 from napari_unet.preflight.finding import Finding, listed
@@ -81,10 +82,8 @@ def describe_image(stack: Stack) -> str:
     parts = [count(stack.n_slices, "slice"), f"{Y:,} × {X:,} pixels", stack.dtype.name]
     if stack.channels > 1:
         parts.insert(1, count(stack.channels, "channel"))
-    unit = stack.unit
-    if unit != "pixel":
-        sides = [f"{side:.3g}" for side in stack.pixel_size]
-        parts.append(f"pixel {' × '.join(dict.fromkeys(sides))} {unit}")
+    if stack.unit != "pixel":
+        parts.append(f"pixel {pixel_in_words(stack.pixel_size, stack.unit)}")
     return ", ".join(parts) + "."
 
 

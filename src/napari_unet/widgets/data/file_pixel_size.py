@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_unet.base.errors import UNetError
-from napari_unet.base.units import SYMBOLS
+from napari_unet.base.units import pixel_in_words
 from napari_unet.preflight import Finding
 from napari_unet.widgets.common.layers import go_to_slice, shown_slice
 
@@ -60,11 +60,9 @@ def lost_pixel_size(path: str | None, scale: tuple[float, ...]) -> FilePixelSize
     unit = stack.unit
     if len(stack.scale) != len(scale) or (unit == "pixel" and set(stack.pixel_size) == {1.0}):
         return None
-    sides = dict.fromkeys(f"{side:.4g}" for side in stack.pixel_size)
-    size = f"{' × '.join(sides)} {SYMBOLS.get(unit, unit)}"
     text = (
-        f"the layer says nothing about the size of its pixels, but its file does: {size}; napari's "
-        "own Open leaves it out."
+        "the layer says nothing about the size of its pixels, but its file does: "
+        f"{pixel_in_words(stack.pixel_size, unit)}; napari's own Open leaves it out."
     )
     return FilePixelSize("warning", text, FIX, "pixel size", scale=stack.scale, units=stack.units)
 

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_unet.base.errors import InputError
 from napari_unet.base.quantities import count
-from napari_unet.base.units import SYMBOLS
+from napari_unet.base.units import pixel_in_words
 from napari_unet.training.alike import check_alike
 from napari_unet.training.common_pixels import pixel_sizes_differ
 from napari_unet.widgets.common import notices
@@ -127,9 +127,10 @@ class TrainingStacks(QWidget):
             return ""
         first = stacks[0]
         if self._session.config.pixel_size is not None:
-            return f"All are brought to the pixel size of {first.name}, {_say_size(first)}."
-        sizes = ", ".join(f"{one.name} {_say_size(one)}" for one in stacks)
-        return f"Pixel sizes differ: {sizes}."
+            size = pixel_in_words(first.pixel_size, first.unit)
+            return f"All are brought to the pixel size of {first.name}, {size}."
+        sizes = (f"{one.name} {pixel_in_words(one.pixel_size, one.unit)}" for one in stacks)
+        return f"Pixel sizes differ: {', '.join(sizes)}."
 
     def _on_add(self) -> None:
         session = self._session
@@ -142,11 +143,6 @@ class TrainingStacks(QWidget):
 
 def _words(stack: Stack) -> str:
     return f"{stack.name}, {count(len(stack.labelled_slices), 'slice')}"
-
-
-def _say_size(stack: Stack) -> str:
-    unit = stack.unit
-    return f"{stack.pixel_size[1]:.3g} {SYMBOLS.get(unit, unit)}"
 
 
 def _misfit(stacks: tuple[Stack, ...], intensity: Literal["stack", "image"]) -> str:
