@@ -63,6 +63,7 @@ def test_predict_this_layer(plugin_viewer, cells):
     np.testing.assert_array_equal(layer.data, expected)
     lies_where(layer, image)
     assert made_of(layer).kind == "prediction"
+    assert told(layer, "predicted")["model"].startswith(session_of(viewer).model.name)
 
 
 def test_predict_the_objects_of_this_layer(plugin_viewer, cells):

@@ -143,7 +143,8 @@ class _Prediction:
             if self._result is None:  # what is refused leaves no empty layer
                 self._result = prediction_layer(
                     self._viewer, self._request.stack, self._image, self._request.output,
-                    self._model.scheme, f"{self._model.identity()} {self._request.output}",
+                    self._model.scheme, self._request.identity(self._model),
+                    predicted=self._request.by(self._model),
                 )  # fmt: skip
             self._result.write((..., *event.index, event.rows, event.cols), event.values)
             self._result.draw()
