@@ -130,7 +130,7 @@ def _table(task: Task, courses: Sequence[Course]) -> str:
 
 
 def _ahead(courses: Sequence[Course]) -> str:
-    """Say where a peer has the better score after the same time."""
+    """Say where a peer has the better score when both were asked for the same time."""
     ours = {(c.task, p["budget"]): p for c in courses if c.tool == "ours" for p in c.points}
     compared, behind = 0, []
     for course in (c for c in courses if c.tool != "ours"):
@@ -150,8 +150,11 @@ def _ahead(courses: Sequence[Course]) -> str:
     if behind:
         return "\n".join(behind)
     if not compared:
-        return "No peer was measured after the same time as ours yet."
-    return f"In none of the {compared} comparisons after the same time is a peer ahead."
+        return "No peer was asked for the same time as ours yet."
+    return (
+        f"In none of the {compared} comparisons where both were asked for the same time is a peer "
+        "ahead; the tables say what each took of it."
+    )
 
 
 def _title(name: str, courses: Sequence[Course]) -> str:

@@ -36,8 +36,8 @@ def test_a_peer_that_is_ahead_is_said_and_one_that_is_not_is_not():
     assert "**StarDist is ahead** on DIC-C2DH-HeLa after 10 min: SEG 0.750, ours 0.700." in text
     assert text.count("is ahead") == 1  # at 120 s our mirrored one is better; none of ours at 999
     text = page([ours, course("stardist", point(120, 0.55), point(600, 0.65))])
-    assert "In none of the 2 comparisons after the same time is a peer ahead." in text
-    assert "No peer was measured after the same time" in page([ours])
+    assert "In none of the 2 comparisons where both were asked for the same time is" in text
+    assert "No peer was asked for the same time" in page([ours])
 
 
 def test_the_table_has_every_point_in_order_and_names_what_is_missing():
