@@ -93,16 +93,16 @@ def test_help_comes_at_once():
         return used.ru_utime + used.ru_stime
 
     def needed(*command: str) -> float:
-        times = []
-        for _ in range(3):
-            before = seconds()
-            subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
-            times.append(seconds() - before)
-        return min(times)
+        before = seconds()
+        subprocess.run([sys.executable, *command], capture_output=True, text=True, check=True)
+        return seconds() - before
 
     # On any machine: in less than half the time that reading an image alone would take to load.
-    loading = needed("-c", "import scipy.ndimage, tifffile")
-    assert needed("-m", "napari_unet", "--help") < loading / 2
+    # In turn, since a processor that others use as well is not always equally fast.
+    commands = ("-m", "napari_unet", "--help"), ("-c", "import scipy.ndimage, tifffile")
+    times = [[needed(*command) for command in commands] for _ in range(5)]
+    telling, loading = map(min, zip(*times))
+    assert telling < loading / 2
 
 
 @pytest.mark.parametrize(
